@@ -1,0 +1,29 @@
+# The project's verbs. `make demo` and `make test` set everything up themselves.
+PYTHON ?= python3.11
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+.PHONY: install lint test demo clean
+
+install: $(INSTALLED)
+
+$(INSTALLED): setup.cfg pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	touch $@
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest
+
+demo: $(INSTALLED)
+	$(BIN)/python -m spacy project run all . --vars.corpus sample --vars.encoder minilm --vars.gpu_id -1 \
+		--vars.name bert_ner_sample --vars.license CC0-1.0 --vars.epochs 20 --vars.learn_rate 0.0003 --vars.batch_words 400
+
+clean:
+	rm -rf .venv assets training metrics packages corpus/*.spacy project.lock build *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,57 @@
+"""Calibration: temperatures fitted on a development set, and measures of how far scores can be trusted.
+
+Everywhere, `scores` is (entities,), each a predicted entity's probability of being right, and `right` is (entities,),
+bool: is there a gold entity with exactly this span and label? Missed gold entities have no score and play no part.
+No measure depends on the order of entities with equal scores. What is undefined (any measure of no entities, the area
+under the curve where all are right or all wrong) is None.
+"""
+
+from .fitting import (
+    TEMPERATURES,
+    ScoreTable,
+    balance,
+    by_confidence,
+    choose_by_label,
+    cross_fit,
+    fit_by_label,
+    fit_temperature,
+    fit_worst_group,
+    halve,
+)
+from .measures import (
+    Bin,
+    area_under_roc,
+    brier_score,
+    calibration_error,
+    log_loss,
+    precision_above,
+    reliability,
+    reliability_by_type,
+    risk_coverage,
+    share_of_wrong,
+    summarise,
+)
+
+__all__ = [
+    "TEMPERATURES",
+    "Bin",
+    "ScoreTable",
+    "area_under_roc",
+    "balance",
+    "brier_score",
+    "by_confidence",
+    "calibration_error",
+    "choose_by_label",
+    "cross_fit",
+    "fit_by_label",
+    "fit_temperature",
+    "fit_worst_group",
+    "halve",
+    "log_loss",
+    "precision_above",
+    "reliability",
+    "reliability_by_type",
+    "risk_coverage",
+    "share_of_wrong",
+    "summarise",
+]

@@ -1,0 +1,24 @@
+"""What fitting and measuring share: the loss of a score."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Array = npt.NDArray[Any]
+
+# Scores are kept this far from 0 and 1, so that one sure and wrong entity costs 16, not infinity.
+_MARGIN = 1e-7
+
+
+def loss_of_each(scores: Array, right: Array) -> Floats:
+    """Compute the negative log-likelihood of right or wrong under each score, in nats.
+
+    scores (Array): Probabilities of being right. (..., entities)
+    right (Array): (entities,), bool
+    RETURNS (Floats): (..., entities)
+    Source: the logarithmic score, Good 1952.
+    """
+    sure = np.clip(scores, _MARGIN, 1 - _MARGIN)
+    return -np.log(np.where(right, sure, 1 - sure))

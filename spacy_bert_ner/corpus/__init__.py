@@ -1,0 +1,33 @@
+"""Corpora: column files or rows -> documents of sentences -> Doc, and nothing that is wrong gets through.
+
+source ──► splits ──► documents ──► Doc ──► train.spacy, dev.spacy, test.spacy
+sources.py finds them; columns.py, rows.py and hub.py read them; documents.py writes them
+"""
+
+from spacy_bert_ner.corpus.columns import read_columns
+from spacy_bert_ner.corpus.documents import CorpusError, Document, Sentence, Splits, make_doc, write_docs
+from spacy_bert_ner.corpus.hub import HubCorpus, load_hub
+from spacy_bert_ner.corpus.rows import Rows, dataset_rows, parquet_rows, read_rows
+from spacy_bert_ner.corpus.sources import SPLITS, SplitFiles, find_splits, read_corpus
+from spacy_bert_ner.corpus.summary import summary_table
+
+__all__ = [
+    "SPLITS",
+    "CorpusError",
+    "Document",
+    "HubCorpus",
+    "Rows",
+    "Sentence",
+    "SplitFiles",
+    "Splits",
+    "dataset_rows",
+    "find_splits",
+    "load_hub",
+    "make_doc",
+    "parquet_rows",
+    "read_columns",
+    "read_corpus",
+    "read_rows",
+    "summary_table",
+    "write_docs",
+]

@@ -1,0 +1,146 @@
+"""From what a user types to the documents of three splits."""
+
+import re
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal, TypeVar
+
+from spacy_bert_ner.corpus.columns import read_columns
+from spacy_bert_ner.corpus.documents import CorpusError, Splits
+from spacy_bert_ner.corpus.hub import load_hub
+from spacy_bert_ner.corpus.rows import dataset_rows, parquet_rows, read_rows
+from spacy_bert_ner.sources import SourceKind, list_names, source_kind
+
+# Every name of a split, by ours.
+SPLITS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "train": ("train",),
+        "dev": ("dev", "valid", "validation", "val", "testa"),
+        "test": ("test", "testb"),
+    }
+)
+SAMPLE = "sample"
+
+_BY_NAME = {name: split for split, names in SPLITS.items() for name in names}
+_COLUMN_SUFFIXES = (
+    *("", ".txt", ".conll", ".conllu", ".conll03", ".conll2003", ".tsv", ".col", ".data"),
+    *(".iob", ".iob1", ".iob2", ".bio", ".bio2", ".bioes", ".iobes", ".biluo", ".bilou"),
+)
+# eng.testa, train.txt, conll2003_dev.iob, test.parquet, train-00000-of-00002.parquet
+_FILE_NAME = re.compile(
+    rf"(?:.*[._-])?(?P<split>{'|'.join(_BY_NAME)})(?:-(?P<shard>\d+)-of-(?P<shards>\d+))?(?P<suffix>\.[a-z0-9]+)?",
+    re.ASCII | re.IGNORECASE,
+)
+_EXPECTED = (
+    "expected column files (train.txt, valid.txt and test.txt, or eng.train, eng.testa and eng.testb, or other usual "
+    "names) or parquet files (train.parquet, validation.parquet and test.parquet, or their shards)"
+)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class SplitFiles:
+    """The files of a folder that are a corpus.
+
+    form (Literal["columns", "parquet"]): What they are.
+    paths (Mapping[str, tuple[Path, ...]]): The files of train, dev and test: one each, or all shards in order.
+    """
+
+    form: Literal["columns", "parquet"]
+    paths: Mapping[str, tuple[Path, ...]]
+
+
+def read_corpus(source: str | Path, sample: Path | None = None) -> Splits:
+    """Read a corpus from wherever it is.
+
+    source (str | Path): A folder of CoNLL column files or of parquet splits, "sample", or a data set's id on the Hub.
+    sample (Path | None): The folder that "sample" stands for, if it stands for one.
+    RETURNS (Splits): The documents of "train", "dev" and "test", in this order; no split is empty.
+    RAISES: CorpusError that says what was found and what was expected.
+    """
+    kind = corpus_kind(str(source), sample)
+    if kind is SourceKind.HUB:
+        splits = name_splits(load_hub(str(source)).splits, str(source))
+        return {split: read_rows([dataset_rows(rows, f"{source} {name}")]) for split, (name, rows) in splits.items()}
+    folder = sample if kind is SourceKind.BUILTIN and sample else Path(source)
+    files = find_splits(folder)
+    if files.form == "columns":
+        return {split: read_columns(paths[0]) for split, paths in files.paths.items()}
+    return {split: read_rows([parquet_rows(path) for path in paths]) for split, paths in files.paths.items()}
+
+
+def corpus_kind(source: str, sample: Path | None) -> SourceKind:
+    """Tell what kind of source a corpus is. RAISES: CorpusError where it can be none."""
+    kind = source_kind(source, [SAMPLE] if sample else [])
+    if kind is None:
+        found = "a file" if Path(source).is_file() else "no folder that exists, and not the form of a Hub id"
+        raise CorpusError(
+            f"{source}: {found}, expected a folder of CoNLL column files or parquet splits, '{SAMPLE}', or the id of a "
+            "data set on the Hub such as tomaarsen/conll2003"
+        )
+    return kind
+
+
+def name_splits(found: Mapping[str, T], source: str) -> dict[str, tuple[str, T]]:
+    """Sort a data set's splits out. RETURNS (dict[str, tuple[str, T]]): Its own name and the split, by our name.
+
+    RAISES: CorpusError where one of the three is missing, or there twice.
+    """
+    named: dict[str, tuple[str, T]] = {}
+    for split, names in SPLITS.items():
+        own = [name for name in found if name in names]
+        if len(own) != 1:
+            problem = f"splits {' and '.join(own)}" if own else f"no {split} split among {list_names(found)}"
+            raise CorpusError(f"{source}: {problem}, expected one of {', '.join(names)}")
+        named[split] = own[0], found[own[0]]
+    return named
+
+
+def find_splits(folder: Path) -> SplitFiles:
+    """Find the files of the three splits among whatever else a folder holds.
+
+    folder (Path): The folder; folders within it are not looked into.
+    RETURNS (SplitFiles): The files of each split.
+    RAISES: CorpusError where a split has no file, or more than one could be it.
+    """
+    names = [path.name for path in folder.iterdir() if not path.name.startswith(".")]
+    matches = [m for name in names if (folder / name).is_file() and (m := _FILE_NAME.fullmatch(name))]
+    columns = [m for m in matches if not m["shard"] and (m["suffix"] or "").lower() in _COLUMN_SUFFIXES]
+    parquet = [m for m in matches if (m["suffix"] or "").lower() == ".parquet"]
+    if columns and parquet:
+        found = " and ".join(list_names([match[0] for match in form]) for form in (columns, parquet))
+        raise CorpusError(f"{folder}: column files and parquet files ({found}), expected one form: move the other away")
+    by_split: dict[str, list[re.Match[str]]] = defaultdict(list)
+    for match in columns or parquet:
+        by_split[_BY_NAME[match["split"].lower()]].append(match)
+    missing = [split for split in SPLITS if split not in by_split]
+    if missing:
+        raise CorpusError(f"{folder}: no {' and no '.join(missing)} file among {list_names(names)}, {_EXPECTED}")
+    paths = {split: tuple(folder / name for name in _in_order(folder, split, by_split[split])) for split in SPLITS}
+    return SplitFiles("columns" if columns else "parquet", paths)
+
+
+def _in_order(folder: Path, split: str, matches: list[re.Match[str]]) -> list[str]:
+    """Put a split's shards in order. RAISES: CorpusError where they are not one whole set."""
+    names = [match[0] for match in matches]
+    if len(matches) == 1 and not matches[0]["shard"]:
+        return names
+    stems = {match[0][: match.start("shard")] if match["shard"] else match[0] for match in matches}
+    if len(stems) > 1 or len({match["shards"] for match in matches}) > 1:
+        raise CorpusError(
+            f"{folder}: {list_names(names)} could each be the {split} split, expected one: move the others away"
+        )
+    matches = sorted(matches, key=_shard)
+    if [_shard(match) for match in matches] != list(range(int(matches[0]["shards"]))):
+        raise CorpusError(
+            f"{folder}: {list_names(names)}, expected {int(matches[0]['shards'])} shards of the {split} split"
+        )
+    return [match[0] for match in matches]
+
+
+def _shard(match: re.Match[str]) -> int:
+    return int(match["shard"])

@@ -1,0 +1,5 @@
+"""The encoder: documents to word-piece vectors, by a Hugging Face transformer.
+
+docs ─► pieces (pieces.py) ─► windows (windows.py) ─► batches ─► transformer (module.py, shim.py) ─► vectors
+        words' own piece ids   cut and overlapping    by length   precision.py, casing.py             per doc
+"""

@@ -1,0 +1,31 @@
+"""Word-shape features for vocabularies that know no capitals.
+
+An uncased tokenizer throws capitals away, and with them half of what tells a name from a word. Each word's shape class
+is embedded and added to the input embeddings of its pieces. The table starts at zero, so that an encoder with
+the features begins as the encoder without them.
+"""
+
+from functools import lru_cache
+
+SHAPES = ("other", "lower", "Title", "UPPER", "U", "miXed", "digit", "d1git")
+
+
+@lru_cache(maxsize=1 << 16)
+def shape(word: str) -> int:
+    """Classify a word by its capitals and digits.
+
+    word (str): A token's text.
+    RETURNS (int): Index into SHAPES: "UPPER" has two or more letters and no small one, "U" is a single capital,
+        "digit" has digits and no letter, "d1git" both; "Title" and "miXed" begin with and contain a capital.
+    """
+    letters = [c for c in word if c.isalpha()]
+    if any(c.isdigit() for c in word):
+        return SHAPES.index("d1git" if letters else "digit")
+    if not letters:
+        return SHAPES.index("other")
+    capitals = sum(c.isupper() or c.istitle() for c in letters)
+    if capitals == 0:
+        return SHAPES.index("lower")
+    if capitals == len(letters):
+        return SHAPES.index("U" if len(letters) == 1 else "UPPER")
+    return SHAPES.index("Title" if capitals == 1 and not letters[0].islower() else "miXed")

@@ -1,0 +1,323 @@
+"""The encoder as a model for spaCy's `transformer` factory."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, cast
+
+import numpy as np
+import torch
+from spacy.tokens import Doc
+from spacy_transformers.data_classes import FullTransformerBatch, TransformerData, WordpieceBatch
+from thinc.api import Model, get_array_module, torch2xp, xp2torch
+from thinc.types import Floats2d, Ints1d, Ragged
+from torch import Tensor
+from transformers import AutoConfig
+from transformers.file_utils import ModelOutput
+
+from .casing import shape
+from .pieces import WordPieces
+from .shim import Encoder, EncoderShim, new_transformer
+from .windows import Window, assign, batches, cut, cut_at_random
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The arguments of build_transformer_model."""
+
+    name: str
+    window: int
+    stride: int
+    max_batch_pieces: int
+    case_features: bool | None
+    tokenizer_config: dict[str, Any]
+    transformer_config: dict[str, Any]
+
+
+def build_transformer_model(
+    name: str,
+    window: int = 128,
+    stride: int = 96,
+    max_batch_pieces: int = 4096,
+    precision: str = "auto",
+    case_features: bool | None = None,
+    tokenizer_config: dict[str, Any] | None = None,
+    transformer_config: dict[str, Any] | None = None,
+) -> Model[list[Doc], FullTransformerBatch]:
+    """Encode documents of any length by a pretrained transformer: a model for the `transformer` factory.
+
+    name (str): Folder or Hub id of a pretrained encoder with a fast tokenizer.
+    window (int): The most pieces encoded together, special pieces counted.
+    stride (int): Pieces from one window to the next at most, special pieces counted; neighbours overlap by
+        window - stride.
+    max_batch_pieces (int): The most pieces encoded at once, padding counted: the bound of working memory.
+    precision (str): "auto" (bf16 where the device multiplies it natively, else fp32), "fp32", "bf16" or "fp16".
+    case_features (bool | None): Whether to add word-shape features; by default where the tokenizer loses capitals.
+    tokenizer_config (dict | None): Further arguments of `AutoTokenizer.from_pretrained`.
+    transformer_config (dict | None): Settings that override the encoder's own config.
+    RETURNS (Model[list[Doc], FullTransformerBatch]): The model.
+    RAISES: ValueError where window and stride contradict each other, or later, at initialization, where the encoder
+        cannot serve.
+    """
+    if not 0 < stride <= window:
+        raise ValueError(
+            f"[components.transformer.model] stride = {stride} must lie between 1 and window = {window}: it is how far "
+            "one window begins behind the other"
+        )
+    settings = Settings(
+        name, window, stride, max_batch_pieces, case_features, tokenizer_config or {}, transformer_config or {}
+    )
+    return Model(
+        "transformer",
+        # Bound, not in attrs: thinc would let the saved values win over the config's at every load.
+        partial(forward, settings=settings),
+        init=partial(init, settings=settings),
+        shims=[EncoderShim(None, None, precision)],
+        dims={"nO": None},
+        attrs={"replace_listener": replace_listener, "replace_listener_cfg": replace_listener_cfg},
+    )
+
+
+def build_tok2vec_transformer(
+    transformer: Model[list[Doc], FullTransformerBatch],
+    pooling: Model[Ragged, Floats2d] | None = None,
+    grad_factor: float = 1.0,
+) -> Model[list[Doc], list[TransformerData] | list[Floats2d]]:
+    """Use an encoder inside one component, as its own tok2vec: what `nlp.replace_listeners` puts in.
+
+    transformer (Model[list[Doc], FullTransformerBatch]): The encoder.
+    pooling (Model[Ragged, Floats2d] | None): Pieces to one vector per token, for spaCy's components; None leaves the
+        pieces as they are, for TokenClassifier.
+    grad_factor (float): Multiplies the gradient sent to the encoder.
+    RETURNS (Model): Documents to pieces, or to arrays of shape (tokens, width).
+    """
+    from spacy_transformers.layers import trfs2arrays
+    from thinc.api import chain
+
+    from ..classifier import mark_as_pieces, scale_gradient
+
+    encoder = replace_listener(transformer)
+    if pooling is None:
+        return cast(Any, mark_as_pieces(chain(encoder, scale_gradient(grad_factor))))
+    return cast(Any, chain(encoder, trfs2arrays(pooling, grad_factor)))
+
+
+def replace_listener(model: Model[list[Doc], FullTransformerBatch]) -> Model[list[Doc], list[TransformerData]]:
+    """Make of the encoder what stands in a listener's place: it gives each document's data."""
+    from spacy_transformers.layers import split_trf_batch
+    from thinc.api import chain
+
+    return chain(model, split_trf_batch())
+
+
+def replace_listener_cfg(encoder: dict[str, Any], listener: dict[str, Any]) -> dict[str, Any]:
+    """Write the config of a component whose listener was replaced.
+
+    encoder (dict[str, Any]): Config of the encoder.
+    listener (dict[str, Any]): Config of the listener.
+    RETURNS (dict[str, Any]): Config of build_tok2vec_transformer.
+    """
+    kept = {key: listener[key] for key in ("pooling", "grad_factor") if key in listener}
+    return {"@architectures": "spacy-bert-ner.Tok2VecTransformer.v1", "transformer": dict(encoder), **kept}
+
+
+def init(model: Model[list[Doc], FullTransformerBatch], X: Any = None, Y: Any = None, *, settings: Settings) -> None:
+    """Load the pretrained encoder, unless a trained one is there already."""
+    shim = get_shim(model)
+    if shim._model is not None:
+        return
+    config = AutoConfig.from_pretrained(settings.name, **settings.transformer_config)
+    pieces = WordPieces.from_pretrained(settings.name, config.to_dict(), settings.tokenizer_config)
+    if not pieces.specials < settings.window <= pieces.settings["limit"]:
+        raise ValueError(
+            f"[components.transformer.model] window = {settings.window} does not suit the encoder {settings.name!r}: it "
+            f"must be more than its {pieces.specials} special pieces and at most {pieces.settings['limit']}, the most it "
+            "can read"
+        )
+    case_features = pieces.lowercases if settings.case_features is None else settings.case_features
+    transformer = new_transformer(config, settings.name, use_safetensors=True)
+    shim.set_encoder(Encoder(transformer, case_features), pieces)
+    model.set_dim("nO", config.hidden_size)
+
+
+def get_shim(model: Model[list[Doc], FullTransformerBatch]) -> EncoderShim:
+    """RETURNS (EncoderShim): The torch side of an encoder."""
+    return cast(EncoderShim, model.shims[0])
+
+
+@dataclass
+class PackedBatch(FullTransformerBatch):
+    """A batch's vectors without padding or overlap: all pieces of all documents, one after another.
+
+    piece_counts (list[int]): Pieces of each document. Every piece has one vector, so that a document's `align` counts
+        its pieces up, and `model_output.last_hidden_state` is (1, pieces, width).
+    """
+
+    piece_counts: list[int] = field(default_factory=list)
+
+    def unsplit_by_doc(self, arrays: list[list[Any]]) -> "PackedBatch":
+        """Join gradients that came back by document, documents without tokens left out. RETURNS: The batch's."""
+        xp = get_array_module(arrays[0][0])
+        joined = xp.concatenate([parts[0].reshape(-1, parts[0].shape[-1]) for parts in arrays])
+        output = ModelOutput(last_hidden_state=xp2torch(joined))
+        return PackedBatch(self.spans, self.wordpieces, output, self.align, piece_counts=self.piece_counts)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where a batch's pieces come from and go to.
+
+    ids, shapes (ndarray): (pieces,) of all documents, one after another.
+    counts (list[ndarray]): Pieces of each word, by document.
+    windows (list[Window]): The windows.
+    offsets (list[ndarray]): (words + 1,) position of each word's first piece in `ids`, by document.
+    """
+
+    ids: np.ndarray
+    shapes: np.ndarray
+    counts: list[np.ndarray]
+    windows: list[Window]
+    offsets: list[np.ndarray]
+
+    def span(self, window: Window) -> tuple[int, int]:
+        """RETURNS: The pieces of a window, end exclusive."""
+        offsets = self.offsets[window.doc]
+        return int(offsets[window.start]), int(offsets[window.end])
+
+    def read_span(self, window: Window) -> tuple[int, int]:
+        """RETURNS: The pieces that are read from a window, end exclusive."""
+        offsets = self.offsets[window.doc]
+        return int(offsets[window.read_start]), int(offsets[window.read_end])
+
+
+def lay_out(pieces: WordPieces, settings: Settings, docs: Sequence[Doc], is_train: bool) -> Layout:
+    """Split documents into pieces and windows.
+
+    pieces (WordPieces): The tokenizer.
+    settings (Settings): For window and stride.
+    docs (Sequence[Doc]): The documents.
+    is_train (bool): Whether windows are cut at random, without overlap.
+    RETURNS (Layout): The batch's pieces.
+    """
+    capacity = settings.window - pieces.specials
+    overlap = min(settings.window - settings.stride, capacity - 1)
+    texts = [[token.text for token in doc] for doc in docs]
+    flat = [word for words in texts for word in words]
+    encoded = pieces.encode(flat, capacity)
+    counts = np.fromiter(map(len, encoded), dtype=np.int64, count=len(encoded))
+    word_shapes = np.fromiter(map(shape, flat), dtype=np.int64, count=len(flat))
+    offsets = np.concatenate([[0], np.cumsum(counts)])
+    by_doc, counts_by_doc, windows = [], [], []
+    word = 0
+    for i, doc in enumerate(docs):
+        own = offsets[word : word + len(doc) + 1]
+        if is_train:
+            spans = cut_at_random(own - own[0], capacity, np.random.mtrand._rand)
+        else:
+            spans = cut(own - own[0], capacity, overlap, sentence_starts(doc))
+        windows.extend(assign(i, spans, own))
+        by_doc.append(own)
+        counts_by_doc.append(counts[word : word + len(doc)])
+        word += len(doc)
+    ids = np.fromiter((i for word_ids in encoded for i in word_ids), dtype=np.int64, count=int(offsets[-1]))
+    return Layout(ids, np.repeat(word_shapes, counts), counts_by_doc, windows, by_doc)
+
+
+def sentence_starts(doc: Doc) -> np.ndarray | None:
+    """RETURNS (ndarray | None): Words that start a sentence, where a component has set that."""
+    if not doc.has_annotation("SENT_START"):
+        return None
+    return np.flatnonzero(doc.to_array("SENT_START") == 1)
+
+
+def encode(layout: Layout, pieces: WordPieces, max_pieces: int, encoder: Encoder) -> Tensor:
+    """Run the encoder over a layout's windows.
+
+    layout (Layout): The batch's pieces.
+    pieces (WordPieces): The tokenizer, for its special pieces.
+    max_pieces (int): The most pieces of a forward pass, padding counted.
+    encoder (Encoder): The module.
+    RETURNS (Tensor): (pieces, width), in the order of the layout, on the encoder's device.
+    """
+    device = next(encoder.parameters()).device
+    prefix, suffix = pieces.settings["prefix"], pieces.settings["suffix"]
+    spans = [layout.span(window) for window in layout.windows]
+    lengths = [end - start + pieces.specials for start, end in spans]
+    outputs, positions = [], []
+    for indices in batches(lengths, max_pieces):
+        longest = lengths[indices[0]]
+        ids = np.full((len(indices), longest), pieces.settings["pad"], dtype=np.int64)
+        shapes = np.zeros((len(indices), longest), dtype=np.int64)
+        mask = np.zeros((len(indices), longest), dtype=np.int64)
+        columns = []
+        for row, i in enumerate(indices):
+            start, end = spans[i]
+            ids[row, : lengths[i]] = [*prefix, *layout.ids[start:end], *suffix]
+            shapes[row, len(prefix) : len(prefix) + end - start] = layout.shapes[start:end]
+            mask[row, : lengths[i]] = 1
+            read_start, read_end = layout.read_span(layout.windows[i])
+            at = row * longest + len(prefix) - start
+            columns.append(np.arange(at + read_start, at + read_end))
+            positions.append(np.arange(read_start, read_end))
+        tensors = (torch.from_numpy(array).to(device) for array in (ids, shapes, mask))
+        hidden = encoder(*tensors)
+        outputs.append(hidden.reshape(-1, hidden.shape[-1])[torch.from_numpy(np.concatenate(columns)).to(device)])
+    # Each piece was read once, in the order of the batches: put them back into the order of the text.
+    order = np.empty(len(layout.ids), dtype=np.int64)
+    first = layout.offsets[0][0]
+    order[np.concatenate(positions) - first] = np.arange(len(layout.ids))
+    return torch.cat(outputs)[torch.from_numpy(order).to(device)]
+
+
+def forward(
+    model: Model[list[Doc], FullTransformerBatch], docs: list[Doc], is_train: bool, *, settings: Settings
+) -> tuple[FullTransformerBatch, Callable[[FullTransformerBatch], list[Doc]]]:
+    """Encode a batch of documents. RETURNS: The vectors, and a callback that takes their gradient."""
+    shim = get_shim(model)
+    if not any(len(doc) for doc in docs):
+        return FullTransformerBatch.empty(len(docs)), lambda d_batch: docs
+    pieces = cast(WordPieces, shim.pieces)
+    layout = lay_out(pieces, settings, docs, is_train)
+    run = partial(encode, layout, pieces, settings.max_batch_pieces)
+    if not is_train:
+        return pack(layout, shim, shim.predict(run).float(), docs), lambda d_batch: docs
+    vectors, pull = shim.begin_update(run)
+
+    def backprop(d_batch: FullTransformerBatch) -> list[Doc]:
+        pull(cast(Any, d_batch.model_output).last_hidden_state.to(vectors.device))
+        return docs
+
+    return pack(layout, shim, vectors.detach(), docs), backprop
+
+
+def pack(layout: Layout, shim: EncoderShim, vectors: Tensor, docs: Sequence[Doc]) -> PackedBatch:
+    """Wrap vectors up as spacy-transformers' listeners expect them. RETURNS: The batch, split by document."""
+    arrays = cast(Any, torch2xp(vectors))
+    vocabulary = cast(WordPieces, shim.pieces).backend.id_to_token
+    split, piece_counts = [], []
+    for counts, offsets in zip(layout.counts, layout.offsets, strict=True):
+        start, end = int(offsets[0]), int(offsets[-1])
+        piece_counts.append(end - start)
+        if start == end:
+            split.append(TransformerData.empty())
+            continue
+        ids = layout.ids[None, start:end]
+        wordpieces = WordpieceBatch(
+            strings=[[vocabulary(i) or "" for i in ids[0].tolist()]],
+            input_ids=cast(Any, ids),
+            attention_mask=cast(Any, np.ones(ids.shape, dtype="f")),
+            lengths=[end - start],
+            token_type_ids=None,
+        )
+        align = Ragged(cast(Ints1d, np.arange(end - start, dtype="i")), cast(Ints1d, counts.astype("i")))
+        output = ModelOutput(last_hidden_state=arrays[None, start:end])
+        split.append(TransformerData(wordpieces=wordpieces, model_output=output, align=align))
+    every = np.concatenate(layout.counts)
+    return PackedBatch(
+        spans=[[doc[:]] if len(doc) else [] for doc in docs],
+        wordpieces=WordpieceBatch.empty(),
+        model_output=ModelOutput(last_hidden_state=vectors),
+        align=Ragged(cast(Ints1d, np.arange(len(layout.ids), dtype="i")), cast(Ints1d, every.astype("i"))),
+        cached_doc_data=split,
+        piece_counts=piece_counts,
+    )

@@ -1,0 +1,250 @@
+"""The torch side of the encoder: its weights, their number types, the way forward and back, and the way to disk."""
+
+import copy
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any, cast
+
+import srsly
+import torch
+from safetensors.torch import load as load_safetensors
+from safetensors.torch import save as save_safetensors
+from thinc.api import Optimizer, Shim, get_torch_default_device, torch2xp, xp2torch
+from thinc.types import FloatsXd
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModel, PreTrainedModel
+
+from .casing import SHAPES
+from .pieces import WordPieces
+from .precision import choose_dtype
+
+WEIGHTS_ERROR = 'The saved encoder does not fit this version of transformers: {error}. Load it with the versions in the model\'s meta.json ("trained_with"), or train it anew.'
+
+
+class Encoder(nn.Module):
+    """A Hugging Face transformer, with word-shape features added to its input embeddings where asked for.
+
+    transformer (PreTrainedModel): Any encoder that accepts `inputs_embeds`.
+    case_features (bool): Whether to add them.
+    """
+
+    def __init__(self, transformer: PreTrainedModel, case_features: bool) -> None:
+        super().__init__()
+        self.transformer = transformer
+        self.case_features = case_features
+        if case_features:
+            self.casing = nn.Embedding(len(SHAPES), transformer.get_input_embeddings().embedding_dim)
+            nn.init.zeros_(self.casing.weight)
+
+    def forward(self, ids: Tensor, shapes: Tensor, mask: Tensor | None) -> Tensor:
+        """Encode a batch of windows.
+
+        ids (Tensor): (windows, pieces) piece ids.
+        shapes (Tensor): (windows, pieces) word-shape classes.
+        mask (Tensor | None): (windows, pieces) 1 where there is a piece, 0 for padding; None where all are.
+        RETURNS (Tensor): (windows, pieces, width).
+        """
+        # Without a mask transformers would take padding to be where ids say so, and warn.
+        mask = torch.ones_like(ids) if mask is None else mask
+        if not self.case_features:
+            return cast(Tensor, self.transformer(input_ids=ids, attention_mask=mask).last_hidden_state)
+        embedded = self.transformer.get_input_embeddings()(ids) + self.casing(shapes)
+        return cast(Tensor, self.transformer(inputs_embeds=embedded, attention_mask=mask).last_hidden_state)
+
+
+class EncoderShim(Shim):
+    """Holds the encoder for thinc, safely for several threads that predict at once.
+
+    Training keeps fp32 weights and computes in the chosen type by autocast. Prediction in another type than fp32 holds
+    a second copy of the weights in it, made once and again after the weights have changed: casting them at
+    every call would cost more than it saves. The module stays in evaluation mode but for the moment in which
+    training runs it forward, so that prediction need not switch it.
+
+    encoder (Encoder | None): The module, None until it is initialized or loaded.
+    pieces (WordPieces | None): Its tokenizer.
+    precision (str): See precision.choose_dtype.
+    """
+
+    def __init__(self, encoder: Encoder | None, pieces: WordPieces | None, precision: str) -> None:
+        super().__init__(encoder)
+        self.pieces = pieces
+        self.precision = precision
+        self._lock = threading.Lock()
+        self._fast: Encoder | None = None
+        self._scaler: torch.amp.GradScaler | None = None
+
+    def set_encoder(self, encoder: Encoder, pieces: WordPieces) -> None:
+        """Put a module and its tokenizer in, on thinc's device, in evaluation mode."""
+        self._model = encoder.to(get_torch_default_device()).eval()
+        self.pieces = pieces
+        self._fast = None
+
+    @property
+    def encoder(self) -> Encoder:
+        """RETURNS (Encoder): The module. RAISES: ValueError before initialization."""
+        if self._model is None:
+            raise ValueError("The encoder is not there yet: call nlp.initialize(), or load a trained pipeline")
+        return cast(Encoder, self._model)
+
+    @property
+    def device(self) -> torch.device:
+        """RETURNS (torch.device): Where the weights are."""
+        return next(self.encoder.parameters()).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """RETURNS (torch.dtype): The number type of the matrix products."""
+        return choose_dtype(self.precision, self.device)
+
+    def predict(self, fwd_args: Callable[[Encoder], Tensor]) -> Tensor:
+        """Run the module without gradients.
+
+        fwd_args (Callable[[Encoder], Tensor]): What to do with the module.
+        RETURNS (Tensor): Its result.
+        """
+        encoder = self.encoder if self.dtype == torch.float32 else self._in_fast_type()
+        with torch.inference_mode():
+            return fwd_args(encoder)
+
+    def _in_fast_type(self) -> Encoder:
+        with self._lock:
+            if self._fast is None:
+                self._fast = copy.deepcopy(self.encoder).to(self.dtype).eval()
+            return self._fast
+
+    def begin_update(self, fwd_args: Callable[[Encoder], Tensor]) -> tuple[Tensor, Callable[[Tensor], None]]:
+        """Run the module in training mode.
+
+        fwd_args (Callable[[Encoder], Tensor]): What to do with the module.
+        RETURNS (tuple[Tensor, Callable[[Tensor], None]]): Its result in fp32, and a callback that takes the result's
+            gradient and adds to the weights' gradients.
+        """
+        encoder = self.encoder
+        autocast = nullcontext() if self.dtype == torch.float32 else torch.autocast(self.device.type, dtype=self.dtype)
+        encoder.train()
+        try:
+            with autocast:
+                output = fwd_args(encoder).float()
+        finally:
+            encoder.eval()
+        if self.dtype == torch.float16 and self._scaler is None:
+            # Only fp16's range is so small that gradients vanish in it.
+            self._scaler = torch.amp.GradScaler(self.device.type)
+
+        def backprop(d_output: Tensor) -> None:
+            scale = 1.0 if self._scaler is None else self._scaler.scale(torch.ones((), device=self.device))
+            torch.autograd.backward(output, d_output * scale)
+
+        return output, backprop
+
+    def finish_update(self, optimizer: Optimizer) -> None:
+        """Give every weight that has a gradient to the optimizer, and drop the gradients."""
+        named = [(name, param) for name, param in self.encoder.named_parameters() if param.grad is not None]
+        if self._scaler is None or self._unscale([param for _, param in named]):
+            for name, param in named:
+                weights, _ = optimizer(
+                    (self.id, name), cast(FloatsXd, torch2xp(param.data)), cast(FloatsXd, torch2xp(param.grad))
+                )
+                changed = cast(Tensor, xp2torch(weights, device=param.device))
+                if changed.data_ptr() != param.data_ptr():
+                    param.data.copy_(changed)
+        for _, param in named:
+            param.grad = None
+        self._fast = None
+
+    def _unscale(self, params: list[nn.Parameter]) -> bool:
+        """Take the loss scale out of the gradients. RETURNS: Whether all of them are finite."""
+        assert self._scaler is not None
+        inverse = 1.0 / self._scaler.get_scale()
+        for param in params:
+            assert param.grad is not None
+            param.grad.mul_(inverse)
+        finite = all(bool(torch.isfinite(param.grad).all()) for param in params if param.grad is not None)
+        self._scaler.update(None if finite else self._scaler.get_scale() * self._scaler.get_backoff_factor())
+        return finite
+
+    @contextmanager
+    def use_params(self, params: dict) -> Iterator[None]:
+        """Put other weights in for a while.
+
+        params (dict): (shim id, parameter name) to array, as an optimizer's averages are kept.
+        """
+        named = dict(self.encoder.named_parameters()) if self._model is not None else {}
+        replaced = {name: params[self.id, name] for name in named if (self.id, name) in params}
+        backup = {name: named[name].detach().clone() for name in replaced}
+        for name, array in replaced.items():
+            named[name].data.copy_(cast(Tensor, xp2torch(array, device=self.device)))
+        self._fast = None if replaced else self._fast
+        yield
+        for name, tensor in backup.items():
+            named[name].data.copy_(tensor)
+        self._fast = None if replaced else self._fast
+
+    def to_device(self, device_type: str, device_id: int) -> None:
+        """Move the weights: "cpu" or "gpu" and its number."""
+        if self._model is not None:
+            self.encoder.to("cpu" if device_type == "cpu" else f"cuda:{device_id}")
+        self._fast = None
+
+    def copy(self) -> "EncoderShim":
+        """RETURNS (EncoderShim): A copy with weights and an id of its own, so that an optimizer tells them apart."""
+        copied = EncoderShim(None, None, self.precision)
+        if self._model is not None and self.pieces is not None:
+            copied.set_encoder(copy.deepcopy(self.encoder), WordPieces.from_dict(self.pieces.to_dict()))
+        return copied
+
+    def to_bytes(self) -> bytes:
+        """RETURNS (bytes): The encoder's config, its tokenizer, and its weights in fp32 as safetensors."""
+        if self._model is None or self.pieces is None:
+            return cast(bytes, srsly.msgpack_dumps({}))
+        # Tied weights are one tensor under several names, which safetensors refuses.
+        state = {name: t.detach().float().cpu().clone().contiguous() for name, t in self.encoder.state_dict().items()}
+        data = {
+            "config": self.encoder.transformer.config.to_json_string(use_diff=False),
+            "case_features": self.encoder.case_features,
+            "pieces": self.pieces.to_dict(),
+            "weights": save_safetensors(state),
+        }
+        return cast(bytes, srsly.msgpack_dumps(data))
+
+    def from_bytes(self, bytes_data: bytes) -> "EncoderShim":
+        """Load what `to_bytes` gave. RETURNS: The shim. RAISES: ValueError where the weights do not fit the config."""
+        data = srsly.msgpack_loads(bytes_data)
+        if not data:
+            return self
+        settings: dict[str, Any] = json.loads(data["config"])
+        config = AutoConfig.for_model(settings.pop("model_type"), **settings)
+        encoder = Encoder(new_transformer(config), data["case_features"])
+        try:
+            encoder.load_state_dict(load_safetensors(data["weights"]))
+        except RuntimeError as error:
+            raise ValueError(WEIGHTS_ERROR.format(error=error)) from error
+        self.set_encoder(encoder, WordPieces.from_dict(data["pieces"]))
+        return self
+
+
+def new_transformer(config: Any, name: str | None = None, **loading: Any) -> PreTrainedModel:
+    """Make a transformer of a config, with the fastest attention that it has.
+
+    config (PretrainedConfig): Its config.
+    name (str | None): Folder or Hub id to load the weights from; without it they are random.
+    loading (Any): Further arguments of `from_pretrained`.
+    RETURNS (PreTrainedModel): The transformer.
+    """
+
+    def make(attention: str) -> PreTrainedModel:
+        if name is None:
+            return cast(PreTrainedModel, AutoModel.from_config(config, attn_implementation=attention))
+        return cast(
+            PreTrainedModel, AutoModel.from_pretrained(name, config=config, attn_implementation=attention, **loading)
+        )
+
+    try:
+        return make("sdpa")
+    except ValueError as error:
+        # MPNet and DeBERTa, among others, have no such implementation.
+        if "scaled_dot_product_attention" not in str(error):
+            raise
+        return make("eager")

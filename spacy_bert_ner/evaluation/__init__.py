@@ -1,0 +1,10 @@
+"""Evaluation of any pipeline that sets doc.ents: how good, how sure, what goes wrong.
+
+`evaluate` gives all measures, `report.render` makes a page of them.
+"""
+
+from .bootstrap import Resampling
+from .console import HEADER, table
+from .measuring import Evaluation, evaluate
+
+__all__ = ["HEADER", "Evaluation", "Resampling", "evaluate", "table"]

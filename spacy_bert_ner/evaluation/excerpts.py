@@ -1,0 +1,138 @@
+"""Errors to read: in their sentence, gold beside prediction."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..tags import Entity
+from .errors import Case
+from .rawtext import to_characters, write_text
+from .records import Record
+
+# Tokens shown at most on either side of an error.
+CONTEXT = 25
+
+
+@dataclass(frozen=True)
+class Excerpt:
+    """An error in its sentence.
+
+    text (str): The sentence, or what of it is near the error.
+    gold, found (list[Entity]): Entities in the text, in characters.
+    verdict (str): The kind of error, of `errors.VERDICTS`.
+    score (float | None): The prediction's score.
+    times (int): How often this string, or this confusion, goes wrong in the corpus.
+    """
+
+    text: str
+    gold: list[Entity]
+    found: list[Entity]
+    verdict: str
+    score: float | None
+    times: int
+
+
+@dataclass(frozen=True)
+class Confused:
+    """A string that often goes wrong.
+
+    text (str): The string: gold where there is gold.
+    errors (int): How often it goes wrong.
+    right (int): How often it goes right.
+    kinds (list[tuple[str, str, int]]): Gold type, predicted type ("" for none) and how often, most frequent first.
+    excerpt (Excerpt): One such error.
+    """
+
+    text: str
+    errors: int
+    right: int
+    kinds: list[tuple[str, str, int]]
+    excerpt: Excerpt
+
+
+def confident_errors(records: Sequence[Record], cases: Iterable[Case], most: int = 12) -> list[Excerpt]:
+    """Choose the wrong predictions of the highest scores, each string and confusion once.
+
+    records (Sequence[Record]): The documents.
+    cases (Iterable[Case]): From `errors.find_cases`.
+    most (int): How many at most.
+    RETURNS (list[Excerpt]): Highest score first; a random sample, always the same, where there are no scores.
+    """
+    wrong = [case for case in cases if case.found and case.verdict != "right"]
+    order = np.random.default_rng(0).permutation(len(wrong))
+    by_score = sorted((wrong[i] for i in order), key=lambda case: -(_score(records, case) or 0.0))
+    groups: dict[tuple, list[Case]] = {}
+    for case in by_score:
+        groups.setdefault((_name(records, case), *_types(case), case.verdict), []).append(case)
+    return [_excerpt(records, group[0], len(group)) for group in list(groups.values())[:most]]
+
+
+def confused_strings(records: Sequence[Record], cases: Iterable[Case], most: int = 15) -> list[Confused]:
+    """Choose the strings that go wrong most often, at least twice.
+
+    records, cases, most: As in `confident_errors`.
+    RETURNS (list[Confused]): Most errors first.
+    """
+    wrong: dict[str, list[Case]] = {}
+    right: Counter[str] = Counter()
+    for case in cases:
+        if case.verdict == "right":
+            right[_name(records, case)] += 1
+        else:
+            wrong.setdefault(_name(records, case), []).append(case)
+    often = sorted((name for name in wrong if len(wrong[name]) > 1), key=lambda name: (-len(wrong[name]), name))
+    return [_confused(records, name, wrong[name], right[name]) for name in often[:most]]
+
+
+def _confused(records: Sequence[Record], name: str, wrong: list[Case], right: int) -> Confused:
+    kinds = Counter(_types(case) for case in wrong)
+    usual = next(case for case in wrong if _types(case) == kinds.most_common(1)[0][0])
+    return Confused(
+        text=name,
+        errors=len(wrong),
+        right=right,
+        kinds=[(*types, n) for types, n in kinds.most_common()],
+        excerpt=_excerpt(records, usual, len(wrong)),
+    )
+
+
+def _excerpt(records: Sequence[Record], case: Case, times: int) -> Excerpt:
+    record = records[case.document]
+    entities = [ent for ent in (case.gold, case.found) if ent]
+    first, last = min(ent.start for ent in entities), max(ent.end for ent in entities)
+    start, end = (record.sentence_of[first][0], record.sentence_of[last - 1][1]) if record.sentence_of else (0, last)
+    start, end = max(start, first - CONTEXT), min(max(end, last), last + CONTEXT)
+    if not record.sentence_of:
+        end = min(len(record.words), last + CONTEXT)
+    words = record.words[start:end]
+    text, starts = write_text(words, record.spaces[start:end])
+    gold, found = (
+        [_shift(e, start) for e in ents if start <= e.start and e.end <= end] for ents in (record.gold, record.found)
+    )
+    return Excerpt(
+        text=text.rstrip(),
+        gold=to_characters(gold, words, starts),
+        found=to_characters(found, words, starts),
+        verdict=case.verdict,
+        score=_score(records, case),
+        times=times,
+    )
+
+
+def _shift(entity: Entity, by: int) -> Entity:
+    return Entity(entity.start - by, entity.end - by, entity.label)
+
+
+def _score(records: Sequence[Record], case: Case) -> float | None:
+    return records[case.document].scores.get(case.found) if case.found else None
+
+
+def _name(records: Sequence[Record], case: Case) -> str:
+    entity = case.gold or case.found
+    return records[case.document].text(entity) if entity else ""
+
+
+def _types(case: Case) -> tuple[str, str]:
+    return case.gold.label if case.gold else "", case.found.label if case.found else ""

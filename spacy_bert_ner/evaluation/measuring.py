@@ -1,0 +1,189 @@
+"""The evaluation of a pipeline: predictions once, then every measure from the same records."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from spacy.language import Language
+from spacy.tokens import Doc
+
+from .bootstrap import Paired, Resampling, compare, intervals, pair_of
+from .counts import RATES, Counts, count, count_all, count_types, plain, rates, row, types_of
+from .errors import describe_errors, find_cases
+from .excerpts import Confused, Excerpt, confident_errors, confused_strings
+from .parity import check_parity, score_by_spacy
+from .predicting import Prediction, predict_on_gold_tokens, predict_on_raw_text, read_gold
+from .records import Judged, Record
+from .scoring import describe_scores
+from .slices import Strings, count_slices, slicings, strings_of
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What an evaluation finds.
+
+    metrics (dict[str, Any]): All measures, as metrics/test.json has them: no text of the corpus is among them.
+    errors (list[Excerpt]): The most confident errors, in their sentence.
+    strings (list[Confused]): The strings that go wrong most often.
+    """
+
+    metrics: dict[str, Any]
+    errors: list[Excerpt] = field(default_factory=list)
+    strings: list[Confused] = field(default_factory=list)
+
+
+def evaluate(
+    nlp: Language,
+    corpus: Path,
+    *,
+    other: Language | None = None,
+    train: Path | None = None,
+    spans_key: str | None = None,
+    raw_text: bool = True,
+    how: Resampling | None = None,
+    show_progress: bool = True,
+) -> Evaluation:
+    """Measure a pipeline's entities on a corpus: on gold tokens without gold sentence starts, and on raw text.
+
+    The corpus is predicted twice, once on gold tokens and once on raw text, where `raw_text` is on.
+
+    nlp (Language): Any pipeline that sets doc.ents.
+    corpus (Path): Gold documents, `.spacy`.
+    other (Language | None): A second pipeline, to compare with on gold tokens.
+    train (Path | None): The training data, `.spacy`, to tell entity strings that were seen in it from those unseen.
+    spans_key (str | None): The key of the doc.spans group whose attrs["scores"] are the entities' scores; None for any
+        group that has scores.
+    raw_text (bool): Whether to predict on raw text as well.
+    how (Resampling | None): How to resample for intervals.
+    show_progress (bool): Whether to show progress bars where standard error is a terminal.
+    RETURNS (Evaluation): The measures. metrics has "precision", "recall", "f1" in [0, 1] (null where undefined),
+        "counts" (gold, predicted, correct) and "interval"; the same for each type under "types" and on raw text under
+        "raw_text"; "parity", "errors", "slices", "scores" and "comparison"; the corpus' size under "corpus"; and
+        "speed" with the words, the seconds and the words per second of prediction on gold tokens.
+    """
+    start = time.perf_counter()
+    how = how or Resampling()
+    gold = read_gold(corpus, nlp.vocab)
+    strings = strings_of(read_gold(train, nlp.vocab)) if train else None
+    prediction = predict_on_gold_tokens(nlp, gold, spans_key=spans_key, progress=show_progress)
+    on_text = predict_on_raw_text(nlp, gold, progress=show_progress) if raw_text else None
+    records = prediction.records
+    cases = find_cases(records)
+    total = count_all(records)
+    metrics = {
+        **_figures(total, how)["all"],
+        "types": _figures(count_types(records), how),
+        "raw_text": _describe_raw_text(on_text, how) if on_text else None,
+        "parity": check_parity(records, prediction.examples, total.total()[0]),
+        "errors": describe_errors(records, cases, types_of(records), total.total()[0]),
+        "slices": _describe_slices(records, strings, how),
+        "scores": describe_scores(records),
+        "comparison": _compare(prediction, other, gold, how, show_progress) if other else None,
+        "corpus": _describe_corpus(corpus, gold),
+        "settings": {**vars(how), "train": train.as_posix() if train else None},
+    }
+    found = confident_errors(records, cases), confused_strings(records, cases)
+    metrics["speed"] = _describe_speed(prediction, on_text, time.perf_counter() - start)
+    return Evaluation(metrics, *found)
+
+
+def _figures(counts: Counts, how: Resampling) -> dict[str, dict[str, Any]]:
+    ends = intervals(counts.array, how)
+    total = counts.total()
+    return {name: row(total[i], None if ends is None else ends[:, i]) for i, name in enumerate(counts.names)}
+
+
+def _describe_raw_text(prediction: Prediction[Judged], how: Resampling) -> dict[str, Any]:
+    return {
+        **_figures(count_all(prediction.records), how)["all"],
+        "types": _figures(count_types(prediction.records), how),
+        # spaCy maps predicted tokens to gold ones, and so forgives some boundaries within a gold token.
+        "by_spacy_alignment": score_by_spacy(prediction.examples),
+        "tokens": prediction.words,
+    }
+
+
+def _describe_slices(records: Sequence[Record], strings: Strings | None, how: Resampling) -> list[dict[str, Any]]:
+    return [
+        {
+            "key": way.key,
+            "title": way.title,
+            "missing": way.missing,
+            "slices": _figures(count_slices(records, way), how),
+        }
+        for way in slicings(records, strings)
+    ]
+
+
+def _describe_corpus(path: Path, gold: Sequence[Doc]) -> dict[str, Any]:
+    sentences = sum(sum(1 for _ in doc.sents) for doc in gold if doc.has_annotation("SENT_START"))
+    known = [not doc.has_unknown_spaces for doc in gold]
+    return {
+        "path": path.as_posix(),
+        "documents": len(gold),
+        "sentences": sentences or None,
+        "words": sum(map(len, gold)),
+        "entities": sum(len(doc.ents) for doc in gold),
+        # Whether raw text is the corpus' own, or put together from its tokens.
+        "spaces": "known" if known and all(known) else "restored",
+    }
+
+
+def _describe_speed(prediction: Prediction, on_text: Prediction | None, whole: float) -> dict[str, Any]:
+    seconds = prediction.seconds
+    return {
+        "words": prediction.words,
+        "seconds": round(seconds, 3),
+        "words_per_second": round(prediction.words / seconds, 1) if prediction.words else None,
+        "raw_text_seconds": round(on_text.seconds, 3) if on_text else None,
+        "evaluation_seconds": round(whole, 3),
+    }
+
+
+def _compare(
+    prediction: Prediction[Record], other: Language, gold: Sequence[Doc], how: Resampling, progress: bool
+) -> dict[str, Any]:
+    """Predict by the second pipeline, compare overall and by type."""
+    # Read through the other vocabulary: types that only one of the two knows must not be lost.
+    second = predict_on_gold_tokens(other, gold, progress=progress)
+    names = ["all", *types_of([*prediction.records, *second.records])]
+    group: list[Callable] = [lambda _, ent: "all", lambda _, ent: ent.label]
+    arrays = [
+        np.concatenate(
+            [count(p.records, part, g).array for part, g in zip((names[:1], names[1:]), group, strict=True)], 1
+        )
+        for p in (prediction, second)
+    ]
+    paired = compare(arrays[0], arrays[1], how)
+    return {
+        "model": {key: other.meta[key] for key in ("lang", "name", "version")},
+        "words_per_second": round(second.words / second.seconds, 1) if second.words else None,
+        **dict(zip(RATES, plain(rates(arrays[1][:, 0].sum(axis=0))), strict=True)),
+        "rows": {name: _paired_row(paired, i) for i, name in enumerate(names)} if paired else {},
+        "agreement": _agreement(prediction.records, second.records),
+    }
+
+
+def _paired_row(paired: Paired, i: int) -> dict[str, Any]:
+    return {
+        rate: {
+            "difference": plain(paired.difference[i])[j],
+            "interval": pair_of(paired.interval[:, i, j]),
+            "p_value": plain(paired.p_value[i])[j],
+        }
+        for j, rate in enumerate(RATES)
+    }
+
+
+def _agreement(first: Sequence[Record], second: Sequence[Record]) -> dict[str, int]:
+    """Count gold entities by who finds them."""
+    found = {"both": 0, "only this": 0, "only the other": 0, "neither": 0}
+    names = {(True, True): "both", (True, False): "only this", (False, True): "only the other"}
+    for a, b in zip(first, second, strict=True):
+        in_a, in_b = set(a.found), set(b.found)
+        for entity in a.gold:
+            found[names.get((entity in in_a, entity in in_b), "neither")] += 1
+    return found

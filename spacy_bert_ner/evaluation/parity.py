@@ -1,0 +1,96 @@
+"""Whether the figures are comparable: the same predictions by every scorer that papers and users quote."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from spacy.scorer import get_ner_prf
+from spacy.training import Example
+
+from ..tags import Entity, get_scheme, read_entities
+from .counts import RATES, Ints, count_all, plain, rates
+from .records import Judged, Record
+
+
+def check_parity(records: Sequence[Record], examples: Sequence[Example], total: Ints) -> dict[str, Any]:
+    """Score the same predictions by spaCy's scorer, by conlleval's rules and, where it is installed, by seqeval.
+
+    records (Sequence[Record]): The documents, on gold tokens.
+    examples (Sequence[Example]): The same for spaCy.
+    total (Ints): (3,): gold, predicted and right entities as this project counts them.
+    RETURNS (dict[str, Any]): "scorers", name to precision, recall and F1, None for a scorer that is not there; "agree",
+        whether all that are there say the same; "reasons" (list[str]) where they do not.
+    """
+    scorers = {
+        "this report": dict(zip(RATES, plain(rates(total)), strict=True)),
+        "spaCy's scorer": score_by_spacy(examples),
+        "conlleval's rules": _score_by_conlleval(records),
+        "seqeval, strict": _score_by_seqeval(records),
+    }
+    there = [scores for scores in scorers.values() if scores is not None]
+    # Scorers give 0 or nothing at all for what is undefined.
+    agree = all(abs((scores[name] or 0.0) - (there[0][name] or 0.0)) < 1e-9 for scores in there for name in RATES)
+    return {"scorers": scorers, "agree": agree, "reasons": [] if agree else _reasons(records)}
+
+
+def score_by_spacy(examples: Iterable[Example]) -> dict[str, float | None]:
+    """RETURNS (dict[str, float | None]): Precision, recall and F1 by the scorer that `spacy evaluate` uses."""
+    scores = get_ner_prf(examples)
+    return {name: scores[f"ents_{name[0]}"] for name in RATES}
+
+
+def _score_by_conlleval(records: Sequence[Record]) -> dict[str, float | None]:
+    """Write entities as column files have them, read them back as the script does, and count."""
+    read = []
+    for record in records:
+        gold, found = (read_entities(_tags(record, entities)) for entities in _as_files(record))
+        read.append(Judged(gold, found))
+    return dict(zip(RATES, plain(rates(count_all(read).total()[0])), strict=True))
+
+
+def _score_by_seqeval(records: Sequence[Record]) -> dict[str, float | None] | None:
+    try:
+        from seqeval.metrics import precision_recall_fscore_support
+        from seqeval.scheme import IOB2
+    except ImportError:
+        return None
+    pairs = [[_tags(record, entities) for entities in _as_files(record)] for record in records]
+    if not any(tag != "O" for pair in pairs for tags in pair for tag in tags):
+        return dict.fromkeys(RATES)
+    gold, found = zip(*pairs, strict=True)
+    scores = precision_recall_fscore_support(
+        list(gold), list(found), mode="strict", scheme=IOB2, average="micro", zero_division=0
+    )
+    return dict(zip(RATES, map(float, scores[:3]), strict=True))
+
+
+def _as_files(record: Record) -> tuple[list[Entity], list[Entity]]:
+    """Column files and tags cannot say that a token is not annotated: what is ignored here is predicted there."""
+    return record.gold, sorted([*record.found, *record.ignored])
+
+
+def _tags(record: Record, entities: Sequence[Entity]) -> list[str]:
+    """Tag tokens as column files do, which cannot hold white space."""
+    tags = get_scheme("BIO").encode(entities, len(record.words))
+    return [tag for tag, word in zip(tags, record.words, strict=True) if not word.isspace()]
+
+
+def _reasons(records: Sequence[Record]) -> list[str]:
+    reasons = []
+    ignored = sum(len(record.ignored) for record in records)
+    if ignored:
+        reasons.append(
+            f"Missing annotation: {ignored} predictions touch tokens without gold annotation. This report and spaCy's "
+            "scorer leave them out; seqeval and conlleval take every such token for O and count them as wrong."
+        )
+    blank = sum(_edged_by_space(record) for record in records)
+    if blank:
+        reasons.append(
+            f"White space: {blank} entities begin or end with a white-space token, which column files cannot hold and "
+            "which spaCy's alignment passes over."
+        )
+    return reasons or ["Unexplained: please report it, with the corpus if you can."]
+
+
+def _edged_by_space(record: Record) -> int:
+    entities = {*record.gold, *record.found, *record.ignored}
+    return sum(record.words[ent.start].isspace() or record.words[ent.end - 1].isspace() for ent in entities)

@@ -1,0 +1,122 @@
+"""What evaluation knows of a document: plain data, so that documents and their tensors need not be kept."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from spacy.tokens import Doc
+
+from ..tags import Entity
+from .rawtext import known_or_usual_spaces, to_characters, write_text
+
+# token.ent_iob of a token that nobody has annotated.
+MISSING = 0
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The entities of one document, gold beside predicted. Offsets count tokens, or the characters of a raw text.
+
+    gold (list[Entity]): Gold entities, in the order of the text.
+    found (list[Entity]): Predicted entities, in the order of the text.
+    ignored (list[Entity]): Predictions that touch text without gold annotation: neither right nor wrong, as in
+        spaCy's scorer.
+    """
+
+    gold: list[Entity]
+    found: list[Entity]
+    ignored: list[Entity] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Record(Judged):
+    """One document on gold tokens.
+
+    words (list[str]): Its tokens.
+    spaces (list[bool]): Whether a space follows each.
+    sentences (list[int] | None): The first token of each gold sentence; None where the corpus has none.
+    scores (dict[Entity, float]): Scores of predicted entities, in [0, 1], where the pipeline gives them.
+    """
+
+    words: list[str] = field(default_factory=list)
+    spaces: list[bool] = field(default_factory=list)
+    sentences: list[int] | None = None
+    scores: dict[Entity, float] = field(default_factory=dict)
+
+    @cached_property
+    def sentence_of(self) -> list[tuple[int, int]] | None:
+        """RETURNS (list[tuple[int, int]] | None): The sentence that each token is in, as first token and end."""
+        if self.sentences is None:
+            return None
+        ends = [*self.sentences[1:], len(self.words)]
+        return [pair for pair in zip(self.sentences, ends, strict=True) for _ in range(*pair)]
+
+    @cached_property
+    def folded(self) -> list[str]:
+        """RETURNS (list[str]): The tokens without case."""
+        return [word.casefold() for word in self.words]
+
+    def text(self, entity: Entity) -> str:
+        """RETURNS (str): An entity's tokens, joined by spaces."""
+        return " ".join(self.words[entity.start : entity.end])
+
+
+def make_record(reference: Doc, predicted: Doc, spans_key: str | None) -> Record:
+    """Read off what evaluation needs.
+
+    reference (Doc): The gold document.
+    predicted (Doc): The same tokens with predicted entities.
+    spans_key (str | None): The SpanGroup with scores; None for any that has them.
+    RETURNS (Record): The document's record.
+    """
+    found = entities_of(predicted)
+    ignored = [ent for ent in found if any(token.ent_iob == MISSING for token in reference[ent.start : ent.end])]
+    has_sentences = reference.has_annotation("SENT_START")
+    return Record(
+        gold=entities_of(reference),
+        found=[ent for ent in found if ent not in ignored],
+        ignored=ignored,
+        words=[token.text for token in reference],
+        spaces=known_or_usual_spaces(reference),
+        sentences=[sent.start for sent in reference.sents] if has_sentences else None,
+        scores=_scores(predicted, spans_key),
+    )
+
+
+def judge_raw_text(reference: Doc, predicted: Doc) -> Judged:
+    """Compare entities by the characters of the raw text, exactly: no gold token helps.
+
+    reference (Doc): The gold document.
+    predicted (Doc): The pipeline's own tokens of `raw_text(reference)`, with predicted entities.
+    RETURNS (Judged): Gold and predicted entities, in characters.
+    """
+    words = [token.text for token in reference]
+    _, starts = write_text(words, known_or_usual_spaces(reference))
+    found = [Entity(ent.start_char, ent.end_char, ent.label_) for ent in predicted.ents]
+    unknown = [(starts[token.i], starts[token.i] + len(token)) for token in reference if token.ent_iob == MISSING]
+    ignored = [ent for ent in found if any(ent.start < end and start < ent.end for start, end in unknown)]
+    return Judged(
+        gold=to_characters(entities_of(reference), words, starts),
+        found=[ent for ent in found if ent not in ignored],
+        ignored=ignored,
+    )
+
+
+def raw_text(reference: Doc) -> str:
+    """RETURNS (str): A gold document as a user would have it."""
+    return write_text([token.text for token in reference], known_or_usual_spaces(reference))[0]
+
+
+def entities_of(doc: Doc) -> list[Entity]:
+    """RETURNS (list[Entity]): doc.ents, in tokens."""
+    return [Entity(ent.start, ent.end, ent.label_) for ent in doc.ents]
+
+
+def _scores(doc: Doc, spans_key: str | None) -> dict[Entity, float]:
+    """Look up scores as spancat writes them: `attrs["scores"]`, parallel to the spans of a group."""
+    scores = {}
+    for key, group in doc.spans.items():
+        values = group.attrs.get("scores")
+        if (spans_key is None or key == spans_key) and values is not None and len(values) == len(group):
+            for span, value in zip(group, values, strict=True):
+                scores[Entity(span.start, span.end, span.label_)] = float(value)
+    return {ent: scores[ent] for ent in entities_of(doc) if ent in scores}

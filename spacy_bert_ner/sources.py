@@ -1,0 +1,72 @@
+"""What a user may name as a source of files, and copies of files made whole or not at all."""
+
+import hashlib
+import os
+import re
+import shutil
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+
+# `name` or `org/name`, with `:config` where a data set has several configurations.
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?(:[\w.-]+)?", re.ASCII)
+
+
+class SourceKind(StrEnum):
+    """What a source turned out to be."""
+
+    FOLDER = "folder"
+    BUILTIN = "builtin"
+    HUB = "hub"
+
+
+def source_kind(source: str, builtin: Collection[str]) -> SourceKind | None:
+    """Tell what a source is: an existing folder wins, then a built-in name, then what looks like a Hub id.
+
+    source (str): What the user typed.
+    builtin (Collection[str]): The names that stand for something of our own.
+    RETURNS (SourceKind | None): None where it can be nothing of these (an existing file, a path to nowhere).
+    """
+    if Path(source).is_dir():
+        return SourceKind.FOLDER
+    if source in builtin:
+        return SourceKind.BUILTIN
+    if HUB_ID.fullmatch(source) and not Path(source).exists():
+        return SourceKind.HUB
+    return None
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a temporary file beside `path` that takes its place when the block ends without an error.
+
+    path (Path): The file to write; its folder is made where it is missing.
+    YIELDS (Path): Where to write meanwhile; in the same folder, since a rename is atomic within one file system only.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def copy_file(source: Path, target: Path) -> None:
+    """Copy a file's content atomically, without holding it in memory; links are followed."""
+    with replacing(target) as temporary:
+        shutil.copyfile(source, temporary)
+
+
+def sha256_of(path: Path) -> str:
+    """Hash a file piece by piece. RETURNS (str): The SHA-256, in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def list_names(names: Collection[str], limit: int = 8) -> str:
+    """Join names for an error message: sorted, at most `limit` of them, "nothing" where there are none."""
+    shown = sorted(names)[:limit]
+    more = len(names) - len(shown)
+    return ", ".join(shown) + (f" and {more} more" if more else "") if shown else "nothing"
