@@ -42,7 +42,15 @@ def main() -> None:
         f"an evaluation every {plan.evaluation}"
     )
     args.output.mkdir(parents=True, exist_ok=True)
-    train(args.config, args.output, use_gpu=args.gpu_id, overrides={**plan.overrides(), **overrides})
+    curve = args.output / "curve.jsonl"
+    # The logger refuses to write where a file is already.
+    curve.unlink(missing_ok=True)
+    train(
+        args.config,
+        args.output,
+        use_gpu=args.gpu_id,
+        overrides={**plan.overrides(), "training.logger.output_file": str(curve), **overrides},
+    )
 
 
 if __name__ == "__main__":

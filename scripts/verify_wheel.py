@@ -78,10 +78,10 @@ def make_environment(folder: Path) -> Path:
 def install(python: Path, wheels: Path, package: str) -> None:
     """Install both wheels, then let pip check that every dependency is there."""
     pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-index"]
-    names = [str(path) for path in sorted(wheels.glob("*.whl"))]
+    names = [str(path.resolve()) for path in sorted(wheels.glob("*.whl"))]
     # By file name and regardless of what is there: pip would be content with this environment's own plugin.
     subprocess.run([*pip, "--ignore-installed", "--no-deps", *names], check=True, cwd=python.parent)
-    subprocess.run([*pip, "--find-links", str(wheels), package], check=True)
+    subprocess.run([*pip, "--find-links", str(wheels.resolve()), package], check=True)
 
 
 def probe(python: Path, folder: Path, package: str) -> dict[str, Any]:

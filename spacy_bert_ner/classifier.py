@@ -31,7 +31,8 @@ def build_transformer_listener(
     Unlike spacy-transformers' listener it does not pool: the classifier reads the word pieces themselves.
 
     upstream (str): Name of the transformer component, or "*" for whichever there is.
-    grad_factor (float): Multiplies the gradient sent upstream; 0 leaves the transformer as it is.
+    grad_factor (float): Multiplies the gradient sent upstream. To leave the transformer as it is, freeze it instead
+        (`frozen_components`): weight decay moves it whatever the gradient.
     RETURNS (Model[list[Doc], list[TransformerData]]): The listener.
     """
     listener = TransformerListener(upstream_name=upstream)
@@ -50,17 +51,19 @@ def scale_gradient(factor: float) -> Model[list[TransformerData], list[Transform
     factor (float): What the gradient is multiplied by.
     RETURNS (Model): The layer.
     """
+    return Model("scale_gradient", partial(_scale_gradient_forward, factor=factor))
 
-    def forward(model: Model, X: list[TransformerData], is_train: bool) -> tuple[list[TransformerData], Callable]:
-        def backprop(dX: list[TransformerData]) -> list[TransformerData]:
-            if factor != 1.0:
-                for data in dX:
-                    data.model_output["last_hidden_state"] *= factor
-            return dX
 
-        return X, backprop
+def _scale_gradient_forward(
+    model: Model, X: list[TransformerData], is_train: bool, *, factor: float
+) -> tuple[list[TransformerData], Callable[[list[TransformerData]], list[TransformerData]]]:
+    def backprop(d_outputs: list[TransformerData]) -> list[TransformerData]:
+        if factor != 1.0:
+            for data in d_outputs:
+                data.model_output["last_hidden_state"] *= factor
+        return d_outputs
 
-    return Model("scale_gradient", forward)
+    return X, backprop
 
 
 def build_token_classifier(

@@ -16,6 +16,7 @@ from thinc.types import Ragged
 
 from .batch import DecodedBatch
 from .decoding import Lattice, Posteriors
+from .gold import UNKNOWN, gold_tags
 from .output import Prediction, install_extension, set_entities, set_spans, trim_whitespace
 from .tags import Entity, get_scheme
 
@@ -301,8 +302,9 @@ class BertNER(TrainablePipe):
         RAISES: ValueError where the gold data hold an entity type that the component does not have.
         """
         xp = self.model.ops.xp
-        gold = np.repeat(self._gold_tags(examples), np.asarray(scores.lengths))
-        known = gold >= 0
+        tags = gold_tags(list(examples), self.lattice.scheme, self.labels, self.name)
+        gold = np.repeat(tags, np.asarray(scores.lengths))
+        known = gold != UNKNOWN
         rows: Any = scores.dataXd
         shifted = rows - rows.max(axis=1, keepdims=True)
         log_probs = shifted - xp.log(xp.exp(shifted).sum(axis=1, keepdims=True))
@@ -314,29 +316,6 @@ class BertNER(TrainablePipe):
         d_rows[xp.asarray(~known)] = 0.0
         d_rows /= count
         return loss, Ragged(d_rows, scores.lengths)
-
-    def _gold_tags(self, examples: Iterable[Example]) -> np.ndarray:
-        """Look up each token's gold tag. RETURNS: (tokens,), -1 where it is missing or does not align."""
-        index = {tag: i for i, tag in enumerate(self.tags)}
-        scheme = get_scheme(self.cfg["scheme"])
-        spelling = {"U": scheme.single, "B": scheme.first, "I": scheme.inside, "L": scheme.last}
-        ids = []
-        for eg in examples:
-            aligned: Sequence[str | None] = eg.get_aligned_ner()
-            for biluo in aligned:
-                if biluo is None:
-                    ids.append(-1)
-                    continue
-                prefix, _, label = biluo.partition("-")
-                tag = f"{spelling[prefix]}-{label}" if label else biluo
-                if tag not in index:
-                    raise ValueError(
-                        f"Component {self.name!r}: the gold data hold an entity of type {label!r}, but "
-                        f"the component's labels are {', '.join(self.labels)}. Call add_label, or correct the labels "
-                        "in [initialize.components]."
-                    )
-                ids.append(index[tag])
-        return np.array(ids, dtype="i")
 
     def from_bytes(self, bytes_data: bytes, *, exclude: Iterable[str] = ()) -> Self:
         """Load the component from bytes; the settings of its config stay as they are. RETURNS: The component."""

@@ -2,15 +2,15 @@
 
 thinc's optimizers see one parameter at a time, and so cannot clip by the norm of the whole gradient; on a CPU they
 also step torch's parameters one by one through NumPy. This one gathers the parameters that spaCy's training loop
-hands over, and moves all of them at the end of the step, which that loop marks by `step_schedules()`, with torch's fused
-kernels and on the parameters' own memory.
+hands over, and moves all of them at the end of the step, which that loop marks by `step_schedules()`, with torch's
+fused kernels and on the parameters' own memory.
 
 Code that never calls `step_schedules()`, as a script around `nlp.update(..., sgd=optimizer)`, has no such mark. There,
 and in the first step of all, each parameter moves at once, and is clipped by its own norm.
 """
 
 import re
-from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
@@ -18,11 +18,32 @@ from thinc.api import Optimizer, xp2torch
 from thinc.optimizers import FloatOrSeq
 from thinc.types import FloatsXd
 from torch import Tensor
+from torch.optim.adamw import adamw
 
 Key = tuple[int, str]
 
+# Fields of Parameter that are saved.
+MOMENTS = ("mean", "square", "steps")
+
 # Where Hugging Face's encoders number their layers: encoder.layer.3, transformer.layer.3, layers.3, h.3.
 LAYER = re.compile(r"(?:^|\.)(?:layers?|h|block)\.(\d+)\.")
+
+
+@dataclass
+class Parameter:
+    """What the optimizer knows of a parameter.
+
+    weights (Tensor): Its memory.
+    mean, square (Tensor): Adam's moments.
+    steps (Tensor): () how often it was moved.
+    layer (int): Which of its encoder's layers it belongs to; -1 for none.
+    """
+
+    weights: Tensor
+    mean: Tensor
+    square: Tensor
+    steps: Tensor
+    layer: int
 
 
 def build_adamw(
@@ -77,13 +98,13 @@ class AdamW(Optimizer):
         )
         self.head_factor = head_factor
         self.layer_decay = layer_decay
-        self._params: dict[Key, Tensor] = {}
+        self._known: dict[Key, Parameter] = {}
         self._pending: dict[Key, Tensor] = {}
         self._deferring = False
-        self._torch: torch.optim.AdamW | None = None
-        self._restored: dict[str, Any] | None = None
+        self._deepest = -1
+        self._restored: list[dict[str, Any]] = []
 
-    def __call__(  # type: ignore[override]
+    def __call__(
         self, key: Key, weights: FloatsXd, gradient: FloatsXd, *, lr_scale: float = 1.0
     ) -> tuple[FloatsXd, FloatsXd]:
         """Take one parameter's gradient, and move the parameter now or at the end of the step.
@@ -96,20 +117,32 @@ class AdamW(Optimizer):
         """
         if lr_scale != 1.0:
             raise ValueError(f"spacy-bert-ner.AdamW.v1 has no lr_scale other than 1, found {lr_scale}")
+        # A copy: whoever called zeroes the gradient right away, or writes the next one into it.
+        self.take(key, xp2torch(weights).detach(), xp2torch(gradient).detach().clone())
+        # Not multiplied by zero, which would keep what is not a number.
+        cast(Any, gradient)[...] = 0
+        return weights, gradient
+
+    def take(self, key: Key, weights: Tensor, gradient: Tensor) -> None:
+        """Do as `__call__` does, with torch's tensors and without a copy: the gradient becomes the optimizer's own.
+
+        key (tuple[int, str]): The id of the model or shim, and the parameter's name.
+        weights (Tensor): The parameter; it is changed in place.
+        gradient (Tensor): Its gradient, to be used no more by who gives it.
+        """
         if key in self._pending:
             # A new step has begun though nothing marked the last one's end: this is not spaCy's training loop.
             self._step(self._pending)
             self._pending = {}
             self._deferring = False
-        self._register(key, cast(Tensor, xp2torch(weights)).detach())
-        # A copy: whoever called zeroes the gradient right away, or writes the next one into it.
-        own = cast(Tensor, xp2torch(gradient)).detach().clone()
-        gradient *= 0
+        self._register(key, weights)
+        if gradient.stride() != weights.stride():
+            # The kernel reads both in the order of their memory.
+            gradient = torch.empty_like(weights).copy_(gradient)
         if self._deferring:
-            self._pending[key] = own
+            self._pending[key] = gradient
         else:
-            self._step({key: own})
-        return weights, gradient
+            self._step({key: gradient})
 
     def step_schedules(self) -> None:
         """End a step: move every parameter that has a gradient, then advance the schedules."""
@@ -120,16 +153,20 @@ class AdamW(Optimizer):
         super().step_schedules()
 
     def state_dict(self) -> dict[str, Any]:
-        """RETURNS (dict): Moments and steps, by the parameters' order of appearance, and the schedules' values."""
-        state = self._torch.state_dict()["state"] if self._torch is not None else {}
+        """RETURNS (dict): Moments and steps of the parameters as they appeared, not copied; the schedules' values."""
         return {
-            "moments": state,
+            "moments": [
+                {"name": name, **{field: getattr(parameter, field) for field in MOMENTS}}
+                for (_, name), parameter in self._known.items()
+            ],
             "scheduled": {name: getattr(self, name) for name in self.schedules},
             "deferring": self._deferring,
         }
 
     def load_state_dict(self, state: dict[str, Any], steps: int) -> None:
-        """Restore what `state_dict` gave, in a new process as well: parameters are matched by their order.
+        """Restore what `state_dict` gave, in a new process as well.
+
+        Ids differ from process to process: a parameter gets the first moments of its name and shape that are left.
 
         state (dict): The state.
         steps (int): Steps that were made; a new optimizer's schedules are advanced by as many.
@@ -144,73 +181,69 @@ class AdamW(Optimizer):
                 "state was saved: resume with the config that the training was begun with"
             )
         self._deferring = state["deferring"]
-        self._restored = state["moments"]
+        self._restored = list(state["moments"])
 
-    def _register(self, key: Key, tensor: Tensor) -> None:
-        """Note where a parameter's memory is; moments are kept for as long as its shape stays."""
-        known = self._params.get(key)
-        if known is None or known.shape != tensor.shape:
-            self._params[key] = tensor
-            self._torch = self._rebuild()
-        elif known.data_ptr() != tensor.data_ptr():
-            known.data = tensor
+    def _register(self, key: Key, weights: Tensor) -> None:
+        """Note where a parameter's memory is; its moments are kept for as long as its shape stays."""
+        known = self._known.get(key)
+        if known is not None and known.weights.shape == weights.shape:
+            known.weights = weights
+            return
+        found = LAYER.search(key[1])
+        self._known[key] = Parameter(
+            weights,
+            torch.zeros_like(weights),
+            torch.zeros_like(weights),
+            torch.zeros((), device=weights.device),
+            layer=int(found[1]) if found else -1,
+        )
+        self._deepest = max(parameter.layer for parameter in self._known.values())
+        self._restore(key[1], self._known[key])
 
-    def _rebuild(self) -> torch.optim.AdamW:
-        """Make torch's optimizer for the parameters known by now. RETURNS: It, with the moments there were."""
-        groups = [{"params": [tensor], "weight_decay": self._decay(tensor)} for tensor in self._params.values()]
-        fused = all(tensor.is_floating_point() for tensor in self._params.values())
-        made = torch.optim.AdamW(groups, lr=0.0, betas=(self.b1, self.b2), eps=self.eps, fused=fused)
-        if self._torch is not None:
-            known = {id(tensor) for tensor in self._params.values()}
-            made.state.update({t: state for t, state in self._torch.state.items() if id(t) in known})
-        return made
-
-    def _decay(self, tensor: Tensor) -> float:
-        return float(self.L2) if tensor.ndim > 1 else 0.0
+    def _restore(self, name: str, parameter: "Parameter") -> None:
+        for i, saved in enumerate(self._restored):
+            if saved["name"] == name and saved["mean"].shape == parameter.weights.shape:
+                for field in MOMENTS:
+                    getattr(parameter, field).copy_(saved[field])
+                del self._restored[i]
+                return
 
     def _step(self, gradients: dict[Key, Tensor]) -> None:
         """Clip gradients by their common norm, and move their parameters."""
-        assert self._torch is not None
-        self._restore_moments()
+        scale = None
         if self.grad_clip:
-            _clip(gradients.values(), float(self.grad_clip))
-        deepest = self._deepest()
-        for (key, tensor), group in zip(self._params.items(), self._torch.param_groups, strict=True):
-            group["lr"] = float(self.learn_rate) * self._factor(key, deepest)
-            tensor.grad = gradients.get(key)
-        self._torch.step()
-        for tensor in self._params.values():
-            tensor.grad = None
+            norm = torch.nn.utils.get_total_norm(gradients.values())
+            # The kernel divides by this on its way, which saves reading and writing all gradients once more.
+            scale = ((norm + 1e-6) / float(self.grad_clip)).clamp(min=1.0)
+        groups: dict[tuple[torch.device, float, float], list[tuple[Parameter, Tensor]]] = {}
+        for key, gradient in gradients.items():
+            parameter = self._known[key]
+            decay = float(self.L2) if parameter.weights.ndim > 1 else 0.0
+            group = (parameter.weights.device, self._factor(key, parameter), decay)
+            groups.setdefault(group, []).append((parameter, gradient))
+        for (_, factor, decay), members in groups.items():
+            adamw(
+                [parameter.weights for parameter, _ in members],
+                [gradient for _, gradient in members],
+                [parameter.mean for parameter, _ in members],
+                [parameter.square for parameter, _ in members],
+                [],
+                [parameter.steps for parameter, _ in members],
+                fused=True,
+                grad_scale=scale,
+                amsgrad=False,
+                beta1=float(self.b1),
+                beta2=float(self.b2),
+                lr=float(self.learn_rate) * factor,
+                weight_decay=decay,
+                eps=float(self.eps),
+                maximize=False,
+            )
 
-    def _restore_moments(self) -> None:
-        if self._restored is None or self._torch is None:
-            return
-        tensors = list(self._params.values())
-        for i, moments in self._restored.items():
-            if i < len(tensors):
-                self._torch.state[tensors[i]] = {name: value.clone() for name, value in moments.items()}
-        if len(tensors) >= len(self._restored):
-            self._restored = None
-
-    def _deepest(self) -> int:
-        layers = [int(found[1]) for _, name in self._params if (found := LAYER.search(name))]
-        return max(layers, default=-1)
-
-    def _factor(self, key: Key, deepest: int) -> float:
+    def _factor(self, key: Key, parameter: "Parameter") -> float:
         """Say what the learning rate is multiplied by for one parameter."""
-        name = key[1]
         # thinc's own parameters have plain names, torch modules' have dotted ones.
-        if "." not in name:
+        if "." not in key[1]:
             return self.head_factor
-        if self.layer_decay == 1.0:
-            return 1.0
-        found = LAYER.search(name)
         # What has no layer's number is the embeddings, below the first layer.
-        return float(self.layer_decay ** (deepest - (int(found[1]) if found else -1)))
-
-
-def _clip(gradients: Iterable[Tensor], most: float) -> None:
-    """Scale gradients in place so that their common norm is at most `most`."""
-    gradients = list(gradients)
-    norm = torch.nn.utils.get_total_norm(gradients)
-    torch._foreach_mul_(gradients, (most / (norm + 1e-6)).clamp(max=1.0))
+        return float(self.layer_decay ** (self._deepest - parameter.layer))

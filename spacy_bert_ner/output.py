@@ -9,7 +9,7 @@ from spacy.tokens import Doc, Span, SpanGroup
 
 from .tags import Entity
 
-# Values of token.ent_iob that spaCy gives no names to: no annotation, and "never an entity" (Doc.set_ents(blocked=...)).
+# Values of token.ent_iob that spaCy gives no names to: no annotation, and "never an entity" (Doc.set_ents's `blocked`).
 MISSING, BLOCKED = 0, 3
 
 EXTENSION = "confidence"

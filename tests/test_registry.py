@@ -21,7 +21,10 @@ def entry_points() -> list[tuple[str, str]]:
     config.read(PROJECT / "setup.cfg", encoding="utf8")
     section = config["options.entry_points"]
     return [
-        (group, line.partition("=")[0].strip()) for group, lines in section.items() for line in lines.split("\n") if line
+        (group, line.partition("=")[0].strip())
+        for group, lines in section.items()
+        for line in lines.split("\n")
+        if line
     ]
 
 

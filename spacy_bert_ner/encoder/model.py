@@ -1,7 +1,7 @@
 """The encoder as a model for spaCy's `transformer` factory."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
 
@@ -117,12 +117,21 @@ def replace_listener_cfg(encoder: dict[str, Any], listener: dict[str, Any]) -> d
     listener (dict[str, Any]): Config of the listener.
     RETURNS (dict[str, Any]): Config of build_tok2vec_transformer.
     """
-    kept = {key: listener[key] for key in ("pooling", "grad_factor") if key in listener}
+    kept: dict[str, Any] = {key: listener[key] for key in ("pooling", "grad_factor") if key in listener}
     return {"@architectures": "spacy-bert-ner.Tok2VecTransformer.v1", "transformer": dict(encoder), **kept}
 
 
-def init(model: Model[list[Doc], FullTransformerBatch], X: Any = None, Y: Any = None, *, settings: Settings) -> None:
-    """Load the pretrained encoder, unless a trained one is there already."""
+def init(
+    model: Model[list[Doc], FullTransformerBatch],
+    X: Any = None,
+    Y: Any = None,
+    *,
+    settings: Settings,
+) -> None:
+    """Load the pretrained encoder, unless a trained one is there already.
+
+    RAISES: ValueError where the encoder cannot serve.
+    """
     shim = get_shim(model)
     if shim._model is not None:
         return
@@ -130,14 +139,38 @@ def init(model: Model[list[Doc], FullTransformerBatch], X: Any = None, Y: Any = 
     pieces = WordPieces.from_pretrained(settings.name, config.to_dict(), settings.tokenizer_config)
     if not pieces.specials < settings.window <= pieces.settings["limit"]:
         raise ValueError(
-            f"[components.transformer.model] window = {settings.window} does not suit the encoder {settings.name!r}: it "
-            f"must be more than its {pieces.specials} special pieces and at most {pieces.settings['limit']}, the most it "
-            "can read"
+            f"[components.transformer.model] window = {settings.window} does not suit the encoder {settings.name!r}: "
+            f"it must be more than its {pieces.specials} special pieces and at most {pieces.settings['limit']}, the "
+            "most it can read"
         )
     case_features = pieces.lowercases if settings.case_features is None else settings.case_features
-    transformer = new_transformer(config, settings.name, use_safetensors=True)
-    shim.set_encoder(Encoder(transformer, case_features), pieces)
-    model.set_dim("nO", config.hidden_size)
+    encoder = Encoder(new_transformer(config, settings.name, use_safetensors=True), case_features)
+    model.set_dim("nO", try_out(encoder, pieces, settings.name))
+    shim.set_encoder(encoder, pieces)
+
+
+def try_out(encoder: Encoder, pieces: WordPieces, name: str) -> int:
+    """Encode one word.
+
+    encoder (Encoder): The module.
+    pieces (WordPieces): Its tokenizer.
+    name (str): Its name.
+    RETURNS (int): The width of its vectors.
+    RAISES: ValueError where it does not give one vector per piece.
+    """
+    ids = torch.tensor([[*pieces.settings["prefix"], *pieces.encode(["a"], 1)[0], *pieces.settings["suffix"]]])
+    try:
+        with torch.no_grad():
+            hidden = encoder.eval()(ids, torch.zeros_like(ids), torch.ones_like(ids))
+        if hidden.shape[:2] != ids.shape:
+            raise ValueError(f"it gives vectors of shape {tuple(hidden.shape)} for {ids.shape[1]} pieces")
+    except (AttributeError, KeyError, NotImplementedError, TypeError, ValueError) as error:
+        transformer = type(encoder.transformer).__name__
+        raise ValueError(
+            f"The encoder {name!r} ({transformer}) does not give one vector per word piece: {error}. Choose an encoder "
+            "of the BERT kind; one that takes no `inputs_embeds` needs case_features = false."
+        ) from error
+    return int(hidden.shape[-1])
 
 
 def get_shim(model: Model[list[Doc], FullTransformerBatch]) -> EncoderShim:
@@ -149,18 +182,18 @@ def get_shim(model: Model[list[Doc], FullTransformerBatch]) -> EncoderShim:
 class PackedBatch(FullTransformerBatch):
     """A batch's vectors without padding or overlap: all pieces of all documents, one after another.
 
-    piece_counts (list[int]): Pieces of each document. Every piece has one vector, so that a document's `align` counts
-        its pieces up, and `model_output.last_hidden_state` is (1, pieces, width).
+    Every piece has one vector, so that a document's `align` counts its pieces up. `model_output.last_hidden_state` is
+    (pieces, width), and (1, pieces, width) by document.
     """
-
-    piece_counts: list[int] = field(default_factory=list)
 
     def unsplit_by_doc(self, arrays: list[list[Any]]) -> "PackedBatch":
         """Join gradients that came back by document, documents without tokens left out. RETURNS: The batch's."""
-        xp = get_array_module(arrays[0][0])
-        joined = xp.concatenate([parts[0].reshape(-1, parts[0].shape[-1]) for parts in arrays])
-        output = ModelOutput(last_hidden_state=xp2torch(joined))
-        return PackedBatch(self.spans, self.wordpieces, output, self.align, piece_counts=self.piece_counts)
+        output = ModelOutput()
+        if arrays:
+            xp = get_array_module(arrays[0][0])
+            joined = xp.concatenate([parts[0].reshape(-1, parts[0].shape[-1]) for parts in arrays])
+            output["last_hidden_state"] = xp2torch(joined)
+        return PackedBatch(self.spans, self.wordpieces, output, self.align)
 
 
 @dataclass(frozen=True)
@@ -275,8 +308,8 @@ def forward(
     """Encode a batch of documents. RETURNS: The vectors, and a callback that takes their gradient."""
     shim = get_shim(model)
     if not any(len(doc) for doc in docs):
-        return FullTransformerBatch.empty(len(docs)), lambda d_batch: docs
-    pieces = cast(WordPieces, shim.pieces)
+        return PackedBatch.empty(len(docs)), lambda d_batch: docs
+    pieces = shim.pieces
     layout = lay_out(pieces, settings, docs, is_train)
     run = partial(encode, layout, pieces, settings.max_batch_pieces)
     if not is_train:
@@ -293,11 +326,10 @@ def forward(
 def pack(layout: Layout, shim: EncoderShim, vectors: Tensor, docs: Sequence[Doc]) -> PackedBatch:
     """Wrap vectors up as spacy-transformers' listeners expect them. RETURNS: The batch, split by document."""
     arrays = cast(Any, torch2xp(vectors))
-    vocabulary = cast(WordPieces, shim.pieces).backend.id_to_token
-    split, piece_counts = [], []
+    vocabulary = shim.pieces.backend.id_to_token
+    split = []
     for counts, offsets in zip(layout.counts, layout.offsets, strict=True):
         start, end = int(offsets[0]), int(offsets[-1])
-        piece_counts.append(end - start)
         if start == end:
             split.append(TransformerData.empty())
             continue
@@ -319,5 +351,4 @@ def pack(layout: Layout, shim: EncoderShim, vectors: Tensor, docs: Sequence[Doc]
         model_output=ModelOutput(last_hidden_state=vectors),
         align=Ragged(cast(Ints1d, np.arange(len(layout.ids), dtype="i")), cast(Ints1d, every.astype("i"))),
         cached_doc_data=split,
-        piece_counts=piece_counts,
     )

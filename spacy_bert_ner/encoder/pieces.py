@@ -43,11 +43,14 @@ class WordPieces:
         tokenizer = AutoTokenizer.from_pretrained(name, **{"use_fast": True, **tokenizer_config})
         if not tokenizer.is_fast:
             raise ValueError(
-                f"The encoder {name!r} comes with a tokenizer that has no fast version ({type(tokenizer).__name__}), and "
-                "only fast tokenizers say which word a piece belongs to. Choose an encoder with a tokenizer.json, or "
-                "convert its tokenizer to one."
+                f"The encoder {name!r} comes with a tokenizer that has no fast version ({type(tokenizer).__name__}), "
+                "and only fast tokenizers say which word a piece belongs to. Choose an encoder with a tokenizer.json, "
+                "or convert its tokenizer to one."
             )
         backend = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
+        # Some tokenizer.json, MiniLM's for one, carry truncation and padding, which would pass for special pieces.
+        backend.no_truncation()
+        backend.no_padding()
         prefix, suffix = _around(backend)
         pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0
         positions = config.get("max_position_embeddings") or 1 << 30
@@ -106,6 +109,9 @@ class WordPieces:
     def from_dict(cls, data: dict[str, Any]) -> "WordPieces":
         """RETURNS (WordPieces): What `to_dict` was called on."""
         return cls(Tokenizer.from_str(data["tokenizer"]), data["settings"])
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return WordPieces.from_dict, (self.to_dict(),)
 
 
 # Encoders that number positions from the padding id on, so that as many fewer are to be had.

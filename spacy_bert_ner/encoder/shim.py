@@ -15,12 +15,17 @@ from thinc.api import Optimizer, Shim, get_torch_default_device, torch2xp, xp2to
 from thinc.types import FloatsXd
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, PreTrainedModel
+from transformers.modeling_utils import no_init_weights
 
 from .casing import SHAPES
 from .pieces import WordPieces
 from .precision import choose_dtype
 
-WEIGHTS_ERROR = 'The saved encoder does not fit this version of transformers: {error}. Load it with the versions in the model\'s meta.json ("trained_with"), or train it anew.'
+NOT_THERE = "The encoder is not there yet: call nlp.initialize(), or load a trained pipeline"
+WEIGHTS_ERROR = (
+    "The saved encoder does not fit this version of transformers: {error}. Load it with the versions in the model's "
+    'meta.json ("trained_with"), or train it anew.'
+)
 
 
 class Encoder(nn.Module):
@@ -48,10 +53,38 @@ class Encoder(nn.Module):
         """
         # Without a mask transformers would take padding to be where ids say so, and warn.
         mask = torch.ones_like(ids) if mask is None else mask
-        if not self.case_features:
-            return cast(Tensor, self.transformer(input_ids=ids, attention_mask=mask).last_hidden_state)
-        embedded = self.transformer.get_input_embeddings()(ids) + self.casing(shapes)
-        return cast(Tensor, self.transformer(inputs_embeds=embedded, attention_mask=mask).last_hidden_state)
+        if self.case_features:
+            inputs = {"inputs_embeds": self.transformer.get_input_embeddings()(ids) + self.casing(shapes)}
+        else:
+            inputs = {"input_ids": ids}
+        # Asked for, as the encoder's config may say otherwise.
+        return cast(Tensor, self.transformer(**inputs, attention_mask=mask, return_dict=True).last_hidden_state)
+
+
+class LossScale:
+    """Keeps fp16's gradients within its range (Micikevicius et al. 2018).
+
+    It grows after many steps, and shrinks after one whose gradients overflow.
+
+    value (float): What gradients are multiplied by on their way through the encoder.
+    """
+
+    def __init__(self) -> None:
+        self.value = 2.0**16
+        self._steps = 0
+
+    def take_out(self, params: list[nn.Parameter]) -> bool:
+        """Divide gradients by the scale, and adapt it. RETURNS: Whether all of them are finite."""
+        grads = [param.grad for param in params if param.grad is not None]
+        for grad in grads:
+            grad.div_(self.value)
+        finite = not grads or bool(torch.isfinite(torch.nn.utils.get_total_norm(grads)))
+        self._steps = self._steps + 1 if finite else 0
+        if not finite:
+            self.value /= 2
+        elif self._steps % 2000 == 0:
+            self.value *= 2
+        return finite
 
 
 class EncoderShim(Shim):
@@ -69,24 +102,39 @@ class EncoderShim(Shim):
 
     def __init__(self, encoder: Encoder | None, pieces: WordPieces | None, precision: str) -> None:
         super().__init__(encoder)
-        self.pieces = pieces
+        choose_dtype(precision, torch.device("cpu"))
         self.precision = precision
+        self._pieces = pieces
         self._lock = threading.Lock()
         self._fast: Encoder | None = None
-        self._scaler: torch.amp.GradScaler | None = None
+        self._loss_scale = LossScale()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name not in ("id", "_lock", "_fast")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(None, None, state["precision"])  # type: ignore[misc]
+        vars(self).update(state)
 
     def set_encoder(self, encoder: Encoder, pieces: WordPieces) -> None:
         """Put a module and its tokenizer in, on thinc's device, in evaluation mode."""
         self._model = encoder.to(get_torch_default_device()).eval()
-        self.pieces = pieces
+        self._pieces = pieces
         self._fast = None
 
     @property
     def encoder(self) -> Encoder:
         """RETURNS (Encoder): The module. RAISES: ValueError before initialization."""
         if self._model is None:
-            raise ValueError("The encoder is not there yet: call nlp.initialize(), or load a trained pipeline")
+            raise ValueError(NOT_THERE)
         return cast(Encoder, self._model)
+
+    @property
+    def pieces(self) -> WordPieces:
+        """RETURNS (WordPieces): The tokenizer. RAISES: ValueError before initialization."""
+        if self._pieces is None:
+            raise ValueError(NOT_THERE)
+        return self._pieces
 
     @property
     def device(self) -> torch.device:
@@ -105,14 +153,22 @@ class EncoderShim(Shim):
         RETURNS (Tensor): Its result.
         """
         encoder = self.encoder if self.dtype == torch.float32 else self._in_fast_type()
-        with torch.inference_mode():
+        # Not inference_mode: what an encoder caches in it (rotary tables, say) could not be trained with afterwards.
+        with torch.no_grad():
             return fwd_args(encoder)
 
     def _in_fast_type(self) -> Encoder:
         with self._lock:
             if self._fast is None:
-                self._fast = copy.deepcopy(self.encoder).to(self.dtype).eval()
+                # Told that they are copied already, deepcopy takes the cast tensors in the others' place.
+                state = [*self.encoder.parameters(), *self.encoder.buffers()]
+                cast_already = {id(tensor): self._cast(tensor) for tensor in state if tensor.is_floating_point()}
+                self._fast = copy.deepcopy(self.encoder, cast_already).eval()
             return self._fast
+
+    def _cast(self, tensor: Tensor) -> Tensor:
+        made = tensor.detach().to(self.dtype)
+        return nn.Parameter(made, requires_grad=False) if isinstance(tensor, nn.Parameter) else made
 
     def begin_update(self, fwd_args: Callable[[Encoder], Tensor]) -> tuple[Tensor, Callable[[Tensor], None]]:
         """Run the module in training mode.
@@ -129,41 +185,35 @@ class EncoderShim(Shim):
                 output = fwd_args(encoder).float()
         finally:
             encoder.eval()
-        if self.dtype == torch.float16 and self._scaler is None:
-            # Only fp16's range is so small that gradients vanish in it.
-            self._scaler = torch.amp.GradScaler(self.device.type)
+        # Only fp16's range is so small that gradients vanish in it.
+        scale = self._loss_scale.value if self.dtype == torch.float16 else 1.0
 
         def backprop(d_output: Tensor) -> None:
-            scale = 1.0 if self._scaler is None else self._scaler.scale(torch.ones((), device=self.device))
-            torch.autograd.backward(output, d_output * scale)
+            torch.autograd.backward(output, d_output * scale if scale != 1.0 else d_output)
 
         return output, backprop
 
     def finish_update(self, optimizer: Optimizer) -> None:
         """Give every weight that has a gradient to the optimizer, and drop the gradients."""
         named = [(name, param) for name, param in self.encoder.named_parameters() if param.grad is not None]
-        if self._scaler is None or self._unscale([param for _, param in named]):
+        if self.dtype != torch.float16 or self._loss_scale.take_out([param for _, param in named]):
+            # An optimizer of torch tensors may keep the gradients, which are given away: no copies.
+            take = getattr(optimizer, "take", None)
             for name, param in named:
+                if take is not None:
+                    take((self.id, name), param.data, param.grad)
+                    continue
                 weights, _ = optimizer(
-                    (self.id, name), cast(FloatsXd, torch2xp(param.data)), cast(FloatsXd, torch2xp(param.grad))
+                    (self.id, name),
+                    cast(FloatsXd, torch2xp(param.data)),
+                    cast(FloatsXd, torch2xp(cast(Any, param.grad))),
                 )
-                changed = cast(Tensor, xp2torch(weights, device=param.device))
+                changed = xp2torch(weights, device=param.device)
                 if changed.data_ptr() != param.data_ptr():
                     param.data.copy_(changed)
         for _, param in named:
             param.grad = None
         self._fast = None
-
-    def _unscale(self, params: list[nn.Parameter]) -> bool:
-        """Take the loss scale out of the gradients. RETURNS: Whether all of them are finite."""
-        assert self._scaler is not None
-        inverse = 1.0 / self._scaler.get_scale()
-        for param in params:
-            assert param.grad is not None
-            param.grad.mul_(inverse)
-        finite = all(bool(torch.isfinite(param.grad).all()) for param in params if param.grad is not None)
-        self._scaler.update(None if finite else self._scaler.get_scale() * self._scaler.get_backoff_factor())
-        return finite
 
     @contextmanager
     def use_params(self, params: dict) -> Iterator[None]:
@@ -175,12 +225,14 @@ class EncoderShim(Shim):
         replaced = {name: params[self.id, name] for name in named if (self.id, name) in params}
         backup = {name: named[name].detach().clone() for name in replaced}
         for name, array in replaced.items():
-            named[name].data.copy_(cast(Tensor, xp2torch(array, device=self.device)))
+            named[name].data.copy_(xp2torch(array, device=self.device))
         self._fast = None if replaced else self._fast
-        yield
-        for name, tensor in backup.items():
-            named[name].data.copy_(tensor)
-        self._fast = None if replaced else self._fast
+        try:
+            yield
+        finally:
+            for name, tensor in backup.items():
+                named[name].data.copy_(tensor)
+            self._fast = None if replaced else self._fast
 
     def to_device(self, device_type: str, device_id: int) -> None:
         """Move the weights: "cpu" or "gpu" and its number."""
@@ -191,16 +243,16 @@ class EncoderShim(Shim):
     def copy(self) -> "EncoderShim":
         """RETURNS (EncoderShim): A copy with weights and an id of its own, so that an optimizer tells them apart."""
         copied = EncoderShim(None, None, self.precision)
-        if self._model is not None and self.pieces is not None:
+        if self._model is not None:
             copied.set_encoder(copy.deepcopy(self.encoder), WordPieces.from_dict(self.pieces.to_dict()))
         return copied
 
     def to_bytes(self) -> bytes:
         """RETURNS (bytes): The encoder's config, its tokenizer, and its weights in fp32 as safetensors."""
-        if self._model is None or self.pieces is None:
+        if self._model is None:
             return cast(bytes, srsly.msgpack_dumps({}))
         # Tied weights are one tensor under several names, which safetensors refuses.
-        state = {name: t.detach().float().cpu().clone().contiguous() for name, t in self.encoder.state_dict().items()}
+        state = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in self.encoder.state_dict().items()}
         data = {
             "config": self.encoder.transformer.config.to_json_string(use_diff=False),
             "case_features": self.encoder.case_features,
@@ -216,7 +268,9 @@ class EncoderShim(Shim):
             return self
         settings: dict[str, Any] = json.loads(data["config"])
         config = AutoConfig.for_model(settings.pop("model_type"), **settings)
-        encoder = Encoder(new_transformer(config), data["case_features"])
+        # Weights that are about to be replaced need no random numbers, which others may count on.
+        with no_init_weights():
+            encoder = Encoder(new_transformer(config), data["case_features"])
         try:
             encoder.load_state_dict(load_safetensors(data["weights"]))
         except RuntimeError as error:

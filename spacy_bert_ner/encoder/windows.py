@@ -15,6 +15,7 @@ the document's own edges nothing lies beyond, and the windows there are read to 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -100,14 +101,12 @@ def assign(doc: int, spans: Sequence[tuple[int, int]], offsets: Ints) -> list[Wi
     # Neighbours share the pieces from the later one's start to the earlier one's end: they meet in the middle, where a
     # word belongs to the side that its own middle is on. (Sums stand for means, so that all numbers are whole.)
     meeting = [0]
-    for (_, end), (start, _) in zip(spans, spans[1:], strict=False):
+    for (_, end), (start, _) in pairwise(spans):
         middles = offsets[start:end] + offsets[start + 1 : end + 1]
         at = start + int(np.searchsorted(middles, offsets[start] + offsets[end]))
         meeting.append(min(max(at, start, meeting[-1]), end))
     meeting.append(len(offsets) - 1)
-    return [
-        Window(doc, *span, *read) for span, read in zip(spans, zip(meeting, meeting[1:], strict=False), strict=True)
-    ]
+    return [Window(doc, *span, *read) for span, read in zip(spans, pairwise(meeting), strict=True)]
 
 
 def batches(lengths: Sequence[int], max_pieces: int) -> list[list[int]]:

@@ -102,27 +102,27 @@ def _excerpt(records: Sequence[Record], case: Case, times: int) -> Excerpt:
     record = records[case.document]
     entities = [ent for ent in (case.gold, case.found) if ent]
     first, last = min(ent.start for ent in entities), max(ent.end for ent in entities)
-    start, end = (record.sentence_of[first][0], record.sentence_of[last - 1][1]) if record.sentence_of else (0, last)
-    start, end = max(start, first - CONTEXT), min(max(end, last), last + CONTEXT)
-    if not record.sentence_of:
-        end = min(len(record.words), last + CONTEXT)
+    begin, finish = (0, len(record.words))
+    if record.sentence_of:
+        begin, finish = record.sentence_of[first][0], record.sentence_of[last - 1][1]
+    start, end = max(begin, first - CONTEXT), min(finish, last + CONTEXT)
     words = record.words[start:end]
     text, starts = write_text(words, record.spaces[start:end])
-    gold, found = (
-        [_shift(e, start) for e in ents if start <= e.start and e.end <= end] for ents in (record.gold, record.found)
-    )
+    before, after = "… " if start > begin else "", " …" if end < finish else ""
+    starts = [len(before) + at for at in starts]
     return Excerpt(
-        text=text.rstrip(),
-        gold=to_characters(gold, words, starts),
-        found=to_characters(found, words, starts),
+        text=before + text.rstrip() + after,
+        gold=to_characters(_within(record.gold, start, end), words, starts),
+        found=to_characters(_within(record.found, start, end), words, starts),
         verdict=case.verdict,
         score=_score(records, case),
         times=times,
     )
 
 
-def _shift(entity: Entity, by: int) -> Entity:
-    return Entity(entity.start - by, entity.end - by, entity.label)
+def _within(entities: list[Entity], start: int, end: int) -> list[Entity]:
+    """Keep what lies between two tokens. RETURNS: Entities that count tokens from the first."""
+    return [Entity(e.start - start, e.end - start, e.label) for e in entities if start <= e.start and e.end <= end]
 
 
 def _score(records: Sequence[Record], case: Case) -> float | None:

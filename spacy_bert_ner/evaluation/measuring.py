@@ -1,7 +1,7 @@
 """The evaluation of a pipeline: predictions once, then every measure from the same records."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,11 @@ from spacy.tokens import Doc
 
 from .bootstrap import Paired, Resampling, compare, intervals, pair_of
 from .counts import RATES, Counts, count, count_all, count_types, plain, rates, row, types_of
-from .errors import describe_errors, find_cases
+from .errors import Case, describe_errors, find_cases
 from .excerpts import Confused, Excerpt, confident_errors, confused_strings
 from .parity import check_parity, score_by_spacy
 from .predicting import Prediction, predict_on_gold_tokens, predict_on_raw_text, read_gold
-from .records import Judged, Record
+from .records import RawRecord, Record
 from .scoring import describe_scores
 from .slices import Strings, count_slices, slicings, strings_of
 
@@ -25,7 +25,11 @@ from .slices import Strings, count_slices, slicings, strings_of
 class Evaluation:
     """What an evaluation finds.
 
-    metrics (dict[str, Any]): All measures, as metrics/test.json has them: no text of the corpus is among them.
+    metrics (dict[str, Any]): All measures, as metrics/test.json has them; no text of the corpus is among them.
+        "precision", "recall", "f1" in [0, 1] (null where undefined), "counts" (gold, predicted, correct) and
+        "interval"; the same for each type under "types", for raw text under "raw_text" and for parts of the corpus
+        under "slices"; "parity", "errors", "scores" and "comparison"; the corpus' size under "corpus"; and "speed",
+        with the words, the seconds and the words per second of prediction on gold tokens.
     errors (list[Excerpt]): The most confident errors, in their sentence.
     strings (list[Confused]): The strings that go wrong most often.
     """
@@ -43,7 +47,7 @@ def evaluate(
     train: Path | None = None,
     spans_key: str | None = None,
     raw_text: bool = True,
-    how: Resampling | None = None,
+    how: Resampling = Resampling(),  # noqa: B008
     show_progress: bool = True,
 ) -> Evaluation:
     """Measure a pipeline's entities on a corpus: on gold tokens without gold sentence starts, and on raw text.
@@ -57,37 +61,42 @@ def evaluate(
     spans_key (str | None): The key of the doc.spans group whose attrs["scores"] are the entities' scores; None for any
         group that has scores.
     raw_text (bool): Whether to predict on raw text as well.
-    how (Resampling | None): How to resample for intervals.
+    how (Resampling): How to resample for intervals.
     show_progress (bool): Whether to show progress bars where standard error is a terminal.
-    RETURNS (Evaluation): The measures. metrics has "precision", "recall", "f1" in [0, 1] (null where undefined),
-        "counts" (gold, predicted, correct) and "interval"; the same for each type under "types" and on raw text under
-        "raw_text"; "parity", "errors", "slices", "scores" and "comparison"; the corpus' size under "corpus"; and
-        "speed" with the words, the seconds and the words per second of prediction on gold tokens.
+    RETURNS (Evaluation): The measures; metrics has those of `Evaluation`.
     """
     start = time.perf_counter()
-    how = how or Resampling()
     gold = read_gold(corpus, nlp.vocab)
     strings = strings_of(read_gold(train, nlp.vocab)) if train else None
     prediction = predict_on_gold_tokens(nlp, gold, spans_key=spans_key, progress=show_progress)
     on_text = predict_on_raw_text(nlp, gold, progress=show_progress) if raw_text else None
-    records = prediction.records
-    cases = find_cases(records)
-    total = count_all(records)
+    cases = find_cases(prediction.records)
     metrics = {
-        **_figures(total, how)["all"],
-        "types": _figures(count_types(records), how),
+        **_measure(prediction, cases, strings, how),
         "raw_text": _describe_raw_text(on_text, how) if on_text else None,
-        "parity": check_parity(records, prediction.examples, total.total()[0]),
-        "errors": describe_errors(records, cases, types_of(records), total.total()[0]),
-        "slices": _describe_slices(records, strings, how),
-        "scores": describe_scores(records),
         "comparison": _compare(prediction, other, gold, how, show_progress) if other else None,
         "corpus": _describe_corpus(corpus, gold),
         "settings": {**vars(how), "train": train.as_posix() if train else None},
     }
-    found = confident_errors(records, cases), confused_strings(records, cases)
+    errors, confused = confident_errors(prediction.records, cases), confused_strings(prediction.records, cases)
     metrics["speed"] = _describe_speed(prediction, on_text, time.perf_counter() - start)
-    return Evaluation(metrics, *found)
+    return Evaluation(metrics, errors, confused)
+
+
+def _measure(
+    prediction: Prediction[Record], cases: Sequence[Case], strings: Strings | None, how: Resampling
+) -> dict[str, Any]:
+    """Take all measures of the predictions on gold tokens."""
+    records = prediction.records
+    total = count_all(records)
+    return {
+        **_figures(total, how)["all"],
+        "types": _figures(count_types(records), how),
+        "parity": check_parity(records, prediction.examples, total.total()[0]),
+        "errors": describe_errors(records, cases, types_of(records), total.total()[0]),
+        "slices": _describe_slices(records, strings, how),
+        "scores": describe_scores(records),
+    }
 
 
 def _figures(counts: Counts, how: Resampling) -> dict[str, dict[str, Any]]:
@@ -96,14 +105,31 @@ def _figures(counts: Counts, how: Resampling) -> dict[str, dict[str, Any]]:
     return {name: row(total[i], None if ends is None else ends[:, i]) for i, name in enumerate(counts.names)}
 
 
-def _describe_raw_text(prediction: Prediction[Judged], how: Resampling) -> dict[str, Any]:
+def _describe_raw_text(prediction: Prediction[RawRecord], how: Resampling) -> dict[str, Any]:
+    records = prediction.records
     return {
-        **_figures(count_all(prediction.records), how)["all"],
-        "types": _figures(count_types(prediction.records), how),
+        **_figures(count_all(records), how)["all"],
+        "types": _figures(count_types(records), how),
         # spaCy maps predicted tokens to gold ones, and so forgives some boundaries within a gold token.
         "by_spacy_alignment": score_by_spacy(prediction.examples),
         "tokens": prediction.words,
+        "unreachable": sum(record.unreachable for record in records),
+        "recall_by_tokens": {
+            "as in the corpus": _recall(records, cut_otherwise=False),
+            "cut otherwise": _recall(records, cut_otherwise=True),
+        },
     }
+
+
+def _recall(records: Sequence[RawRecord], *, cut_otherwise: bool) -> dict[str, Any]:
+    right = [set(record.gold).intersection(record.found) for record in records]
+    gold = [
+        entity in found
+        for record, found in zip(records, right, strict=True)
+        for entity in record.gold
+        if (entity in record.cut_otherwise) == cut_otherwise
+    ]
+    return {"gold": len(gold), "recall": sum(gold) / len(gold) if gold else None}
 
 
 def _describe_slices(records: Sequence[Record], strings: Strings | None, how: Resampling) -> list[dict[str, Any]]:
@@ -147,21 +173,18 @@ def _compare(
     prediction: Prediction[Record], other: Language, gold: Sequence[Doc], how: Resampling, progress: bool
 ) -> dict[str, Any]:
     """Predict by the second pipeline, compare overall and by type."""
-    # Read through the other vocabulary: types that only one of the two knows must not be lost.
     second = predict_on_gold_tokens(other, gold, progress=progress)
-    names = ["all", *types_of([*prediction.records, *second.records])]
-    group: list[Callable] = [lambda _, ent: "all", lambda _, ent: ent.label]
-    arrays = [
-        np.concatenate(
-            [count(p.records, part, g).array for part, g in zip((names[:1], names[1:]), group, strict=True)], 1
-        )
-        for p in (prediction, second)
-    ]
-    paired = compare(arrays[0], arrays[1], how)
+    types = types_of([*prediction.records, *second.records])
+    names = ["all", *types]
+    first_counts, second_counts = (
+        np.concatenate([count_all(records).array, count(records, types, lambda _, ent: ent.label).array], axis=1)
+        for records in (prediction.records, second.records)
+    )
+    paired = compare(first_counts, second_counts, how)
     return {
         "model": {key: other.meta[key] for key in ("lang", "name", "version")},
         "words_per_second": round(second.words / second.seconds, 1) if second.words else None,
-        **dict(zip(RATES, plain(rates(arrays[1][:, 0].sum(axis=0))), strict=True)),
+        **dict(zip(RATES, plain(rates(second_counts[:, 0].sum(axis=0))), strict=True)),
         "rows": {name: _paired_row(paired, i) for i, name in enumerate(names)} if paired else {},
         "agreement": _agreement(prediction.records, second.records),
     }

@@ -49,7 +49,7 @@ def _score_by_conlleval(records: Sequence[Record]) -> dict[str, float | None]:
 
 def _score_by_seqeval(records: Sequence[Record]) -> dict[str, float | None] | None:
     try:
-        from seqeval.metrics import precision_recall_fscore_support
+        from seqeval.metrics.v1 import precision_recall_fscore_support
         from seqeval.scheme import IOB2
     except ImportError:
         return None
@@ -57,9 +57,7 @@ def _score_by_seqeval(records: Sequence[Record]) -> dict[str, float | None] | No
     if not any(tag != "O" for pair in pairs for tags in pair for tag in tags):
         return dict.fromkeys(RATES)
     gold, found = zip(*pairs, strict=True)
-    scores = precision_recall_fscore_support(
-        list(gold), list(found), mode="strict", scheme=IOB2, average="micro", zero_division=0
-    )
+    scores = precision_recall_fscore_support(list(gold), list(found), scheme=IOB2, average="micro", zero_division=0)
     return dict(zip(RATES, map(float, scores[:3]), strict=True))
 
 

@@ -13,7 +13,7 @@ from spacy.training.corpus import FILE_TYPE, walk_corpus
 from spacy.vocab import Vocab
 from tqdm import tqdm
 
-from .records import Judged, Record, judge_raw_text, make_record, raw_text
+from .records import Judged, RawRecord, Record, judge_raw_text, make_record, raw_text
 
 R = TypeVar("R", bound=Judged)
 
@@ -59,11 +59,11 @@ def predict_on_gold_tokens(
     return Prediction(records, examples, sum(map(len, gold)), stream.seconds)
 
 
-def predict_on_raw_text(nlp: Language, gold: Sequence[Doc], *, progress: bool = False) -> Prediction[Judged]:
+def predict_on_raw_text(nlp: Language, gold: Sequence[Doc], *, progress: bool = False) -> Prediction[RawRecord]:
     """Let a pipeline find entities in the documents' raw texts: its own tokens, nothing gold.
 
     nlp, gold, progress: As in `predict_on_gold_tokens`.
-    RETURNS (Prediction[Judged]): What it found, in characters.
+    RETURNS (Prediction[RawRecord]): What it found, in characters.
     """
     # The tokenizer itself, since nlp.make_doc refuses long texts.
     docs = (nlp.tokenizer(raw_text(doc)) for doc in gold)

@@ -7,9 +7,9 @@ from spacy.tokens import Doc
 from ..tags import Entity
 
 # Written without a space before it, and without one after it.
-CLOSING = frozenset({",", ".", ";", ":", "!", "?", "...", "..", ")", "]", "}", "%", "”", "’", "»", "n't", "N'T"})
-OPENING = frozenset({"(", "[", "{", "$", "£", "€", "#", "“", "‘", "«", "``"})
-CLITICS = frozenset({"'s", "'m", "'d", "'re", "'ve", "'ll", "''"})
+CLOSING = frozenset([*",.;:!?)]}%”»", "\N{RIGHT SINGLE QUOTATION MARK}", "..", "...", "n't", "N'T"])
+OPENING = frozenset([*"([{$£€#“«", "\N{LEFT SINGLE QUOTATION MARK}", "``"])
+CLITICS = frozenset(["'s", "'m", "'d", "'re", "'ve", "'ll", "''"])
 # Which of a pair it is can only be told from what came before.
 QUOTES = frozenset({'"', "'"})
 

@@ -60,6 +60,19 @@ class Record(Judged):
         return " ".join(self.words[entity.start : entity.end])
 
 
+@dataclass(frozen=True)
+class RawRecord(Judged):
+    """One document as raw text; offsets count characters.
+
+    cut_otherwise (frozenset[Entity]): Gold entities that the pipeline's tokenizer cuts into other tokens than the
+        corpus does, so that training on gold tokens has not prepared it for them.
+    unreachable (int): How many of those begin or end within a token, so that no prediction can be right.
+    """
+
+    cut_otherwise: frozenset[Entity] = frozenset()
+    unreachable: int = 0
+
+
 def make_record(reference: Doc, predicted: Doc, spans_key: str | None) -> Record:
     """Read off what evaluation needs.
 
@@ -82,22 +95,33 @@ def make_record(reference: Doc, predicted: Doc, spans_key: str | None) -> Record
     )
 
 
-def judge_raw_text(reference: Doc, predicted: Doc) -> Judged:
+def judge_raw_text(reference: Doc, predicted: Doc) -> RawRecord:
     """Compare entities by the characters of the raw text, exactly: no gold token helps.
 
     reference (Doc): The gold document.
     predicted (Doc): The pipeline's own tokens of `raw_text(reference)`, with predicted entities.
-    RETURNS (Judged): Gold and predicted entities, in characters.
+    RETURNS (RawRecord): Gold and predicted entities, in characters.
     """
     words = [token.text for token in reference]
     _, starts = write_text(words, known_or_usual_spaces(reference))
+    gold = to_characters(entities_of(reference), words, starts)
     found = [Entity(ent.start_char, ent.end_char, ent.label_) for ent in predicted.ents]
     unknown = [(starts[token.i], starts[token.i] + len(token)) for token in reference if token.ent_iob == MISSING]
     ignored = [ent for ent in found if any(ent.start < end and start < ent.end for start, end in unknown)]
-    return Judged(
-        gold=to_characters(entities_of(reference), words, starts),
+    begins = {token.idx for token in predicted}
+    ends = {token.idx + len(token) for token in predicted}
+    own = {(token.idx, len(token)) for token in predicted}
+    cut_otherwise = frozenset(
+        entity
+        for entity, span in zip(gold, reference.ents, strict=True)
+        if not all((starts[token.i], len(token)) in own for token in span)
+    )
+    return RawRecord(
+        gold=gold,
         found=[ent for ent in found if ent not in ignored],
         ignored=ignored,
+        cut_otherwise=cut_otherwise,
+        unreachable=sum(ent.start not in begins or ent.end not in ends for ent in gold),
     )
 
 

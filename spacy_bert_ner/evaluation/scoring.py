@@ -1,6 +1,7 @@
 """What the pipeline's own scores are worth."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -40,7 +41,7 @@ def describe_scores(records: Sequence[Record]) -> dict[str, Any] | None:
                 "predicted": int((band == i).sum()),
                 "right": float(right[band == i].mean()) if (band == i).any() else None,
             }
-            for i, (low, high) in enumerate(zip(BANDS, BANDS[1:], strict=False))
+            for i, (low, high) in enumerate(pairwise(BANDS))
         ],
         "reliability": [vars(bin_) for bin_ in reliability(scores, right, BINS)],
     }

@@ -1,0 +1,80 @@
+"""What to do next: the measures that stand out, in sentences."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from ..evaluation.console import percent
+from ..evaluation.errors import VERDICTS
+
+# What is rarer than this share of the gold entities is not worth the first look.
+WORTH = 0.02
+Metrics = dict[str, Any]
+
+
+def advise(metrics: Metrics) -> list[str]:
+    """Say where the points are. RETURNS (list[str]): A few sentences, what is worth most first."""
+    if metrics["f1"] is None:
+        return ["Neither the corpus nor the pipeline's output has an entity: there is nothing to measure."]
+    found = [*_dearest_errors(metrics), *_weakest_slice(metrics), *_raw_text(metrics), *_scores(metrics)]
+    return found or ["Nothing stands out."]
+
+
+def _dearest_errors(metrics: Metrics) -> Iterator[str]:
+    levers = [lever for lever in metrics["errors"]["levers"] if lever["errors"]]
+    kinds = sorted((x for x in levers if not (x["gold"] or x["found"])), key=lambda x: -x["gain"])
+    for lever in kinds[:1]:
+        yield f"{VERDICTS[lever['verdict']]}: {lever['errors']} errors, worth {100 * lever['gain']:.1f} points of F1."
+    single = [x for x in levers if x["gold"] or x["found"]]
+    for lever in single[:2]:
+        yield f"{_confusion(lever)}: {lever['errors']} errors, worth {100 * lever['gain']:.1f} points."
+
+
+def _confusion(lever: Metrics) -> str:
+    if lever["verdict"] == "boundary":
+        return f"{lever['gold']} with a wrong boundary"
+    if lever["verdict"] == "missed":
+        return f"{lever['gold']} missed"
+    if lever["verdict"] == "spurious":
+        return f"{lever['found']} where nothing is"
+    return f"{lever['gold']} taken for {lever['found']}" + (
+        ", boundary wrong too" if lever["verdict"] == "both" else ""
+    )
+
+
+def _weakest_slice(metrics: Metrics) -> Iterator[str]:
+    """The slice whose distance from the whole, times its size, is the largest."""
+    least = WORTH * metrics["counts"]["gold"]
+    slices = [
+        ((metrics["f1"] - row["f1"]) * row["counts"]["gold"], way["title"], name, row)
+        for way in metrics["slices"]
+        for name, row in way["slices"].items()
+        if row["f1"] is not None and row["counts"]["gold"] >= max(least, 1)
+    ]
+    for lost, title, name, row in sorted(slices, key=lambda x: -x[0])[:1]:
+        if lost > 0:
+            yield (
+                f"Weakest large slice: {name} ({title[0].lower() + title[1:]}), F1 {percent(row['f1'], 1)} on "
+                f"{row['counts']['gold']:,} entities."
+            )
+
+
+def _raw_text(metrics: Metrics) -> Iterator[str]:
+    raw = metrics["raw_text"]
+    if raw and raw["f1"] is not None and metrics["f1"] - raw["f1"] > 0.005:
+        cut = raw["recall_by_tokens"]["cut otherwise"]
+        same = raw["recall_by_tokens"]["as in the corpus"]
+        yield (
+            f"Raw text costs {100 * (metrics['f1'] - raw['f1']):.1f} points: the tokenizer cuts {cut['gold']:,} "
+            f"entities otherwise than the corpus (recall {percent(cut['recall'], 1)} there, "
+            f"{percent(same['recall'], 1)} elsewhere)."
+        )
+
+
+def _scores(metrics: Metrics) -> Iterator[str]:
+    summary = metrics["scores"]["summary"] if metrics["scores"] else {"ece": 0.0}
+    if summary["ece"] > 0.02:
+        word = "high" if summary["mean_score"] > summary["precision"] else "low"
+        yield (
+            f"Scores are too {word}: {percent(summary['mean_score'], 1)} per cent on average, while "
+            f"{percent(summary['precision'], 1)} per cent are right. Calibrate before setting thresholds."
+        )

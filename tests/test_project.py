@@ -1,0 +1,134 @@
+"""project.yml, its table in README, and the whole workflow on a tiny model."""
+
+import ast
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import srsly
+
+PROJECT = Path(__file__).parents[1]
+COMMANDS = srsly.read_yaml(PROJECT / "project.yml")["commands"]
+
+# What a config makes spaCy import, beyond what a script's own source says.
+BY_ENTRY_POINT = {
+    "train": ["component.py", "classifier.py", "encoder/model.py", "optimizer.py"],
+    "calibrate": ["component.py", "classifier.py", "encoder/model.py"],
+    "evaluate": ["component.py", "classifier.py", "encoder/model.py"],
+}
+
+
+def imported_files(path: Path) -> set[Path]:
+    """The project's own modules that a file imports."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf8"))):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = ".".join(path.relative_to(PROJECT).parts[: -node.level]) if node.level else ""
+            module = ".".join(part for part in (base, node.module) if part)
+            names = [module, *(f"{module}.{alias.name}" for alias in node.names)]
+        for name in names:
+            place = PROJECT / name.replace(".", "/")
+            found |= {file for file in (place.with_suffix(".py"), place / "__init__.py") if file.is_file()}
+    return {file for file in found if file.is_relative_to(PROJECT / "spacy_bert_ner")}
+
+
+def needed_files(start: list[Path]) -> set[str]:
+    """All the project's files that those import, themselves included; __init__.py only where it imports something."""
+    seen: set[Path] = set()
+    todo = list(start)
+    while todo:
+        file = todo.pop()
+        if file not in seen:
+            seen.add(file)
+            package = file.parent / "__init__.py"
+            todo += [*imported_files(file), *([package] if package.is_file() else [])]
+    return {file.relative_to(PROJECT).as_posix() for file in seen if file.name != "__init__.py" or imported_files(file)}
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command["name"])
+def test_a_step_depends_on_all_the_sources_that_it_runs(command):
+    (line,) = command["script"]
+    script = PROJECT / line.split()[1]
+    extra = [PROJECT / "spacy_bert_ner" / name for name in BY_ENTRY_POINT.get(command["name"], [])]
+    listed = {dep for dep in command["deps"] if dep.endswith(".py")}
+    needed = needed_files([script, *extra])
+    if command["name"] == "package":
+        # The plugin's own wheel holds everything.
+        needed |= {file.relative_to(PROJECT).as_posix() for file in (PROJECT / "spacy_bert_ner").rglob("*.py")}
+    assert listed == needed
+
+
+def test_every_input_is_an_earlier_steps_output_or_in_the_repository():
+    made: set[str] = set()
+    for command in COMMANDS:
+        for dep in command["deps"]:
+            assert dep in made or dep == "${vars.config}" or (PROJECT / dep).is_file(), (command["name"], dep)
+        made |= set(command["outputs"])
+
+
+def test_readme_documents_the_commands_as_they_are(tmp_path):
+    before = (PROJECT / "README.md").read_text(encoding="utf8")
+    shutil.copy(PROJECT / "README.md", tmp_path)
+    shutil.copy(PROJECT / "project.yml", tmp_path)
+    run([sys.executable, "-m", "weasel", "document", "--output", "README.md", "."], tmp_path)
+    assert (tmp_path / "README.md").read_text(encoding="utf8") == before
+
+
+def run(command: list[str], folder: Path) -> str:
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def project_run(folder: Path, step: str, encoder: Path, **variables: object) -> str:
+    given = {"corpus": "sample", "encoder": encoder, "gpu_id": -1, "name": "bert_ner_tiny", **variables}
+    options = [part for name, value in given.items() for part in (f"--vars.{name}", str(value))]
+    return run([sys.executable, "-m", "spacy", "project", "run", step, ".", *options], folder)
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory) -> Path:
+    """A copy of the project's own files, none of what it generates."""
+    folder = tmp_path_factory.mktemp("project")
+    for name in ("configs", "scripts", "spacy_bert_ner"):
+        shutil.copytree(PROJECT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(PROJECT / "corpus" / "sample", folder / "corpus" / "sample")
+    for name in ("project.yml", "setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(PROJECT / name, folder)
+    return folder
+
+
+@pytest.mark.slow
+def test_the_whole_workflow_and_what_reruns(project, tiny_bert):
+    first = project_run(project, "all", tiny_bert, epochs=8, learn_rate=0.003, batch_words=500)
+    metrics = json.loads((project / "metrics" / "test.json").read_text(encoding="utf8"))
+    assert metrics["counts"]["gold"] == 249
+    assert set(metrics["types"]) == {"LOC", "MISC", "ORG", "PER"}
+    assert {wheel.name.split("-")[0] for wheel in (project / "packages" / "wheels").iterdir()} == {
+        "en_bert_ner_tiny",
+        "spacy_bert_ner",
+    }
+    assert "works, installed and offline" in first
+    meta = json.loads(next(project.glob("packages/en_bert_ner_tiny-*/meta.json")).read_text(encoding="utf8"))
+    assert meta["performance"]["ents_f"] == metrics["f1"]
+    assert "torch" in meta["trained_with"]
+    assert any(requirement.startswith("spacy-bert-ner") for requirement in meta["requirements"])
+
+    steps = ("convert", "train", "calibrate", "evaluate", "package", "verify")
+    second = project_run(project, "all", tiny_bert, epochs=8, learn_rate=0.003, batch_words=500)
+    assert [step for step in steps if f"Skipping '{step}': nothing changed" not in second] == []
+
+    # A touched source reruns what depends on it: the reports' code has no part in training.
+    measuring = project / "scripts" / "evaluate.py"
+    measuring.write_text(measuring.read_text(encoding="utf8") + "\n", encoding="utf8")
+    third = project_run(project, "evaluate", tiny_bert)
+    assert "Skipping" not in third
+    assert "Skipping 'convert'" in project_run(project, "convert", tiny_bert)
