@@ -23,7 +23,7 @@ def main() -> None:
     parser.add_argument("--dev", type=Path, required=True, help="development corpus (.spacy)")
     parser.add_argument("--encoder", required=True, help="folder or Hub id of the pretrained encoder")
     parser.add_argument("--epochs", type=float, default=3, help="passes over the training corpus")
-    parser.add_argument("--evaluations", type=int, default=12, help="evaluations in the whole run")
+    parser.add_argument("--evaluations", type=int, default=6, help="evaluations in the whole run")
     parser.add_argument("--gpu-id", type=int, default=-1, help="GPU, or -1 for the CPU")
     args, rest = parser.parse_known_args()
     for path in (args.config, args.train, args.dev):
