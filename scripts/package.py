@@ -26,10 +26,7 @@ def main() -> None:
         name=args.name,
         version_=args.version,
         licence=args.license,
-        sources=[
-            json.loads((args.assets / part / "manifest.json").read_text(encoding="utf8"))["source"]
-            for part in ("corpus", "encoder")
-        ],
+        sources=[source_name(args.assets / part) for part in ("corpus", "encoder")],
         scores=json.loads(args.metrics.read_text(encoding="utf8")),
     )
     wheels = args.packages / "wheels"
@@ -40,6 +37,12 @@ def main() -> None:
     plugin_wheel = build_plugin_wheel(Path(__file__).parents[1], wheels)
     msg.good(f"Wheels: {model_wheel} and {plugin_wheel}")
     msg.info(f"To install: pip install --find-links {wheels} {meta['lang']}_{meta['name']}")
+
+
+def source_name(asset: Path) -> str:
+    """RETURNS (str): Where an asset came from, as its manifest says; of a folder its name alone, not its place."""
+    manifest = json.loads((asset / "manifest.json").read_text(encoding="utf8"))
+    return Path(manifest["source"]).name if manifest["kind"] == "folder" else str(manifest["source"])
 
 
 if __name__ == "__main__":

@@ -85,7 +85,8 @@ def build_token_classifier(
     if pieces == "all" and not tok2vec.attrs.get("gives_pieces"):
         raise ValueError(
             f"pieces = 'all' needs the word pieces of a transformer, but the tok2vec {tok2vec.name!r} gives one vector "
-            "per token. Use @architectures = 'spacy-bert-ner.TransformerListener.v1' as the tok2vec, or pieces = 'first'."
+            "per token. Use @architectures = 'spacy-bert-ner.TransformerListener.v1' as the tok2vec, or "
+            "pieces = 'first'."
         )
     output: Model[Floats2d, Floats2d] = resizable(Linear(nO=nO), resize_layer=resize_linear_weighted)
     dropout: Model[Floats2d, Floats2d] = Dropout()

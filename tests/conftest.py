@@ -1,5 +1,6 @@
 """What several test files share: random tiny encoders, each with its tokenizer, made on the spot."""
 
+import os
 import string
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,22 @@ from transformers import (
     RobertaTokenizerFast,
     XLMRobertaTokenizerFast,
 )
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Remember skipped tests: on CI only a missing GPU excuses one."""
+    if report.skipped and "gpu" not in report.keywords:
+        SKIPPED.append(report.nodeid)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail a run on CI that skipped what it should have run."""
+    if os.environ.get("CI") == "true" and SKIPPED:
+        session.config.get_terminal_writer().line(f"\nCI=true, but skipped: {', '.join(SKIPPED)}", red=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+SKIPPED: list[str] = []
 
 WORDS = [
     "the",
