@@ -33,7 +33,7 @@ def main() -> None:
     # Wheels of earlier versions would be found by pip as well, and preferred where they are newer.
     shutil.rmtree(wheels, ignore_errors=True)
     wheels.mkdir(parents=True)
-    model_wheel = Path(shutil.copy(build_model_wheel(args.model, meta, args.packages), wheels))
+    model_wheel = build_model_wheel(args.model, meta, args.packages, wheels)
     plugin_wheel = build_plugin_wheel(Path(__file__).parents[1], wheels)
     msg.good(f"Wheels: {model_wheel} and {plugin_wheel}")
     msg.info(f"To install: pip install --find-links {wheels} {meta['lang']}_{meta['name']}")

@@ -58,7 +58,7 @@ def main() -> None:
     if not any(expected):
         msg.fail("The model found no entity at all", f"Texts: {TEXTS}", exits=1)
     for text, entities in zip(TEXTS, expected, strict=True):
-        msg.text(f"{text}\n    {', '.join(f'{name} ({label})' for name, _, label in entities) or 'no entities'}")
+        print(f"{text}\n    {', '.join(f'{name} ({label})' for name, _, label in entities) or 'no entities'}")
     args.output.write_text(json.dumps({"texts": TEXTS, "entities": expected}, indent=2) + "\n", encoding="utf8")
     wheel = next(args.wheels.glob(f"{args.package}-*.whl"))
     msg.good(f"{wheel} works, installed and offline")
@@ -66,7 +66,8 @@ def main() -> None:
 
 def make_environment(folder: Path) -> Path:
     """Make a virtual environment that sees this one's packages after its own. RETURNS: Its interpreter."""
-    venv.create(folder, with_pip=True)
+    # Without pip, which would bring the setuptools of Python's own bundle, older than what torch asks for.
+    venv.create(folder, with_pip=False)
     paths = {"base": str(folder), "platbase": str(folder)}
     # A path in a .pth file comes after the environment's own packages and runs none of its own .pth files, so that
     # an editable installation of this project stays unseen.
@@ -77,7 +78,8 @@ def make_environment(folder: Path) -> Path:
 
 def install(python: Path, wheels: Path, package: str) -> None:
     """Install both wheels, then let pip check that every dependency is there."""
-    pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-index"]
+    pip = [sys.executable, "-m", "pip", "--python", str(python), "--quiet", "--disable-pip-version-check"]
+    pip += ["install", "--no-index"]
     names = [str(path.resolve()) for path in sorted(wheels.glob("*.whl"))]
     # By file name and regardless of what is there: pip would be content with this environment's own plugin.
     subprocess.run([*pip, "--ignore-installed", "--no-deps", *names], check=True, cwd=python.parent)

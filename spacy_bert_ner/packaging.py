@@ -50,13 +50,15 @@ def describe(
     }
 
 
-def build_model_wheel(model: Path, meta: dict[str, Any], packages: Path) -> Path:
-    """Build a pipeline's wheel by `spacy package`.
+def build_model_wheel(model: Path, meta: dict[str, Any], packages: Path, wheels: Path) -> Path:
+    """Build a pipeline's wheel from what `spacy package` makes.
 
     model (Path): Folder of the pipeline.
     meta (dict[str, Any]): Its meta, from `describe`.
     packages (Path): Folder for the package's sources.
+    wheels (Path): Folder for the wheel.
     RETURNS (Path): The wheel.
+    RAISES: CalledProcessError, after its output was shown, where pip fails.
     """
     from spacy.cli.package import package
 
@@ -64,9 +66,8 @@ def build_model_wheel(model: Path, meta: dict[str, Any], packages: Path) -> Path
     with tempfile.TemporaryDirectory() as folder:
         meta_path = Path(folder) / "meta.json"
         meta_path.write_text(json.dumps(meta), encoding="utf8")
-        package(model, packages, meta_path=meta_path, create_sdist=False, create_wheel=True, force=True, silent=False)
-    folder_name = f"{meta['lang']}_{meta['name']}-{meta['version']}"
-    return _only(packages / folder_name / "dist", "*.whl")
+        package(model, packages, meta_path=meta_path, create_sdist=False, force=True, silent=False)
+    return _build_wheel(packages / f"{meta['lang']}_{meta['name']}-{meta['version']}", wheels)
 
 
 def build_plugin_wheel(project: Path, wheels: Path) -> Path:
@@ -79,19 +80,19 @@ def build_plugin_wheel(project: Path, wheels: Path) -> Path:
     """
     with tempfile.TemporaryDirectory() as folder:
         # A copy: setuptools leaves a build/ folder whose stale modules would enter the next wheel.
-        source, target = Path(folder) / "source", Path(folder) / "wheel"
+        source = Path(folder) / "source"
         source.mkdir()
         for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
             shutil.copy(project / name, source)
         ignore = shutil.ignore_patterns("__pycache__")
         shutil.copytree(project / "spacy_bert_ner", source / "spacy_bert_ner", ignore=ignore)
-        command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
-        subprocess.run([*command, "--wheel-dir", str(target), str(source)], check=True)
-        return Path(shutil.copy(_only(target, "*.whl"), wheels))
+        return _build_wheel(source, wheels)
 
 
-def _only(folder: Path, pattern: str) -> Path:
-    found = sorted(folder.glob(pattern))
-    if len(found) != 1:
-        raise FileNotFoundError(f"Expected one {pattern} in {folder}, found {len(found)}: the build did not succeed")
-    return found[0]
+def _build_wheel(source: Path, wheels: Path) -> Path:
+    """Build one wheel by pip, in this environment: `python -m build`, spaCy's way, would need the network."""
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run([*command, "--wheel-dir", folder, str(source)], check=True)
+        (wheel,) = Path(folder).glob("*.whl")
+        return Path(shutil.copy(wheel, wheels))
