@@ -101,6 +101,15 @@ def test_even_windows_meet_in_the_middle() -> None:
     assert windows == [Window(0, 0, 16, 0, 12), Window(0, 8, 24, 12, 20), Window(0, 16, 32, 20, 32)]
 
 
+@given(st.integers(17, 400), st.integers(0, 15))
+def test_windows_share_no_more_than_they_must(words: int, overlap: int) -> None:
+    windows = check([1] * words, 16, overlap)
+    shared = [left.end - right.start for left, right in pairwise(windows)]
+    # An even spread leaves a remainder of at most one piece a window.
+    assert sum(shared) == overlap * len(shared)
+    assert max(w.end - w.start for w in windows) - min(w.end - w.start for w in windows) <= 1
+
+
 def test_a_word_across_the_middle_is_read_where_more_of_it_lies() -> None:
     # Both windows hold the words 2 to 4, of 1, 3 and 2 pieces: 6 pieces, whose middle is the fourth one's left edge.
     offsets = offsets_of([2, 2, 1, 3, 2, 2, 2])

@@ -40,7 +40,7 @@ class Window:
 
 
 def cut(offsets: Ints, capacity: int, overlap: int, starts: Ints | None = None) -> list[tuple[int, int]]:
-    """Cut a document into as few windows as reach, of even lengths.
+    """Cut a document into as few windows as reach, of even lengths, so that neighbours share no more than they must.
 
     offsets (Ints): (words + 1,) pieces before each word; no word has more than `capacity`.
     capacity (int): The most pieces of a window.
@@ -54,19 +54,21 @@ def cut(offsets: Ints, capacity: int, overlap: int, starts: Ints | None = None) 
     if total <= capacity:
         return [(0, words)] if words else []
     count = -(-(total - overlap) // (capacity - overlap))
-    # Evenly spread: `count` windows of this many pieces, each beginning `step` after the one before.
-    step = (total - capacity) / (count - 1)
-    windows = [(0, _last_fitting(offsets, 0, capacity))]
-    k = 1
-    while windows[-1][1] < words:
-        target = min(round(k * step), int(offsets[windows[-1][1]]) - overlap)
-        # At least one word further than the last window, and without a gap behind it.
-        start = int(np.searchsorted(offsets, target, side="right")) - 1
-        start = min(max(start, windows[-1][0] + 1), windows[-1][1])
-        start = _snap(start, offsets, starts, overlap // 2, lowest=windows[-1][0] + 1)
-        windows.append((start, _last_fitting(offsets, start, capacity)))
-        k += 1
-    return windows
+    windows = []
+    start = 0
+    while True:
+        # What is left, spread evenly over the windows that are left: full ones would only share more of it.
+        left = max(count - len(windows), 1)
+        rest = total - int(offsets[start])
+        size = -(-(rest + (left - 1) * overlap) // left)
+        end = _first_reaching(offsets, start, min(size, capacity, rest), capacity)
+        windows.append((start, end))
+        if end == words:
+            return windows
+        # At least one word further than this window, and without a gap behind it.
+        following = int(np.searchsorted(offsets, int(offsets[end]) - overlap, side="right")) - 1
+        following = min(max(following, start + 1), end)
+        start = _snap(following, offsets, starts, overlap // 2, lowest=start + 1)
 
 
 def cut_at_random(offsets: Ints, capacity: int, rng: np.random.RandomState) -> list[tuple[int, int]]:
@@ -130,6 +132,12 @@ def batches(lengths: Sequence[int], max_pieces: int) -> list[list[int]]:
 def _last_fitting(offsets: Ints, start: int, capacity: int) -> int:
     """Find the furthest end of a window. RETURNS: The word after its last one."""
     return int(np.searchsorted(offsets, offsets[start] + capacity, side="right")) - 1
+
+
+def _first_reaching(offsets: Ints, start: int, size: int, capacity: int) -> int:
+    """Find the nearest end of a window of at least `size` pieces. RETURNS: The word after its last one."""
+    end = int(np.searchsorted(offsets, offsets[start] + size))
+    return end if offsets[end] - offsets[start] <= capacity else end - 1
 
 
 def _snap(start: int, offsets: Ints, starts: Ints | None, slack: int, lowest: int) -> int:
