@@ -54,7 +54,7 @@ def cut(offsets: Ints, capacity: int, overlap: int, starts: Ints | None = None) 
     if total <= capacity:
         return [(0, words)] if words else []
     count = -(-(total - overlap) // (capacity - overlap))
-    windows = []
+    windows: list[tuple[int, int]] = []
     start = 0
     while True:
         # What is left, spread evenly over the windows that are left: full ones would only share more of it.
