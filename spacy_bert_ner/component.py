@@ -19,11 +19,13 @@ from .decoding import Lattice, Posteriors
 from .gold import UNKNOWN, gold_tags
 from .output import Prediction, install_extension, set_entities, set_spans, trim_whitespace
 from .tags import Entity, get_scheme
+from .upstream import require_transformer_output
 
 DEFAULT_CONFIG = """
 [bert_ner]
 scheme = "BIO"
 overwrite = false
+annotate_ents = true
 spans_key = "bert_ner"
 threshold = 0.0
 sentence_boundaries = true
@@ -43,7 +45,7 @@ grad_factor = 1.0
 """
 
 # What the config decides at every load; the rest of `cfg` is what training has found out and comes from the disk.
-SETTINGS = ("scheme", "overwrite", "spans_key", "threshold", "sentence_boundaries")
+SETTINGS = ("scheme", "overwrite", "annotate_ents", "spans_key", "threshold", "sentence_boundaries")
 
 
 @Language.factory(
@@ -58,6 +60,7 @@ def make_bert_ner(
     model: Model[list[Doc], Ragged],
     scheme: str,
     overwrite: bool,
+    annotate_ents: bool,
     spans_key: str | None,
     threshold: float,
     sentence_boundaries: bool,
@@ -69,6 +72,8 @@ def make_bert_ner(
     scheme (str): Tag scheme, "BIO" or "BILUO".
     overwrite (bool): Whether to replace entities set earlier in the pipeline. Otherwise they stay, and what
         overlaps them is dropped.
+    annotate_ents (bool): Whether to write doc.ents at all; otherwise spans_key is the only output, for pipelines in
+        which doc.ents belongs to another component.
     spans_key (str | None): Where in doc.spans entities and their confidences go; null switches that off.
     threshold (float): Entities of a lower confidence are dropped: their tokens are outside.
     sentence_boundaries (bool): Whether sentence starts that the document has, from a component upstream, end entities.
@@ -80,6 +85,7 @@ def make_bert_ner(
         name,
         scheme=scheme,
         overwrite=overwrite,
+        annotate_ents=annotate_ents,
         spans_key=spans_key,
         threshold=threshold,
         sentence_boundaries=sentence_boundaries,
@@ -94,7 +100,7 @@ class BertNER(TrainablePipe):
     model (Model[list[Doc], Ragged]): Documents to tag scores.
     name (str): The component's name in the pipeline.
     scheme (str): Tag scheme, "BIO" or "BILUO".
-    overwrite, spans_key, threshold, sentence_boundaries, scorer: See make_bert_ner.
+    overwrite, annotate_ents, spans_key, threshold, sentence_boundaries, scorer: See make_bert_ner.
     """
 
     def __init__(
@@ -105,6 +111,7 @@ class BertNER(TrainablePipe):
         *,
         scheme: str = "BIO",
         overwrite: bool = False,
+        annotate_ents: bool = True,
         spans_key: str | None = "bert_ner",
         threshold: float = 0.0,
         sentence_boundaries: bool = True,
@@ -114,6 +121,11 @@ class BertNER(TrainablePipe):
         if not 0.0 <= threshold <= 1.0:
             raise ValueError(
                 f"[components.{name}] threshold = {threshold} must lie between 0 and 1: it is a probability"
+            )
+        if not annotate_ents and spans_key is None:
+            raise ValueError(
+                f"[components.{name}] annotate_ents = false and spans_key = null leave the entities nowhere to go: set "
+                'spans_key, such as "bert_ner"'
             )
         install_extension()
         self.vocab = vocab
@@ -125,6 +137,7 @@ class BertNER(TrainablePipe):
             "temperature": 1.0,
             "scheme": scheme,
             "overwrite": overwrite,
+            "annotate_ents": annotate_ents,
             "spans_key": spans_key,
             "threshold": threshold,
             "sentence_boundaries": sentence_boundaries,
@@ -223,6 +236,7 @@ class BertNER(TrainablePipe):
         docs (Sequence[Doc]): The documents, at least one with a token.
         RETURNS (DecodedBatch): The batch, its entities not yet judged.
         """
+        require_transformer_output(self.model, docs, self.name)
         scores = self.model.predict(list(docs))
         # Where several pieces of a word are scored, its first one decides.
         lengths = np.asarray(scores.lengths)
@@ -258,7 +272,8 @@ class BertNER(TrainablePipe):
         scores (list[Prediction]): What `predict` found.
         """
         for doc, prediction in zip(docs, scores, strict=True):
-            set_entities(doc, prediction.entities, overwrite=self.cfg["overwrite"])
+            if self.cfg["annotate_ents"]:
+                set_entities(doc, prediction.entities, overwrite=self.cfg["overwrite"])
             if self.cfg["spans_key"] is not None:
                 set_spans(doc, prediction, self.cfg["spans_key"])
 

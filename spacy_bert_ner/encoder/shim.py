@@ -2,7 +2,10 @@
 
 import copy
 import json
+import multiprocessing
+import os
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any, cast
@@ -26,6 +29,26 @@ WEIGHTS_ERROR = (
     "The saved encoder does not fit this version of transformers: {error}. Load it with the versions in the model's "
     'meta.json ("trained_with"), or train it anew.'
 )
+NO_GRADIENT = (
+    "The encoder learns nothing: nobody sent a gradient back after the last {count} updates. Only the last component "
+    "that listens to a transformer does so, and it is frozen or left out of training here. Put it before the "
+    "components that are trained, or detach it: [components.NAME] replace_listeners = "
+    '["model.tok2vec"]. If nothing shall move the encoder, add "transformer" to [training] frozen_components and '
+    "annotating_components."
+)
+
+
+def use_one_thread() -> None:
+    """Compute in one thread: worker processes are parallel already.
+
+    A forked process has no threads but the one that forked, and the OpenMP runtime, which does not know, waits for the
+    others for ever.
+    """
+    torch.set_num_threads(1)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=use_one_thread)
 
 
 class Encoder(nn.Module):
@@ -108,6 +131,7 @@ class EncoderShim(Shim):
         self._lock = threading.Lock()
         self._fast: Encoder | None = None
         self._loss_scale = LossScale()
+        self._unanswered = 0
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name not in ("id", "_lock", "_fast")}
@@ -115,6 +139,9 @@ class EncoderShim(Shim):
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(None, None, state["precision"])  # type: ignore[misc]
         vars(self).update(state)
+        # A process that was spawned for `nlp.pipe(n_process=...)`.
+        if multiprocessing.parent_process() is not None:
+            use_one_thread()
 
     def set_encoder(self, encoder: Encoder, pieces: WordPieces) -> None:
         """Put a module and its tokenizer in, on thinc's device, in evaluation mode."""
@@ -178,6 +205,10 @@ class EncoderShim(Shim):
             gradient and adds to the weights' gradients.
         """
         encoder = self.encoder
+        # Twice in a row, as an error may have come in between once.
+        if self._unanswered == 2:
+            warnings.warn(NO_GRADIENT.format(count=self._unanswered), stacklevel=2)
+        self._unanswered += 1
         autocast = nullcontext() if self.dtype == torch.float32 else torch.autocast(self.device.type, dtype=self.dtype)
         encoder.train()
         try:
@@ -189,6 +220,7 @@ class EncoderShim(Shim):
         scale = self._loss_scale.value if self.dtype == torch.float16 else 1.0
 
         def backprop(d_output: Tensor) -> None:
+            self._unanswered = 0
             torch.autograd.backward(output, d_output * scale if scale != 1.0 else d_output)
 
         return output, backprop
