@@ -33,7 +33,7 @@ HEADS: dict[str, dict[str, Any]] = {
             "maxout_pieces": 1,
             "use_upper": False,
             "tok2vec": STOCK_LISTENER,
-        }
+        },
     },
     "textcat": {
         "model": {

@@ -38,7 +38,7 @@ NO_GRADIENT = (
 )
 
 
-def use_one_thread() -> None:
+def be_a_worker() -> None:
     """Compute in one thread: worker processes are parallel already.
 
     A forked process has no threads but the one that forked, and the OpenMP runtime, which does not know, waits for the
@@ -48,7 +48,7 @@ def use_one_thread() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=use_one_thread)
+    os.register_at_fork(after_in_child=be_a_worker)
 
 
 class Encoder(nn.Module):
@@ -141,7 +141,7 @@ class EncoderShim(Shim):
         vars(self).update(state)
         # A process that was spawned for `nlp.pipe(n_process=...)`.
         if multiprocessing.parent_process() is not None:
-            use_one_thread()
+            be_a_worker()
 
     def set_encoder(self, encoder: Encoder, pieces: WordPieces) -> None:
         """Put a module and its tokenizer in, on thinc's device, in evaluation mode."""
