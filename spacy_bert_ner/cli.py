@@ -8,13 +8,13 @@ import typer
 from spacy.cli._util import Arg, Opt, app, import_code, setup_gpu
 from wasabi import msg
 
+from .commands.convert import convert_cli
+from .commands.init_config import init_config_cli
+
 bert_ner_cli = typer.Typer(name="bert-ner", help="Named-entity recognition by spacy-bert-ner.", no_args_is_help=True)
 app.add_typer(bert_ner_cli)
-
-
-@bert_ner_cli.callback()
-def bert_ner_callback() -> None:
-    """Keep `evaluate` a subcommand: typer makes an only command the application itself."""
+bert_ner_cli.command("init-config")(init_config_cli)
+bert_ner_cli.command("convert")(convert_cli)
 
 
 @bert_ner_cli.command("evaluate")

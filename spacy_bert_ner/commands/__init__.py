@@ -1,0 +1,1 @@
+"""The subcommands of `python -m spacy bert-ner`, one module each; `cli` registers them."""
