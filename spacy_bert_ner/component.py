@@ -16,7 +16,8 @@ from thinc.types import Ragged
 
 from .batch import DecodedBatch
 from .decoding import Lattice, Posteriors
-from .gold import UNKNOWN, gold_tags
+from .gold import gold_tags
+from .losses import sequence_loss, token_loss
 from .output import Prediction, install_extension, set_entities, set_spans, trim_whitespace
 from .tags import Entity, get_scheme
 
@@ -27,6 +28,9 @@ overwrite = false
 spans_key = "bert_ner"
 threshold = 0.0
 sentence_boundaries = true
+loss = "token"
+label_smoothing = 0.0
+class_weights = null
 
 [bert_ner.scorer]
 @scorers = "spacy.ner_scorer.v1"
@@ -43,7 +47,16 @@ grad_factor = 1.0
 """
 
 # What the config decides at every load; the rest of `cfg` is what training has found out and comes from the disk.
-SETTINGS = ("scheme", "overwrite", "spans_key", "threshold", "sentence_boundaries")
+SETTINGS = (
+    "scheme",
+    "overwrite",
+    "spans_key",
+    "threshold",
+    "sentence_boundaries",
+    "loss",
+    "label_smoothing",
+    "class_weights",
+)
 
 
 @Language.factory(
@@ -61,6 +74,9 @@ def make_bert_ner(
     spans_key: str | None,
     threshold: float,
     sentence_boundaries: bool,
+    loss: str,
+    label_smoothing: float,
+    class_weights: dict[str, float] | None,
     scorer: Callable | None,
 ) -> "BertNER":
     """Make a `bert_ner` component.
@@ -83,6 +99,9 @@ def make_bert_ner(
         spans_key=spans_key,
         threshold=threshold,
         sentence_boundaries=sentence_boundaries,
+        loss=loss,
+        label_smoothing=label_smoothing,
+        class_weights=class_weights,
         scorer=scorer,
     )
 
@@ -108,6 +127,9 @@ class BertNER(TrainablePipe):
         spans_key: str | None = "bert_ner",
         threshold: float = 0.0,
         sentence_boundaries: bool = True,
+        loss: str = "token",
+        label_smoothing: float = 0.0,
+        class_weights: dict[str, float] | None = None,
         scorer: Callable | None = None,
     ) -> None:
         get_scheme(scheme)
@@ -128,6 +150,9 @@ class BertNER(TrainablePipe):
             "spans_key": spans_key,
             "threshold": threshold,
             "sentence_boundaries": sentence_boundaries,
+            "loss": loss,
+            "label_smoothing": label_smoothing,
+            "class_weights": class_weights,
         }
 
     @property
@@ -301,20 +326,22 @@ class BertNER(TrainablePipe):
         RETURNS (tuple[float, Ragged]): The loss in nats, and its gradient, zero where the gold tag is missing.
         RAISES: ValueError where the gold data hold an entity type that the component does not have.
         """
-        xp = self.model.ops.xp
-        tags = gold_tags(list(examples), self.lattice.scheme, self.labels, self.name)
-        gold = np.repeat(tags, np.asarray(scores.lengths))
-        known = gold != UNKNOWN
+        examples = list(examples)
+        tags = gold_tags(examples, self.lattice.scheme, self.labels, self.name)
+        lengths = np.asarray(scores.lengths)
         rows: Any = scores.dataXd
-        shifted = rows - rows.max(axis=1, keepdims=True)
-        log_probs = shifted - xp.log(xp.exp(shifted).sum(axis=1, keepdims=True))
-        d_rows = xp.exp(log_probs)
-        at = (xp.asarray(np.flatnonzero(known)), xp.asarray(gold[known]))
-        count = max(int(known.sum()), 1)
-        loss = -float(log_probs[at].sum()) / count
-        d_rows[at] -= 1.0
-        d_rows[xp.asarray(~known)] = 0.0
-        d_rows /= count
+        if self.cfg["loss"] == "sequence":
+            # Where several pieces of a word are scored, its first one decides.
+            first = self.model.ops.xp.asarray(np.cumsum(lengths) - lengths)
+            sizes = np.array([len(eg.predicted) for eg in examples])
+            loss, d_first = sequence_loss(self.lattice, rows[first], sizes, tags)
+            d_rows = self.model.ops.xp.zeros_like(rows)
+            d_rows[first] = d_first
+            return loss, Ragged(d_rows, scores.lengths)
+        weights = self.cfg["class_weights"]
+        by_tag = None if weights is None else np.array([weights[tag] for tag in self.tags])
+        gold = np.repeat(tags, lengths)
+        loss, d_rows = token_loss(rows, gold, smoothing=self.cfg["label_smoothing"], weights=by_tag)
         return loss, Ragged(d_rows, scores.lengths)
 
     def from_bytes(self, bytes_data: bytes, *, exclude: Iterable[str] = ()) -> Self:
