@@ -335,13 +335,14 @@ class BertNER(TrainablePipe):
             first = self.model.ops.xp.asarray(np.cumsum(lengths) - lengths)
             sizes = np.array([len(eg.predicted) for eg in examples])
             loss, d_first = sequence_loss(self.lattice, rows[first], sizes, tags)
-            d_rows = self.model.ops.xp.zeros_like(rows)
-            d_rows[first] = d_first
-            return loss, Ragged(d_rows, scores.lengths)
+            d_tokens: Any = self.model.ops.xp.zeros_like(rows)
+            d_tokens[first] = d_first
+            return loss, Ragged(d_tokens, scores.lengths)
         weights = self.cfg["class_weights"]
         by_tag = None if weights is None else np.array([weights[tag] for tag in self.tags])
         gold = np.repeat(tags, lengths)
-        loss, d_rows = token_loss(rows, gold, smoothing=self.cfg["label_smoothing"], weights=by_tag)
+        loss, gradient = token_loss(rows, gold, smoothing=self.cfg["label_smoothing"], weights=by_tag)
+        d_rows: Any = gradient
         return loss, Ragged(d_rows, scores.lengths)
 
     def from_bytes(self, bytes_data: bytes, *, exclude: Iterable[str] = ()) -> Self:

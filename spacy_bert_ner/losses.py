@@ -1,5 +1,6 @@
 """Losses of tag scores against gold tags, each with its gradient."""
 
+from itertools import pairwise
 from types import ModuleType
 from typing import Any
 
@@ -63,14 +64,14 @@ def sequence_loss(lattice: Lattice, scores: Array, lengths: Ints, gold: Ints) ->
 
 
 def _tag_marginals(lattice: Lattice, scores: Array, sizes: Ints) -> tuple[Array, Array]:
-    """Sum over legal sequences by forward-backward. RETURNS: log of the sums, (sequences,); posteriors, (rows, tags)."""
+    """Sum over legal sequences by forward-backward. RETURNS: logs, (sequences,); posteriors, (rows, tags)."""
     steps = Steps.of(offsets(sizes)[:-1], sizes)
     with np.errstate(divide="ignore"):
         start, end, follow = (np.log(may) for may in (lattice.starts, lattice.ends, lattice.transitions))
     emitted = scores[steps.rows]
     forward, backward = np.empty_like(emitted), np.empty_like(emitted)
     bounds = steps.bounds
-    for k, (low, high) in enumerate(zip(bounds, bounds[1:], strict=False)):
+    for k, (low, high) in enumerate(pairwise(bounds)):
         before = start if k == 0 else _log_sum(forward[bounds[k - 1] : bounds[k - 1] + high - low, :, None] + follow, 1)
         forward[low:high] = before + emitted[low:high]
     for k in range(len(bounds) - 2, -1, -1):

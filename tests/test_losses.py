@@ -1,5 +1,7 @@
 """Losses against brute force over all legal sequences, and their gradients against finite differences."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -38,7 +40,7 @@ def test_the_sequence_loss_is_the_likelihood_among_legal_sequences(lattice: Latt
     gold = np.concatenate([rng.choice(list_legal(lattice, n)) for n in sizes if n])
     gold[rng.random(10) < missing] = -1
     bounds = np.cumsum([0, *sizes])
-    parts = [likelihood(lattice, scores[a:b], gold[a:b]) for a, b in zip(bounds, bounds[1:], strict=False) if a < b]
+    parts = [likelihood(lattice, scores[a:b], gold[a:b]) for a, b in pairwise(bounds) if a < b]
     loss, gradient = sequence_loss(lattice, scores, sizes, gold)
     assert loss == pytest.approx(-np.log(parts).sum() / max((gold >= 0).sum(), 1), abs=1e-12)
     wanted = slope(lambda moved: sequence_loss(lattice, moved, sizes, gold)[0], scores)
@@ -67,7 +69,8 @@ def test_the_token_loss_equals_pytorchs(smoothing: float, weighted: bool) -> Non
         )
     else:
         # PyTorch's smoothing weighs each tag of the target; ours weighs tokens.
-        target = torch.nn.functional.one_hot(torch.tensor(gold).clamp(min=0), 5).double() * (1 - smoothing) + smoothing / 5
+        hot = torch.nn.functional.one_hot(torch.tensor(gold).clamp(min=0), 5).double()
+        target = hot * (1 - smoothing) + smoothing / 5
         each = torch.nn.functional.cross_entropy(given, target, reduction="none")
         rows = torch.tensor(np.where(gold < 0, 0.0, weights[gold]))
         expected = (each * rows).sum() / rows.sum()
