@@ -145,6 +145,7 @@ class BertNER(TrainablePipe):
         self.cfg: dict[str, Any] = {
             "labels": [],
             "temperature": 1.0,
+            "offsets": {},
             "scheme": scheme,
             "overwrite": overwrite,
             "spans_key": spans_key,
@@ -233,7 +234,7 @@ class BertNER(TrainablePipe):
         if not any(len(doc) for doc in docs):
             return [Prediction.empty() for _ in docs]
         batch = self.decode(docs)
-        judged = batch.judge(self.cfg["temperature"])
+        judged = batch.judge(self.cfg["temperature"], self.cfg["offsets"])
         runner_up = judged.runner_up
         kept = np.flatnonzero(judged.score >= self.cfg["threshold"])
         bounds = np.searchsorted(batch.doc[kept], np.arange(len(docs) + 1))

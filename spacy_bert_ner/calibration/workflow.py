@@ -1,4 +1,4 @@
-"""The workflow step `calibrate`: fit a component's temperature on the dev set."""
+"""The workflow step `calibrate`: fit a component's temperature and offsets on the dev set."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -9,12 +9,12 @@ from spacy.tokens import Doc
 from spacy.training import Example
 
 from .entities import entity_texts, judge_entities
-from .fitting import Array, balance, fit_temperature
+from .fitting import Array, Calibration, balance, fit_calibration
 from .report import describe_fit
 
 
 def calibrate(nlp: Language, name: str, dev: Iterable[Example], train: Iterable[Doc]) -> dict[str, Any]:
-    """Fit the temperature of a pipeline's component, in place.
+    """Fit the temperature and the offsets of a pipeline's component, in place.
 
     nlp (Language): The pipeline.
     name (str): Its `bert_ner` component.
@@ -31,12 +31,17 @@ def calibrate(nlp: Language, name: str, dev: Iterable[Example], train: Iterable[
     seen_texts = entity_texts(train)
     seen = np.array([text in seen_texts for text in entities.text])
 
-    def fit(chosen: Array) -> float:
+    component: Any = nlp.get_pipe(name)
+    labels: tuple[str, ...] = component.labels
+
+    def fit(chosen: Array) -> Calibration:
         # The texts to come hold more unseen names than a dev set that was cut from the same days' news as
         # the training set. Counting seen and unseen ones alike fits for them, and costs the dev set little.
-        return fit_temperature(entities.table.take(chosen), entities.right[chosen], balance(seen[chosen]))
+        weights = balance(seen[chosen])
+        own = entities.table.take(chosen), entities.right[chosen], entities.label[chosen]
+        return fit_calibration(*own, len(labels), weights)
 
-    temperature = fit(np.arange(len(entities.text)))
-    component: Any = nlp.get_pipe(name)
-    component.cfg["temperature"] = temperature
-    return describe_fit(entities, fit, temperature, component.labels)
+    fitted = fit(np.arange(len(entities.text)))
+    component.cfg["temperature"] = fitted.temperature
+    component.cfg["offsets"] = dict(zip(labels, fitted.offsets.tolist(), strict=True))
+    return describe_fit(entities, fit, fitted, labels)
