@@ -270,15 +270,6 @@ def test_scores_are_left_as_they_are() -> None:
     np.testing.assert_array_equal(scores, kept)
 
 
-def test_a_temperature_per_label_is_that_of_the_span_s_own_label() -> None:
-    lengths = [20, 0, 9]
-    scores, spans = draw_scores(BIO, 29, 11), all_spans(BIO, [20, 0, 9])
-    found = posteriors(BIO, scores, lengths, spans, [0.7, 2.0]).by_label
-    for label, temperature in enumerate([0.7, 2.0]):
-        own = spans.label == label
-        np.testing.assert_array_equal(found[own], posteriors(BIO, scores, lengths, spans, temperature).by_label[own])
-
-
 def test_runner_up_and_any_label() -> None:
     found = Posteriors(np.array([0, 1, 1]), np.array([[0.6, 0.1, 0.2], [0.5, 0.3, 0.1], [0.1, 0.9, 0.1]]))
     labels, chances = found.runner_up
@@ -305,7 +296,7 @@ def test_one_label_has_no_runner_up() -> None:
         (5, [3], (0, 1, 1, 0), 1.0, "empty or leaves"),
         (5, [3], (0, 2, 4, 0), 1.0, "empty or leaves"),
         (5, [3], (0, 0, 1, 0), 0.0, "above 0"),
-        (5, [3], (0, 0, 1, 0), [1.0, np.nan], "above 0"),
+        (5, [3], (0, 0, 1, 0), np.nan, "above 0"),
     ],
 )
 def test_misuse_is_refused(columns: int, lengths: list[int], span: tuple, temperature: float, message: str) -> None:
