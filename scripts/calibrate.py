@@ -39,7 +39,8 @@ def main() -> None:
         for name in ("ece", "brier", "log_loss", "auc", "precision_above_0.9")
     ]
     msg.table(rows, header=("dev, cross-fitted", "before", "after"), divider=True, aligns=("l", "r", "r"))
-    msg.good(f"Temperature {measures['temperature']:.3f}. Calibrated pipeline in {args.output}")
+    offsets = ", ".join(f"{label} {offset:+.2f}" for label, offset in measures["offsets"].items())
+    msg.good(f"Temperature {measures['temperature']:.3f}, log-odds {offsets}. Calibrated pipeline in {args.output}")
 
 
 if __name__ == "__main__":

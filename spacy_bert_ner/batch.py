@@ -1,6 +1,6 @@
 """A decoded batch of documents: what lies between tag scores and entities of a Doc."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,7 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class DecodedBatch:
-    """The best legal tags of a batch, and what it takes to judge their entities at any temperature.
+    """The best legal tags of a batch, and what it takes to judge their entities.
 
     lattice (Lattice): The legal tag sequences.
     scores (ndarray): Tag scores of all documents' tokens. (tokens, tags)
@@ -51,13 +51,15 @@ class DecodedBatch:
         owner = np.repeat(np.arange(len(docs)), [len(own) for own in by_doc])[spans.sequence]
         return cls(lattice, scores, lengths, spans, owner, offsets + spans.start, offsets + spans.end)
 
-    def judge(self, temperature: float | Sequence[float]) -> Posteriors:
+    def judge(self, temperature: float, offsets: Mapping[str, float] | None = None) -> Posteriors:
         """Compute the entities' confidences.
 
-        temperature (float | Sequence[float]): One for all labels, or one for each.
+        temperature (float): Divides the tags' scores.
+        offsets (Mapping[str, float] | None): What is added to the log-odds of entities, by label; 0 for others.
         RETURNS (Posteriors): Of the entities, in order.
         """
-        return posteriors(self.lattice, self.scores, self.lengths, self.spans, temperature)
+        judged = posteriors(self.lattice, self.scores, self.lengths, self.spans, temperature)
+        return judged.shift(np.array([(offsets or {}).get(label, 0.0) for label in self.lattice.labels]))
 
 
 def _sentence_lengths(doc: Doc) -> Ints:

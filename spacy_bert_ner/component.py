@@ -16,7 +16,8 @@ from thinc.types import Ragged
 
 from .batch import DecodedBatch
 from .decoding import Lattice, Posteriors
-from .gold import UNKNOWN, gold_tags
+from .gold import gold_tags
+from .losses import sequence_loss, token_loss
 from .output import Prediction, install_extension, set_entities, set_spans, trim_whitespace
 from .tags import Entity, get_scheme
 from .upstream import require_transformer_output
@@ -29,6 +30,7 @@ annotate_ents = true
 spans_key = "bert_ner"
 threshold = 0.0
 sentence_boundaries = true
+loss = "token"
 
 [bert_ner.scorer]
 @scorers = "spacy.ner_scorer.v1"
@@ -45,7 +47,8 @@ grad_factor = 1.0
 """
 
 # What the config decides at every load; the rest of `cfg` is what training has found out and comes from the disk.
-SETTINGS = ("scheme", "overwrite", "annotate_ents", "spans_key", "threshold", "sentence_boundaries")
+SETTINGS = ("scheme", "overwrite", "annotate_ents", "spans_key", "threshold", "sentence_boundaries", "loss")
+LOSSES = ("token", "sequence")
 
 
 @Language.factory(
@@ -64,6 +67,7 @@ def make_bert_ner(
     spans_key: str | None,
     threshold: float,
     sentence_boundaries: bool,
+    loss: str,
     scorer: Callable | None,
 ) -> "BertNER":
     """Make a `bert_ner` component.
@@ -77,6 +81,9 @@ def make_bert_ner(
     spans_key (str | None): Where in doc.spans entities and their confidences go; null switches that off.
     threshold (float): Entities of a lower confidence are dropped: their tokens are outside.
     sentence_boundaries (bool): Whether sentence starts that the document has, from a component upstream, end entities.
+    loss (str): What training minimises: "token", the cross-entropy of each token's tag by itself, or "sequence", the
+        negative log-likelihood of the whole tag sequence among all legal ones, for which the first piece of each word
+        counts.
     scorer (Callable | None): How `nlp.evaluate` scores the component.
     """
     return BertNER(
@@ -89,6 +96,7 @@ def make_bert_ner(
         spans_key=spans_key,
         threshold=threshold,
         sentence_boundaries=sentence_boundaries,
+        loss=loss,
         scorer=scorer,
     )
 
@@ -100,7 +108,7 @@ class BertNER(TrainablePipe):
     model (Model[list[Doc], Ragged]): Documents to tag scores.
     name (str): The component's name in the pipeline.
     scheme (str): Tag scheme, "BIO" or "BILUO".
-    overwrite, annotate_ents, spans_key, threshold, sentence_boundaries, scorer: See make_bert_ner.
+    overwrite, annotate_ents, spans_key, threshold, sentence_boundaries, loss, scorer: See make_bert_ner.
     """
 
     def __init__(
@@ -115,6 +123,7 @@ class BertNER(TrainablePipe):
         spans_key: str | None = "bert_ner",
         threshold: float = 0.0,
         sentence_boundaries: bool = True,
+        loss: str = "token",
         scorer: Callable | None = None,
     ) -> None:
         get_scheme(scheme)
@@ -127,6 +136,8 @@ class BertNER(TrainablePipe):
                 f"[components.{name}] annotate_ents = false and spans_key = null leave the entities nowhere to go: set "
                 'spans_key, such as "bert_ner"'
             )
+        if loss not in LOSSES:
+            raise ValueError(f"[components.{name}] loss = {loss!r} is none of {', '.join(map(repr, LOSSES))}")
         install_extension()
         self.vocab = vocab
         self.model = model
@@ -135,12 +146,14 @@ class BertNER(TrainablePipe):
         self.cfg: dict[str, Any] = {
             "labels": [],
             "temperature": 1.0,
+            "offsets": {},
             "scheme": scheme,
             "overwrite": overwrite,
             "annotate_ents": annotate_ents,
             "spans_key": spans_key,
             "threshold": threshold,
             "sentence_boundaries": sentence_boundaries,
+            "loss": loss,
         }
 
     @property
@@ -221,7 +234,7 @@ class BertNER(TrainablePipe):
         if not any(len(doc) for doc in docs):
             return [Prediction.empty() for _ in docs]
         batch = self.decode(docs)
-        judged = batch.judge(self.cfg["temperature"])
+        judged = batch.judge(self.cfg["temperature"], self.cfg["offsets"])
         runner_up = judged.runner_up
         kept = np.flatnonzero(judged.score >= self.cfg["threshold"])
         bounds = np.searchsorted(batch.doc[kept], np.arange(len(docs) + 1))
@@ -309,27 +322,27 @@ class BertNER(TrainablePipe):
         return losses
 
     def get_loss(self, examples: Iterable[Example], scores: Ragged) -> tuple[float, Ragged]:
-        """Compare scores with the gold tags: mean cross-entropy of the rows whose gold tag is known.
+        """Compare scores with the gold tags, by the loss of the config.
 
         examples (Iterable[Example]): The batch.
         scores (Ragged): (rows, tags), rows per token.
         RETURNS (tuple[float, Ragged]): The loss in nats, and its gradient, zero where the gold tag is missing.
         RAISES: ValueError where the gold data hold an entity type that the component does not have.
         """
-        xp = self.model.ops.xp
-        tags = gold_tags(list(examples), self.lattice.scheme, self.labels, self.name)
-        gold = np.repeat(tags, np.asarray(scores.lengths))
-        known = gold != UNKNOWN
+        examples = list(examples)
+        tags = gold_tags(examples, self.lattice.scheme, self.labels, self.name)
+        lengths = np.asarray(scores.lengths)
         rows: Any = scores.dataXd
-        shifted = rows - rows.max(axis=1, keepdims=True)
-        log_probs = shifted - xp.log(xp.exp(shifted).sum(axis=1, keepdims=True))
-        d_rows = xp.exp(log_probs)
-        at = (xp.asarray(np.flatnonzero(known)), xp.asarray(gold[known]))
-        count = max(int(known.sum()), 1)
-        loss = -float(log_probs[at].sum()) / count
-        d_rows[at] -= 1.0
-        d_rows[xp.asarray(~known)] = 0.0
-        d_rows /= count
+        if self.cfg["loss"] == "sequence":
+            # Where several pieces of a word are scored, its first one decides.
+            first = self.model.ops.xp.asarray(np.cumsum(lengths) - lengths)
+            sizes = np.array([len(eg.predicted) for eg in examples])
+            loss, d_first = sequence_loss(self.lattice, rows[first], sizes, tags)
+            d_tokens: Any = self.model.ops.xp.zeros_like(rows)
+            d_tokens[first] = d_first
+            return loss, Ragged(d_tokens, scores.lengths)
+        loss, gradient = token_loss(rows, np.repeat(tags, lengths))
+        d_rows: Any = gradient
         return loss, Ragged(d_rows, scores.lengths)
 
     def from_bytes(self, bytes_data: bytes, *, exclude: Iterable[str] = ()) -> Self:

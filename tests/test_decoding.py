@@ -270,15 +270,6 @@ def test_scores_are_left_as_they_are() -> None:
     np.testing.assert_array_equal(scores, kept)
 
 
-def test_a_temperature_per_label_is_that_of_the_span_s_own_label() -> None:
-    lengths = [20, 0, 9]
-    scores, spans = draw_scores(BIO, 29, 11), all_spans(BIO, [20, 0, 9])
-    found = posteriors(BIO, scores, lengths, spans, [0.7, 2.0]).by_label
-    for label, temperature in enumerate([0.7, 2.0]):
-        own = spans.label == label
-        np.testing.assert_array_equal(found[own], posteriors(BIO, scores, lengths, spans, temperature).by_label[own])
-
-
 def test_runner_up_and_any_label() -> None:
     found = Posteriors(np.array([0, 1, 1]), np.array([[0.6, 0.1, 0.2], [0.5, 0.3, 0.1], [0.1, 0.9, 0.1]]))
     labels, chances = found.runner_up
@@ -305,9 +296,26 @@ def test_one_label_has_no_runner_up() -> None:
         (5, [3], (0, 1, 1, 0), 1.0, "empty or leaves"),
         (5, [3], (0, 2, 4, 0), 1.0, "empty or leaves"),
         (5, [3], (0, 0, 1, 0), 0.0, "above 0"),
-        (5, [3], (0, 0, 1, 0), [1.0, np.nan], "above 0"),
+        (5, [3], (0, 0, 1, 0), np.nan, "above 0"),
     ],
 )
 def test_misuse_is_refused(columns: int, lengths: list[int], span: tuple, temperature: float, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         posteriors(BIO, np.zeros((3, columns)), lengths, Spans(*([value] for value in span)), temperature)
+
+
+@quick
+@given(seed=seeds, offset=st.floats(-3, 3))
+def test_a_shift_multiplies_the_mass_of_the_sequences_that_hold_the_entity(seed: int, offset: float) -> None:
+    scores, spans = draw_scores(BIO, 3, seed), all_spans(BIO, [3])
+    found = posteriors(BIO, scores, [3], spans)
+    shifted = found.shift(np.array([0.0, offset]))
+    legal = list_legal(BIO, 3)
+    held = [{(e.start, e.end, e.label) for e in read_entities([BIO.tags[t] for t in tags])} for tags in legal]
+    masses = np.exp([total(scores, tags) for tags in legal])
+    for i, (_, start, end, label) in enumerate(zip(*spans, strict=True)):
+        wanted = (start, end, BIO.labels[label])
+        own = masses * np.exp([offset if wanted in one and label == 1 else 0.0 for one in held])
+        by_label = [own[[(start, end, name) in one for one in held]].sum() / own.sum() for name in BIO.labels]
+        np.testing.assert_allclose(shifted.by_label[i], by_label, atol=1e-12)
+    np.testing.assert_array_equal(found.shift(np.zeros(2)).by_label, found.by_label)

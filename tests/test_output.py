@@ -90,10 +90,25 @@ def test_a_threshold_is_a_probability(threshold):
 def test_a_higher_temperature_makes_scores_less_sure_and_changes_no_entity():
     nlp, component = build()
     cold = nlp(Doc(nlp.vocab, words=WORDS))
-    component.cfg["temperature"] = [2.0, 2.0]
+    component.cfg["temperature"] = 2.0
     warm = nlp(Doc(nlp.vocab, words=WORDS))
     assert [ent.text for ent in cold.ents] == [ent.text for ent in warm.ents]
     assert (warm.spans["bert_ner"].attrs["scores"] < cold.spans["bert_ner"].attrs["scores"]).all()
+
+
+def test_an_offset_moves_the_log_odds_of_its_type_and_changes_no_entity():
+    nlp, component = build()
+    old_doc = nlp(Doc(nlp.vocab, words=WORDS))
+    before = old_doc.spans["bert_ner"]
+    label = before[0].label_
+    component.cfg["offsets"] = {label: -1.0}
+    new_doc = nlp(Doc(nlp.vocab, words=WORDS))
+    after = new_doc.spans["bert_ner"]
+    assert [(ent.text, ent.label_) for ent in after] == [(ent.text, ent.label_) for ent in before]
+    old, new = (np.array(group.attrs["scores"], dtype=float) for group in (before, after))
+    moved = np.log(new / (1 - new)) - np.log(old / (1 - old))
+    assert moved == pytest.approx([-1.0 if ent.label_ == label else 0.0 for ent in before], abs=1e-3)
+    assert (after.attrs["any_label"] >= after.attrs["scores"]).all()
 
 
 @pytest.mark.parametrize(("by_sentence", "first"), [(True, (0, 1)), (False, (0, 2))])

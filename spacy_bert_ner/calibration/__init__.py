@@ -1,4 +1,4 @@
-"""Calibration: temperatures fitted on a development set, and measures of how far scores can be trusted.
+"""Calibration: fitted on a development set, and measures of how far scores can be trusted.
 
 Everywhere, `scores` is (entities,), each a predicted entity's probability of being right, and `right` is (entities,),
 bool: is there a gold entity with exactly this span and label? Missed gold entities have no score and play no part.
@@ -8,14 +8,11 @@ under the curve where all are right or all wrong) is None.
 
 from .fitting import (
     TEMPERATURES,
+    Calibration,
     ScoreTable,
     balance,
-    by_confidence,
-    choose_by_label,
     cross_fit,
-    fit_by_label,
-    fit_temperature,
-    fit_worst_group,
+    fit_calibration,
     halve,
 )
 from .measures import (
@@ -35,17 +32,14 @@ from .measures import (
 __all__ = [
     "TEMPERATURES",
     "Bin",
+    "Calibration",
     "ScoreTable",
     "area_under_roc",
     "balance",
     "brier_score",
-    "by_confidence",
     "calibration_error",
-    "choose_by_label",
     "cross_fit",
-    "fit_by_label",
-    "fit_temperature",
-    "fit_worst_group",
+    "fit_calibration",
     "halve",
     "log_loss",
     "precision_above",

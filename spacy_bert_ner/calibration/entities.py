@@ -1,6 +1,6 @@
 """A pipeline's entities on a gold corpus: their scores at every temperature, and which of them are right."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from ..batch import DecodedBatch
 from ..component import BertNER
-from .fitting import ScoreTable
+from .fitting import TEMPERATURES, ScoreTable
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,31 +42,47 @@ def judge_entities(nlp: Language, name: str, examples: Iterable[Example]) -> Jud
     examples (Iterable[Example]): Gold documents with entity annotation, their predicted side not yet processed.
     RETURNS (JudgedEntities): The entities, in the order of the documents.
     """
+    return tabulate_entities(decode_examples(nlp, name, examples))
+
+
+def decode_examples(
+    nlp: Language, name: str, examples: Iterable[Example]
+) -> Iterator[tuple[list[Example], DecodedBatch]]:
+    """Decode a gold corpus: one pass of the network, from which all else can be computed.
+
+    nlp, name, examples: As in `judge_entities`; documents without a token are left out.
+    RETURNS (Iterator[tuple[list[Example], DecodedBatch]]): Batches of `nlp.batch_size` documents.
+    """
     component: BertNER = nlp.get_pipe(name)  # type: ignore[assignment]
-    examples = list(examples)
+    examples = [eg for eg in examples if len(eg.predicted)]
     # What comes after the component, a doc_cleaner for one, must not run before the component does.
     later = nlp.pipe_names[nlp.pipe_names.index(name) :]
-    tables, right, label, document, text = [], [], [], [], []
     stream = zip(examples, nlp.pipe([eg.predicted for eg in examples], disable=later), strict=True)
-    done = 0
     for pairs in minibatch(tqdm(stream, "judge", len(examples), unit=" docs", disable=None), nlp.batch_size):
         docs = [doc for _, doc in pairs]
-        if any(len(doc) for doc in docs):
-            batch = component.decode(docs)
-            tables.append(ScoreTable.of(lambda temperature, batch=batch: batch.judge(temperature).score))  # type: ignore[misc]
-            gold = [_gold(eg, component) for eg, _ in pairs]
-            for i, start, end, label_index in _entities(batch):
-                right.append((start, end, label_index) in gold[i])
-                label.append(label_index)
-                document.append(done + i)
-                text.append(docs[i][start:end].text)
-        done += len(docs)
+        batch = component.decode(docs)
         for doc in docs:
             # The encoder's activations; nothing below needs them, and a corpus of them is large.
             if Doc.has_extension("trf_data"):
                 doc._.trf_data = None
+        yield [eg for eg, _ in pairs], batch
+
+
+def tabulate_entities(decoded: Iterable[tuple[list[Example], DecodedBatch]]) -> JudgedEntities:
+    """Tabulate the scores of decoded entities. decoded: See decode_examples. RETURNS (JudgedEntities): The entities."""
+    tables, right, label, document, text = [np.zeros((len(TEMPERATURES), 0))], [], [], [], []
+    done = 0
+    for examples, batch in decoded:
+        tables.append(ScoreTable.of(lambda temperature, batch=batch: batch.judge(temperature).score).scores)  # type: ignore[misc]
+        gold = [_gold(eg, batch.lattice.labels) for eg in examples]
+        for i, start, end, label_index in _entities(batch):
+            right.append((start, end, label_index) in gold[i])
+            label.append(label_index)
+            document.append(done + i)
+            text.append(examples[i].predicted[start:end].text)
+        done += len(examples)
     return JudgedEntities(
-        ScoreTable(tables[0].temperatures, np.concatenate([table.scores for table in tables], axis=1)),
+        ScoreTable(TEMPERATURES, np.concatenate(tables, axis=1)),
         np.array(right, dtype=bool),
         np.array(label, dtype=np.int64),
         np.array(document, dtype=np.int64),
@@ -83,8 +99,8 @@ def _entities(batch: DecodedBatch) -> Iterator[tuple[int, int, int, int]]:
     return zip(*(map(int, field) for field in (batch.doc, batch.start, batch.end, batch.spans.label)), strict=True)
 
 
-def _gold(example: Example, component: BertNER) -> set[tuple[int, int, int]]:
+def _gold(example: Example, labels: Sequence[str]) -> set[tuple[int, int, int]]:
     """Align a document's gold entities with its predicted tokens. RETURNS: start, end, index of the label."""
-    index = {label: i for i, label in enumerate(component.labels)}
+    index = {label: i for i, label in enumerate(labels)}
     aligned = example.get_aligned_spans_y2x(example.reference.ents)
     return {(ent.start, ent.end, index.get(ent.label_, -1)) for ent in aligned}

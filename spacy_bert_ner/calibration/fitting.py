@@ -1,4 +1,4 @@
-"""Temperatures fitted on a development set."""
+"""Calibrations fitted on a development set."""
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
@@ -6,10 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from .losses import Array, Floats, loss_of_each
+from .losses import Array, Floats, loss_of_each, shift_log_odds
 
 # 0.5 to 4.95 in steps of 5 %, finer than the error with which any development set determines a temperature.
 TEMPERATURES: Floats = 0.5 * 1.05 ** np.arange(48, dtype=np.float64)
+# Log-odds beyond which no offset is looked for.
+_FURTHEST = 10.0
+# Enough for bisection alone; Newton takes about five.
+_STEPS = 40
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,139 +41,115 @@ class ScoreTable:
         """Keep some entities only. entities (Array): Indices, or a mask."""
         return ScoreTable(self.temperatures, self.scores[:, entities])
 
-    def at(self, temperature: float | Array) -> Floats:
+    def at(self, temperature: float) -> Floats:
         """Interpolate scores, linearly in the logarithm of the temperature, which is held within the table.
 
-        temperature (float | Array): One for all entities, or one for each. () or (entities,)
         RETURNS (Floats): (entities,)
         """
-        grid = np.log(self.temperatures)
-        wanted = np.broadcast_to(np.log(temperature), self.scores.shape[1:])
-        above = np.clip(np.searchsorted(grid, wanted), 1, len(grid) - 1)
+        grid, wanted = np.log(self.temperatures), np.log(temperature)
+        above = int(np.clip(np.searchsorted(grid, wanted), 1, len(grid) - 1))
         share = np.clip((wanted - grid[above - 1]) / (grid[above] - grid[above - 1]), 0, 1)
-        columns = np.arange(self.scores.shape[1])
-        return self.scores[above - 1, columns] * (1 - share) + self.scores[above, columns] * share
+        scores: Floats = self.scores[above - 1] * (1 - share) + self.scores[above] * share
+        return scores
 
 
-def fit_temperature(table: ScoreTable, right: Array, weights: Array | None = None) -> float:
-    """Find the temperature that makes right and wrong likeliest: the lowest (weighted) log loss of the scores.
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """What turns tag scores into confidences.
+
+    temperature (float): Divides the tags' scores. Above 0
+    offsets (Floats): Added to the log-odds of an entity, by its label. (labels,)
+    """
+
+    temperature: float
+    offsets: Floats
+
+    def apply(self, table: ScoreTable, labels: Array) -> Floats:
+        """Look up confidences. labels (Array): Label of each entity, as an index. RETURNS (Floats): (entities,)"""
+        return shift_log_odds(table.at(self.temperature), self.offsets[labels])
+
+
+def fit_calibration(
+    table: ScoreTable,
+    right: Array,
+    labels: Array,
+    n_labels: int,
+    weights: Array | None = None,
+    prior: float = 20.0,
+) -> Calibration:
+    """Find the temperature and the offsets that make right and wrong likeliest: the lowest (weighted) log loss.
+
+    A temperature alone answers two questions with one number: how far scores should spread, and how many entities
+    are wrong. What the model is sure of and wrong about, which no spread explains, is the offset's part; and types
+    that are harder than others get lower offsets. Each label's offset is drawn to the common one, so that a rare label
+    gets one of its own only as far as its entities speak for it.
 
     What is fitted is what is used, the scores of decoded entities. The likelihood of gold tag sequences, the usual
     objective, spends itself on the tokens outside, whose confidence nobody sees.
 
     table (ScoreTable): Scores of the entities at the temperatures to choose among.
     right (Array): Which entities are right. (entities,), bool
+    labels (Array): Label of each entity, as an index. (entities,), ints
+    n_labels (int): Number of labels; those without entities get the common offset.
     weights (Array | None): What each entity counts, such as `balance`'s: a development set is easier than the texts to
         come, and entities that resemble those can be given more weight. (entities,)
-    RETURNS (float): Within the table; 1.0 where the entities that count are none, all right or all wrong, for
-        then nothing opposes the lowest or the highest temperature.
-    Source: Guo et al. 2017, applied to spans.
-    """
-    right = np.asarray(right, dtype=bool)
-    counted = np.ones(len(right), dtype=bool) if weights is None else np.asarray(weights) > 0
-    if not (right[counted].any() and (~right[counted]).any()):
-        return 1.0
-    return _lowest(table.temperatures, _losses(table.scores, right, weights))
-
-
-def fit_worst_group(table: ScoreTable, right: Array, groups: Sequence[Hashable] | Array) -> float:
-    """Find the temperature at which no group of entities does much worse than at its own best temperature.
-
-    Minimises, over temperatures, the largest regret of a group: its mean log loss less the lowest that it can have. A
-    small group of hard entities thus counts as much as a large one of easy entities. Groups may be types,
-    documents by difficulty (`by_confidence`), or entities whose text the training set has and has not.
-
-    groups (Sequence): The group of each entity. (entities,)
-    RETURNS (float): Within the table; groups that are all right or all wrong are left out, 1.0 where no other is left.
-    Source: minimax regret, Savage 1951; Agarwal & Zhang 2022 on distribution shift.
-    """
-    right = np.asarray(right, dtype=bool)
-    regrets = []
-    for members in _members(groups):
-        if 0 < right[members].sum() < len(members):
-            losses = _losses(table.scores[:, members], right[members], None)
-            regrets.append(losses - losses.min())
-    return _lowest(table.temperatures, np.max(regrets, axis=0)) if regrets else 1.0
-
-
-def fit_by_label(
-    table: ScoreTable, right: Array, labels: Array, n_labels: int, weights: Array | None = None, prior: float = 100.0
-) -> Floats:
-    """Find one temperature per label, each drawn to the common one as if `prior` more entities had spoken for that.
-
-    labels (Array): Label of each entity, as an index. (entities,), ints
-    n_labels (int): Number of labels; those without entities get the common temperature.
-    weights (Array | None): What each entity counts. (entities,)
-    prior (float): Above 0: the weight of the common loss, in entities.
-    RETURNS (Floats): Temperatures, within the table. (labels,)
+    prior (float): Strength of the draw to the common offset, as the inverse of the offsets' variance: four times as
+        many entities of score 1/2, or twenty times as many of score 0.95, say as much.
+    RETURNS (Calibration): A temperature within the table; temperature 1 and no offsets where the entities that count
+        are none, all right or all wrong, for then nothing opposes the lowest or the highest of either.
+    Source: Platt 1999 (offset); Guo et al. 2017 (temperature), applied to spans.
     """
     right, labels = np.asarray(right, dtype=bool), np.asarray(labels)
     counts = np.ones(len(right)) if weights is None else np.asarray(weights, dtype=np.float64)
-    common = fit_temperature(table, right, counts)
-    fitted = np.full(n_labels, common)
+    if not (right[counts > 0].any() and (~right[counts > 0]).any()):
+        return Calibration(1.0, np.zeros(n_labels))
+    offsets = _fit_offsets(table.scores, right, labels, n_labels, counts, prior)
+    losses = np.average(loss_of_each(shift_log_odds(table.scores, offsets[:, labels]), right), axis=1, weights=counts)
+    temperature = _lowest(table.temperatures, losses)
+    there = table.at(temperature)[None]
+    return Calibration(temperature, _fit_offsets(there, right, labels, n_labels, counts, prior)[0])
+
+
+def _fit_offsets(scores: Floats, right: Array, labels: Array, n_labels: int, counts: Floats, prior: float) -> Floats:
+    """Fit the labels' offsets at each temperature. scores (Floats): (temperatures, entities). RETURNS: (.., labels)."""
+    common = _balance_point(scores, right, counts, np.zeros(len(scores)), 0.0)
+    offsets = np.empty((len(scores), n_labels))
     for label in range(n_labels):
-        own = counts * (labels == label)
-        if own.any():
-            fitted[label] = fit_temperature(table, right, own + prior * counts / counts.sum())
-    return fitted
+        own = np.flatnonzero(labels == label)
+        offsets[:, label] = _balance_point(scores[:, own], right[own], counts[own], common, prior)
+    return offsets
 
 
-def choose_by_label(
-    table: ScoreTable,
-    right: Array,
-    labels: Array,
-    n_labels: int,
-    documents: Array,
-    weights: Array | None = None,
-    prior: float = 100.0,
-    splits: int = 5,
-) -> Floats:
-    """Give a label a temperature of its own only where that pays on documents that it was not fitted on.
+def _balance_point(scores: Floats, right: Array, counts: Floats, centre: Floats, prior: float) -> Floats:
+    """Find the offset at which as many entities are expected to be right as are, give or take what the prior wants.
 
-    documents (Array): Document of each entity. (entities,)
-    splits (int): Number of random halvings of the documents over which the cross-fitted log losses are averaged.
-    others: As in `fit_by_label`.
-    RETURNS (Floats): Temperatures, the common one where a label's own does not lower the log loss. (labels,)
+    That is where the slope of the log loss, which rises with the offset, is zero.
+
+    scores (Floats): (temperatures, entities)
+    centre (Floats): What the prior draws to. (temperatures,)
+    RETURNS (Floats): (temperatures,)
     """
-    right, labels = np.asarray(right, dtype=bool), np.asarray(labels)
-    counts = np.ones(len(right)) if weights is None else np.asarray(weights, dtype=np.float64)
-    gain = np.zeros(n_labels)
-    for seed in range(splits):
-        one = cross_fit(table, documents, lambda i: fit_temperature(table.take(i), right[i], counts[i]), seed)
-        own = cross_fit(
-            table,
-            documents,
-            lambda i: fit_by_label(table.take(i), right[i], labels[i], n_labels, counts[i], prior)[labels],
-            seed,
-        )
-        gain += np.bincount(labels, counts * (loss_of_each(one, right) - loss_of_each(own, right)), n_labels)
-    common = fit_temperature(table, right, counts)
-    return np.where(gain > 0, fit_by_label(table, right, labels, n_labels, counts, prior), common)
+    low, high = np.full(len(scores), -_FURTHEST), np.full(len(scores), _FURTHEST)
+    here, wanted = centre, (counts * right).sum()
+    for _ in range(_STEPS):
+        shifted = shift_log_odds(scores, here[:, None])
+        slope = shifted @ counts - wanted + prior * (here - centre)
+        curvature = (shifted * (1 - shifted)) @ counts + prior
+        low, high = np.where(slope < 0, here, low), np.where(slope < 0, high, here)
+        onward = here - slope / np.maximum(curvature, 1e-12)
+        # Where Newton's step leaves what the slopes have left open, halve that instead.
+        onward = np.where((low <= onward) & (onward <= high), onward, (low + high) / 2)
+        here, moved = onward, np.abs(onward - here).max()
+        if moved < 1e-8:
+            break
+    return here
 
 
 def balance(groups: Sequence[Hashable] | Array) -> Floats:
     """Weigh entities so that each group counts the same in all. RETURNS (Floats): Mean 1. (entities,)"""
-    weights = np.zeros(len(groups))
-    members_of = _members(groups)
-    for members in members_of:
-        weights[members] = len(groups) / (len(members_of) * len(members))
+    _, index, sizes = np.unique(np.asarray(groups), return_inverse=True, return_counts=True)
+    weights: Floats = len(index) / (len(sizes) * sizes[index])
     return weights
-
-
-def by_confidence(scores: Array, documents: Array, n_groups: int = 4) -> Array:
-    """Group documents by difficulty, as the model sees it: by the mean score of their entities.
-
-    Difficulty is not taken from the documents' errors, for those picked as hard by chance would feign overconfidence.
-
-    documents (Array): Document of each entity, any ints. (entities,)
-    n_groups (int): Number of groups, of about as many documents each.
-    RETURNS (Array): Group of each entity, 0 the hardest. (entities,), ints
-    """
-    _, index, counts = np.unique(documents, return_inverse=True, return_counts=True)
-    means = np.bincount(index, weights=scores, minlength=len(counts)) / np.maximum(counts, 1)
-    rank = np.empty(len(counts), dtype=np.int64)
-    rank[np.argsort(means, kind="stable")] = np.arange(len(counts))
-    return (rank * n_groups // max(len(counts), 1))[index]
 
 
 def halve(documents: Array, seed: int = 0) -> npt.NDArray[np.bool_]:
@@ -178,25 +158,22 @@ def halve(documents: Array, seed: int = 0) -> npt.NDArray[np.bool_]:
     return np.random.default_rng(seed).permutation(len(names))[index] < (len(names) + 1) // 2
 
 
-def cross_fit(table: ScoreTable, documents: Array, fit: Callable[[Array], float | Floats], seed: int = 0) -> Floats:
-    """Score each half of the documents at the temperature fitted on the other half.
+def cross_fit(
+    table: ScoreTable, labels: Array, documents: Array, fit: Callable[[Array], Calibration], seed: int = 0
+) -> Floats:
+    """Score each half of the documents by the calibration fitted on the other half.
 
+    labels (Array): Label of each entity, as an index. (entities,)
     documents (Array): Document of each entity. (entities,)
-    fit (Callable[[Array], float | Floats]): Given the indices of the entities to learn from, returns a temperature
-        for all entities or one for each. () or (entities,)
+    fit (Callable[[Array], Calibration]): Given the indices of the entities to learn from.
     seed (int): Of the split.
     RETURNS (Floats): Scores, to be measured as if of another set. (entities,)
     """
     first = halve(documents, seed)
     scores = np.empty(len(first))
     for learn, judge in ((first, ~first), (~first, first)):
-        scores[judge] = table.at(fit(np.flatnonzero(learn)))[judge]
+        scores[judge] = fit(np.flatnonzero(learn)).apply(table, labels)[judge]
     return scores
-
-
-def _losses(scores: Array, right: Array, weights: Array | None) -> Floats:
-    """Mean negative log-likelihoods. scores (Array): (..., entities). RETURNS: (...)."""
-    return np.average(loss_of_each(scores, np.asarray(right, dtype=bool)), axis=-1, weights=weights)
 
 
 def _lowest(temperatures: Floats, losses: Floats) -> float:
@@ -208,11 +185,3 @@ def _lowest(temperatures: Floats, losses: Floats) -> float:
     # Neighbours within rounding of each other make no parabola.
     shift = -slope / (2 * square) if square > 0 else 0.0
     return float(np.exp(np.clip(grid[best] + shift, grid[best - 1], grid[best + 1])))
-
-
-def _members(groups: Sequence[Hashable] | Array) -> list[npt.NDArray[np.int64]]:
-    """Indices of each group's entities, groups in the order of their first. RETURNS: (members,) each."""
-    members: dict[Hashable, list[int]] = {}
-    for i, group in enumerate(np.asarray(groups).tolist() if isinstance(groups, np.ndarray) else groups):
-        members.setdefault(group, []).append(i)
-    return [np.array(indices) for indices in members.values()]

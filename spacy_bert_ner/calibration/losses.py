@@ -1,4 +1,4 @@
-"""What fitting and measuring share: the loss of a score."""
+"""What fitting and measuring share: the loss of a score, and its log-odds."""
 
 from typing import Any
 
@@ -22,3 +22,15 @@ def loss_of_each(scores: Array, right: Array) -> Floats:
     """
     sure = np.clip(scores, _MARGIN, 1 - _MARGIN)
     return -np.log(np.where(right, sure, 1 - sure))
+
+
+def shift_log_odds(scores: Array, offsets: Array | float) -> Floats:
+    """Add to the log-odds of probabilities; 0 and 1 stay what they are, and the order stays for one offset.
+
+    scores (Array): From 0 to 1. (..., entities)
+    offsets (Array | float): Broadcast against the scores.
+    RETURNS (Floats): From 0 to 1. (..., entities)
+    """
+    factor = np.exp(offsets)
+    shifted: Floats = scores * factor / (scores * factor + (1 - scores))
+    return shifted

@@ -1,30 +1,32 @@
-"""What calibration did: measures before and after, on documents that the temperature was not fitted on."""
+"""What calibration did: measures before and after, on documents that it was not fitted on."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from .entities import JudgedEntities
-from .fitting import Array, Floats, cross_fit
+from .fitting import Array, Calibration, cross_fit
 from .measures import reliability_by_type, summarise
 
 
 def describe_fit(
-    entities: JudgedEntities, fit: Callable[[Array], float | Floats], temperature: float, labels: Sequence[str]
+    entities: JudgedEntities, fit: Callable[[Array], Calibration], fitted: Calibration, labels: Sequence[str]
 ) -> dict[str, Any]:
     """Measure scores before and after a fit.
 
     entities (JudgedEntities): The entities that it was fitted on.
-    fit (Callable[[Array], float | Floats]): Entities' indices to the temperature fitted on them.
-    temperature (float): The one fitted on all.
+    fit (Callable[[Array], Calibration]): Entities' indices to what is fitted on them.
+    fitted (Calibration): What was fitted on all.
     labels (Sequence[str]): The component's labels.
-    RETURNS (dict[str, Any]): "temperature"; "before", at temperature 1; "after", each half of the documents scored at
-        the temperature fitted on the other one; and "reliability" of the latter by type, in 15 bins of equal mass.
+    RETURNS (dict[str, Any]): "temperature"; "offsets" by label; "before", at temperature 1 without offsets; "after",
+        each half of the documents scored by what was fitted on the other one; and "reliability" of the latter by type,
+        in 15 bins of equal mass.
     """
-    after = cross_fit(entities.table, entities.document, fit)
+    after = cross_fit(entities.table, entities.label, entities.document, fit)
     types = [labels[i] for i in entities.label]
     bins = reliability_by_type(after, entities.right, types)
     return {
-        "temperature": temperature,
+        "temperature": fitted.temperature,
+        "offsets": dict(zip(labels, fitted.offsets.tolist(), strict=True)),
         "before": summarise(entities.table.at(1.0), entities.right),
         "after": summarise(after, entities.right),
         "reliability": {label: [vars(one) for one in own] for label, own in bins.items()},

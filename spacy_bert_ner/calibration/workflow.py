@@ -1,6 +1,6 @@
-"""The workflow step `calibrate`: fit a component's temperature on the dev set."""
+"""The workflow step `calibrate`: fit a component's temperature and offsets on the dev set."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -8,13 +8,13 @@ from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.training import Example
 
-from .entities import entity_texts, judge_entities
-from .fitting import Array, balance, fit_temperature
+from .entities import JudgedEntities, entity_texts, judge_entities
+from .fitting import Array, Calibration, balance, fit_calibration
 from .report import describe_fit
 
 
 def calibrate(nlp: Language, name: str, dev: Iterable[Example], train: Iterable[Doc]) -> dict[str, Any]:
-    """Fit the temperature of a pipeline's component, in place.
+    """Fit the temperature and the offsets of a pipeline's component, in place.
 
     nlp (Language): The pipeline.
     name (str): Its `bert_ner` component.
@@ -28,15 +28,30 @@ def calibrate(nlp: Language, name: str, dev: Iterable[Example], train: Iterable[
         raise ValueError(
             f"Component {name!r} finds no entity in the dev set, so there is nothing to calibrate: train it first"
         )
-    seen_texts = entity_texts(train)
-    seen = np.array([text in seen_texts for text in entities.text])
-
-    def fit(chosen: Array) -> float:
-        # The texts to come hold more unseen names than a dev set that was cut from the same days' news as
-        # the training set. Counting seen and unseen ones alike fits for them, and costs the dev set little.
-        return fit_temperature(entities.table.take(chosen), entities.right[chosen], balance(seen[chosen]))
-
-    temperature = fit(np.arange(len(entities.text)))
     component: Any = nlp.get_pipe(name)
-    component.cfg["temperature"] = temperature
-    return describe_fit(entities, fit, temperature, component.labels)
+    labels: tuple[str, ...] = component.labels
+    fit = balanced_fit(entities, entity_texts(train), len(labels))
+    fitted = fit(np.arange(len(entities.text)))
+    component.cfg["temperature"] = fitted.temperature
+    component.cfg["offsets"] = dict(zip(labels, fitted.offsets.tolist(), strict=True))
+    return describe_fit(entities, fit, fitted, labels)
+
+
+def balanced_fit(entities: JudgedEntities, seen: set[str], n_labels: int) -> Callable[[Array], Calibration]:
+    """Say how this project fits: with entities seen in training and unseen ones counted alike.
+
+    The texts to come hold more unseen names than a dev set that was cut from the same days' news as the training set.
+    Counting both alike fits for them, and costs the dev set little.
+
+    entities (JudgedEntities): Those of the dev set.
+    seen (set[str]): Texts of the training set's entities.
+    n_labels (int): Number of labels.
+    RETURNS (Callable[[Array], Calibration]): Indices of the entities to learn from, to what is fitted on them.
+    """
+    is_seen = np.array([text in seen for text in entities.text])
+
+    def fit(chosen: Array) -> Calibration:
+        own = entities.table.take(chosen), entities.right[chosen], entities.label[chosen]
+        return fit_calibration(*own, n_labels, balance(is_seen[chosen]))
+
+    return fit

@@ -61,13 +61,13 @@ def convert_columns(source: Path, output: Path) -> None:
     if source.is_file():
         documents = list(read_columns(source))
         write_docs(documents, output)
-        print(summary_table({source.name: documents}))
+        msg.text(summary_table({source.name: documents}))
         msg.good(f"Wrote {output}")
         return
     splits = read_corpus(source)
     for split, documents in splits.items():
         write_docs(documents, output / f"{split}.spacy")
-    print(summary_table(splits))
+    msg.text(summary_table(splits))
     msg.good(f"Wrote {', '.join(splits)} to {output}")
 
 

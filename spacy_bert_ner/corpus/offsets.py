@@ -13,6 +13,7 @@ A file holds one JSON object a line, or one JSON array of objects.
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,7 @@ def read_offsets(path: Path) -> Iterator[AnnotatedText]:
         if found is None:
             continue
         spans = sorted(_span(where, text, span) for span in found)
-        for left, right in zip(spans, spans[1:], strict=False):
+        for left, right in pairwise(spans):
             if right[0] < left[1]:
                 raise CorpusError(
                     f"{where}: the entities {_quote(text, left)} and {_quote(text, right)} overlap; a token can be in "
@@ -122,8 +123,8 @@ def _span(where: str, text: str, span: Any) -> tuple[int, int, str]:
         )
     if not 0 <= start < end <= len(text):
         raise CorpusError(
-            f"{where}: found the entity {start} to {end} ({label}) in a text of {len(text)} characters; expected offsets "
-            "in characters (not bytes), the end behind the last one"
+            f"{where}: found the entity {start} to {end} ({label}) in a text of {len(text)} characters; expected "
+            "offsets in characters (not bytes), the end behind the last one"
         )
     return start, end, label
 

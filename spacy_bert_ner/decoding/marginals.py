@@ -1,13 +1,11 @@
 """The posterior probability of each entity among all legal tag sequences."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from types import ModuleType
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from thinc.api import get_array_module, to_numpy
 
 from .lattice import Arcs, Array, Ints, Lattice, Lengths, Spans, Steps, centre, offsets, ranges
@@ -59,28 +57,37 @@ class Posteriors:
         best = others.argmax(axis=1)
         return best, others[rows, best]
 
+    def shift(self, offsets: Array) -> "Posteriors":
+        """Add to the log-odds of each entity, as if the sequences that hold it were exp(offset) times as probable.
+
+        Its other labels, and all else that could be there, keep their proportions to each other.
+
+        offsets (Array): By label. (labels,)
+        RETURNS (Posteriors): Of the same entities. With offsets of 0, the same to the bit.
+        """
+        rows, factor = np.arange(len(self.label)), np.exp(offsets[self.label])
+        shifted = self.by_label.copy()
+        shifted[rows, self.label] *= factor
+        return Posteriors(self.label, shifted / (1.0 + self.score * (factor - 1.0))[:, None])
+
 
 def posteriors(
     lattice: Lattice,
     scores: Array,
     lengths: Lengths,
     spans: Spans,
-    temperature: float | Sequence[float] | npt.NDArray[np.float64] = 1.0,
+    temperature: float = 1.0,
 ) -> Posteriors:
     """Compute the probability of each span as an entity of each label, among all legal sequences.
 
     A sequence's probability is proportional to exp(sum of its tags' scores / temperature), and a span's is the sum over
     the sequences in which an entity covers exactly its tokens.
 
-    With one temperature per label, a span is judged, in all its labels, at the temperature of the label that it was
-    given: each type has its own scale of confidence. Were the tags' scores themselves divided by different numbers,
-    the types with the lower would win disputes by it. Each further temperature costs a further pass.
-
     lattice (Lattice): The legal sequences.
     scores (Array): Score of each tag. (rows, tags), floats
     lengths (Lengths): Rows of each sequence. (sequences,)
     spans (Spans): The spans to judge, predicted or not; they may overlap.
-    temperature (float | Sequence[float]): Above 0; one for all, or one per label. () or (labels,)
+    temperature (float): Above 0.
     RETURNS (Posteriors): Doubles from 0 to 1; the same, to the bit, whatever else is in the batch.
     RAISES: ValueError where shapes do not fit, a span leaves its sequence, or a temperature is not above 0.
     Source: forward-backward (Baum et al. 1970), scaled (Rabiner 1989), as a scan over blocks (Blelloch 1990).
@@ -88,20 +95,14 @@ def posteriors(
     xp = get_array_module(scores)
     sizes = lattice.check(scores, lengths)
     spans = Spans(*(np.asarray(field, dtype=np.int64) for field in spans))
-    labels = len(lattice.labels)
-    temperatures = np.broadcast_to(np.asarray(temperature, dtype=np.float64), labels)
-    _check_spans(spans, sizes, labels)
-    if not ((temperatures > 0) & np.isfinite(temperatures)).all():
-        raise ValueError(f"temperature is {temperature}: expected finite numbers above 0")
-    by_label = np.zeros((len(spans.label), labels))
-    wanted = temperatures[spans.label]
-    for value in np.unique(wanted):
-        chosen = np.flatnonzero(wanted == value)
-        # Only the sequences that hold such a span have to be walked.
-        needed, sequence = np.unique(spans.sequence[chosen], return_inverse=True)
-        rows = ranges(offsets(sizes)[needed], sizes[needed])
-        some = Spans(sequence, spans.start[chosen], spans.end[chosen], spans.label[chosen])
-        by_label[chosen] = _judge(lattice, scores[xp.asarray(rows)], sizes[needed], some, float(value))
+    _check_spans(spans, sizes, len(lattice.labels))
+    if not (temperature > 0 and np.isfinite(temperature)):
+        raise ValueError(f"temperature is {temperature}: expected a finite number above 0")
+    # Only the sequences that hold a span have to be walked.
+    needed, sequence = np.unique(spans.sequence, return_inverse=True)
+    rows = ranges(offsets(sizes)[needed], sizes[needed])
+    some = Spans(sequence, spans.start, spans.end, spans.label)
+    by_label = _judge(lattice, scores[xp.asarray(rows)], sizes[needed], some, temperature)
     return Posteriors(spans.label, by_label)
 
 
