@@ -2,7 +2,7 @@
 
 import typer
 
-from spacy_bert_ner.cli import evaluate_cli
+from spacy_bert_ner.commands.evaluate import evaluate_cli
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 app.command()(evaluate_cli)

@@ -1,126 +1,14 @@
 """`python -m spacy bert-ner ...`: what the project's scripts do, for users who have only the installed package."""
 
-import json
-from pathlib import Path
-from typing import Annotated, Any
-
 import typer
-from spacy.cli._util import Arg, Opt, app, import_code, setup_gpu
-from wasabi import msg
+from spacy.cli._util import app
 
 from .commands.convert import convert_cli
+from .commands.evaluate import evaluate_cli
 from .commands.init_config import init_config_cli
 
 bert_ner_cli = typer.Typer(name="bert-ner", help="Named-entity recognition by spacy-bert-ner.", no_args_is_help=True)
 app.add_typer(bert_ner_cli)
 bert_ner_cli.command("init-config")(init_config_cli)
 bert_ner_cli.command("convert")(convert_cli)
-
-
-@bert_ner_cli.command("evaluate")
-def evaluate_cli(
-    model: Annotated[str, Arg(help="Folder or package name of a pipeline that sets doc.ents")],
-    corpus: Annotated[Path, Arg(help="Gold corpus (.spacy)", exists=True)],
-    output: Annotated[Path | None, Arg(help="Where to write the measures (.json)", dir_okay=False)] = None,
-    report: Annotated[Path | None, Opt("--report", "-r", help="Where to write the report (.html)")] = None,
-    compare: Annotated[str | None, Opt("--compare", "-c", help="A second pipeline to compare with")] = None,
-    train: Annotated[Path | None, Opt("--train", "-t", help="Training data (.spacy)", exists=True)] = None,
-    curve: Annotated[Path | None, Opt("--curve", help="Log of spacy.ConsoleLogger.v3", exists=True)] = None,
-    spans_key: Annotated[str | None, Opt("--spans-key", "-sk", help="Where in doc.spans the scores are")] = None,
-    raw_text: Annotated[bool, Opt("--raw-text/--no-raw-text", help="Predict on raw text too: a second pass")] = True,
-    resamples: Annotated[int, Opt("--resamples", help="Bootstrap samples for intervals and tests", min=100)] = 2000,
-    code: Annotated[Path | None, Opt("--code", help="Python file with registered functions to import")] = None,
-    gpu_id: Annotated[int, Opt("--gpu-id", "-g", help="GPU, or -1 for the CPU")] = -1,
-) -> None:
-    """Evaluate a pipeline on a gold corpus: a table here, measures as JSON, a report as HTML."""
-    import_code(code)
-    setup_gpu(gpu_id, silent=True)
-    evaluate_to_files(
-        model,
-        corpus,
-        output=output,
-        report=report,
-        compare=compare,
-        curve=curve,
-        train=train,
-        spans_key=spans_key,
-        raw_text=raw_text,
-        resamples=resamples,
-    )
-
-
-def evaluate_to_files(
-    model: str,
-    corpus: Path,
-    *,
-    output: Path | None,
-    report: Path | None,
-    compare: str | None,
-    curve: Path | None,
-    resamples: int,
-    **settings: Any,
-) -> None:
-    """Evaluate, print the table, write the files that are asked for.
-
-    model, corpus, output, report, compare, curve, resamples: As on the command line.
-    settings: What else `evaluation.evaluate` takes.
-    """
-    # Here, since every `python -m spacy` imports this module.
-    import spacy
-
-    from .evaluation import HEADER, Resampling, evaluate, table
-    from .report import read_curve, render
-
-    nlp = spacy.load(model)
-    log = read_curve(curve) if curve else find_curve(Path(model))
-    other = spacy.load(compare) if compare else None
-    evaluation = evaluate(nlp, corpus, other=other, how=Resampling(resamples=resamples), **settings)
-    metrics = evaluation.metrics
-    metrics["model"] = {key: nlp.meta[key] for key in ("lang", "name", "version")}
-    write_text(output, json.dumps(metrics, indent=2) + "\n")
-    msg.table(table(metrics), header=HEADER, divider=True, aligns=("l", *"r" * (len(HEADER) - 1)))
-    describe(metrics)
-    if report:
-        write_text(report, render(evaluation, curve=log))
-    written = " and ".join(str(path) for path in (output, report) if path)
-    if written:
-        msg.good(f"Written: {written}")
-
-
-def find_curve(model: Path) -> list[dict[str, Any]]:
-    """Look for `curve.jsonl` in a pipeline's folder and beside it. RETURNS: The log; empty where there is none."""
-    from .report import read_curve
-
-    for path in (model / "curve.jsonl", model.parent / "curve.jsonl"):
-        if model.is_dir() and path.is_file():
-            return read_curve(path)
-    return []
-
-
-def describe(metrics: dict[str, Any]) -> None:
-    """Print what the table does not hold."""
-    from .report.advice import advise
-    from .report.figures import p_value, signed, signed_interval
-
-    for reason in metrics["parity"]["reasons"]:
-        msg.warn(reason)
-    comparison = metrics["comparison"]
-    if comparison and comparison["rows"]:
-        f1 = comparison["rows"]["all"]["f1"]
-        msg.info(
-            f"Against {comparison['model']['name']}: F1 {signed(f1['difference'])} "
-            f"({signed_interval(f1['interval'])}), p = {p_value(f1['p_value'])}"
-        )
-    for sentence in advise(metrics):
-        msg.info(sentence)
-    speed = metrics["speed"]
-    msg.info(f"{speed['words_per_second'] or 0:,.0f} words per second; {speed['evaluation_seconds']:.0f} s in all.")
-
-
-def write_text(path: Path | None, text: str) -> None:
-    """Write a text file whole, its folder included, where a path is given."""
-    from .files import write_atomically
-
-    if path:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, text.encode("utf8"))
+bert_ner_cli.command("evaluate")(evaluate_cli)

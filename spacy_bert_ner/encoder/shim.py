@@ -139,8 +139,8 @@ class EncoderShim(Shim):
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(None, None, state["precision"])  # type: ignore[misc]
         vars(self).update(state)
-        # A process that was spawned for `nlp.pipe(n_process=...)`.
-        if multiprocessing.parent_process() is not None:
+        # A process that was spawned for `nlp.pipe(n_process=...)`; it does not know its parent yet, only its own name.
+        if multiprocessing.current_process().name != "MainProcess":
             be_a_worker()
 
     def set_encoder(self, encoder: Encoder, pieces: WordPieces) -> None:
