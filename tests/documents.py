@@ -93,9 +93,8 @@ def is_quoted_from(quote: str, templates: list[str]) -> bool:
     quote (str): The message, or a part of it; "…" stands for what it fills in.
     templates (list[str]): Messages, GAP for what they fill in.
     """
-    parts = [re.escape(" ".join(part.split())) for part in quote.split("…")]
-    pattern = re.compile(f"[^ ]*{GAP}[^ ]*".join(parts) if len(parts) > 1 else parts[0])
-    return any(pattern.search(template) for template in templates)
+    pattern = re.compile(f".*?{GAP}.*?".join(map(re.escape, " ".join(quote.split()).split("…"))))
+    return any(pattern.search(" ".join(template.split())) for template in templates)
 
 
 def source_templates(*paths: Path) -> list[str]:

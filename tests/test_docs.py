@@ -122,6 +122,7 @@ def template(tiny_encoder: Callable[[str], Path], tmp_path_factory: pytest.TempP
     shutil.copytree(tiny_encoder("bert-cased"), folder / "stand-ins" / "cased")
     make_core_pipeline().to_disk(folder / "stand-ins" / "en_core_web_sm")
     nlp = train_stand_in(folder / "stand-ins" / "uncased")
+    (folder / "training").mkdir()
     for name in ("model-best", "model-final"):
         nlp.to_disk(folder / "training" / name)
     for split in ("train", "dev", "test"):
@@ -217,7 +218,10 @@ def check_project(step: str, arguments: list[str]) -> None:
 
 def check_config(text: str) -> None:
     """Build a pipeline of a config, or of a part of one put into the release config."""
-    part = Config().from_str(text, interpolate=False)
+    sections = re.findall(r"^\[(.+)\]$", text, re.M)
+    parents = {name.rsplit(".", depth)[0] for name in sections for depth in range(1, name.count(".") + 1)}
+    opened = "".join(f"[{name}]\n" for name in sorted(parents - set(sections)))
+    part = Config().from_str(opened + text, interpolate=False)
     config = Config().from_str(filled_config({"paths.encoder": "stand-ins/uncased"}), interpolate=False)
     for name, component in part.get("components", {}).items():
         if "source" in component:
@@ -293,6 +297,12 @@ def test_links_lead_somewhere(path: Path) -> None:
 def test_readme_leads_to_every_guide() -> None:
     readme = (PROJECT / "README.md").read_text(encoding="utf8")
     assert [path.name for path in GUIDES[1:] if f"(docs/{path.name})" not in readme] == []
+
+
+def test_pictures_are_what_the_sources_compute() -> None:
+    script = runpy.run_path(str(PROJECT / "scripts" / "draw_pictures.py"))
+    written = {path.name: path.read_text(encoding="utf8") for path in (PROJECT / "docs").glob("*.svg")}
+    assert written == {name: draw() for name, draw in script["PICTURES"].items()}, "run python scripts/draw_pictures.py"
 
 
 def test_settings_are_what_the_sources_say() -> None:
