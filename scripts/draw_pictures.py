@@ -78,9 +78,7 @@ class Picture:
 
     def box(self, x: float, y: float, width: float, height: float, kind: str) -> None:
         """Draw a rectangle of a class of STYLE."""
-        self.parts.append(
-            f'<rect class="{kind}" x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}" rx="2"/>'
-        )
+        self.parts.append(f'<rect class="{kind}" x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}" rx="2"/>')
 
     def text(self, x: float, y: float, text: str, kind: str = "", anchor: str = "middle") -> None:
         """Write a line of text; y is its baseline."""
@@ -179,7 +177,8 @@ def draw_confidences() -> str:
     spans = Spans(np.zeros(len(asked), dtype=int), np.array(starts), np.array(ends), index)
     scores = posteriors(LATTICE, SCORES, [len(WORDS)], spans).score
     left, full, tall = 134, 250, 28
-    described = [(f"{' '.join(WORDS[start:end])}, {label}", score) for (start, end, label), score in zip(asked, scores)]
+    names = [f"{' '.join(WORDS[start:end])}, {label}" for start, end, label in asked]
+    described = list(zip(names, scores, strict=True))
     summary = "; ".join(f"{name}: {score:.2f}" for name, score in described)
     picture = Picture(left + full + 66, 24 + tall * len(asked) + 10, f"Probability of each span and label: {summary}")
     for row, (name, score) in enumerate(described):

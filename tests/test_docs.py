@@ -9,6 +9,7 @@ import runpy
 import shlex
 import shutil
 from collections.abc import Callable
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ import srsly
 import tokenizers
 from spacy.cli._util import app
 from spacy.language import Language
-from spacy.schemas import ConfigSchemaTraining
+from spacy.schemas import ConfigSchemaInit, ConfigSchemaTraining
 from spacy.tokens import DocBin
 from spacy.training import Example
 from spacy.util import load_model_from_config, registry
@@ -216,18 +217,25 @@ def check_project(step: str, arguments: list[str]) -> None:
     assert set(variables) <= set(project["vars"])
 
 
+@cache
+def release_config() -> str:
+    return filled_config({"paths.encoder": "stand-ins/uncased"})
+
+
 def check_config(text: str) -> None:
     """Build a pipeline of a config, or of a part of one put into the release config."""
     sections = re.findall(r"^\[(.+)\]$", text, re.M)
     parents = {name.rsplit(".", depth)[0] for name in sections for depth in range(1, name.count(".") + 1)}
     opened = "".join(f"[{name}]\n" for name in sorted(parents - set(sections)))
     part = Config().from_str(opened + text, interpolate=False)
-    config = Config().from_str(filled_config({"paths.encoder": "stand-ins/uncased"}), interpolate=False)
+    config = Config().from_str(release_config(), interpolate=False)
     for name, component in part.get("components", {}).items():
         if "source" in component:
             config["components"][name] = component
     nlp = load_model_from_config(config.merge(part), auto_fill=True)
-    training = registry.resolve(nlp.config.interpolate()["training"], schema=ConfigSchemaTraining)
+    config = nlp.config.interpolate()
+    registry.resolve(config["initialize"], schema=ConfigSchemaInit)
+    training = registry.resolve(config["training"], schema=ConfigSchemaTraining)
     assert {*training["frozen_components"], *training["annotating_components"]} <= set(nlp.pipe_names)
     assert set(part.get("components", {})) <= set(nlp.pipe_names)
 
@@ -255,9 +263,30 @@ def test_every_output_follows_the_block_that_prints_it() -> None:
             assert block.language != "output" or before.language == "python", block.where
 
 
-def test_a_command_that_nobody_knows_fails() -> None:
-    with pytest.raises(pytest.fail.Exception, match="nuke"):
-        run_command("nuke --all", "nuke --all")
+@pytest.mark.parametrize(
+    "command",
+    [
+        "unheard-of command",
+        "make unheard-of",
+        'pip install ".[unheard-of]"',
+        "pip install unheard-of",
+        "python -m spacy project run unheard-of",
+        "python -m spacy project run all . --vars.unheard-of 1",
+        "python -m spacy bert-ner unheard-of",
+        "python -m spacy bert-ner init-config config.cfg --unheard-of 1",
+    ],
+)
+def test_a_wrong_command_is_found_out(command: str) -> None:
+    with pytest.raises((AssertionError, pytest.fail.Exception)):
+        run_command(command, command)
+
+
+@pytest.mark.parametrize(
+    "config", ["[components.bert_ner]\nunheard_of = 1", '[training]\nfrozen_components = ["tagger"]']
+)
+def test_a_wrong_config_is_found_out(config: str) -> None:
+    with pytest.raises((ValueError, AssertionError)):
+        check_config(config)
 
 
 @pytest.fixture(scope="module")
