@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 import spacy
 import srsly
+import thinc.util
 import tokenizers
 from spacy.cli._util import app
 from spacy.language import Language
@@ -291,9 +292,10 @@ def test_a_wrong_config_is_found_out(config: str) -> None:
 
 @pytest.fixture(scope="module")
 def templates() -> list[str]:
-    """Every message of the plugin's, spaCy's own, and what the tokenizers library writes to the console."""
+    """Every message of the plugin's, of spaCy and thinc, and what the tokenizers library writes to the console."""
     ours = source_templates(*(PROJECT / "spacy_bert_ner").rglob("*.py"))
-    return [*ours, *source_templates(Path(spacy.errors.__file__)), *native_strings(tokenizers)]
+    theirs = source_templates(Path(spacy.errors.__file__), Path(thinc.util.__file__))
+    return [*ours, *theirs, *native_strings(tokenizers)]
 
 
 def native_strings(module: Any) -> list[str]:
