@@ -1,0 +1,112 @@
+"""README and docs/ taken apart: their blocks of code, their links, the messages that they quote."""
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+PROJECT = Path(__file__).parents[1]
+GUIDES = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]
+MARKDOWN = [*sorted(PROJECT.glob("*.md")), *sorted((PROJECT / "docs").glob("*.md")), PROJECT / "corpus" / "README.md"]
+
+_BLOCK = re.compile(r"(?:^<!-- file: (?P<file>\S+) -->\n)?^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.M | re.S)
+_LINK = re.compile(r"\]\(([^)\s]+)\)")
+_CODE = re.compile(r"`([^`\n]+)`")
+_HEADING = re.compile(r"^#+ (.*)$", re.M)
+# Stands in a template for what a message fills in.
+GAP = "\0"
+
+
+@dataclass(frozen=True)
+class Block:
+    """A block of code.
+
+    path (Path): The document.
+    line (int): Where its text begins, from 1.
+    language (str): What the document says it is.
+    text (str): Its text.
+    file (str | None): Name of the file that it shows, where the document says so in a comment above it.
+    """
+
+    path: Path
+    line: int
+    language: str
+    text: str
+    file: str | None
+
+    @property
+    def where(self) -> str:
+        return f"{self.path.relative_to(PROJECT)}:{self.line}"
+
+
+def read_blocks(path: Path) -> list[Block]:
+    """RETURNS (list[Block]): A document's blocks of code, in order."""
+    markdown = path.read_text(encoding="utf8")
+    return [
+        Block(path, markdown.count("\n", 0, found.start("text")) + 1, found["language"], found["text"], found["file"])
+        for found in _BLOCK.finditer(markdown)
+    ]
+
+
+def commands(text: str) -> list[str]:
+    """RETURNS (list[str]): The commands of a shell block, each in one line."""
+    lines = text.replace("\\\n", " ").splitlines()
+    return [line for line in lines if line.strip() and not line.startswith("#")]
+
+
+def prose(path: Path) -> str:
+    """RETURNS (str): A document without its blocks of code."""
+    return _BLOCK.sub("", path.read_text(encoding="utf8"))
+
+
+def anchors(path: Path) -> set[str]:
+    """RETURNS (set[str]): What links into a document may name, as GitHub makes it of the headings."""
+    headings = _HEADING.findall(prose(path))
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def broken_links(path: Path) -> list[str]:
+    """RETURNS (list[str]): Links to files and headings that are not there."""
+    broken = []
+    for target in _LINK.findall(prose(path)):
+        name, _, anchor = target.partition("#")
+        file = path.parent / name if name else path
+        if target.startswith(("http://", "https://")):
+            continue
+        if not file.exists() or (anchor and anchor not in anchors(file)):
+            broken.append(target)
+    return broken
+
+
+def missing_paths(path: Path) -> list[str]:
+    """RETURNS (list[str]): Files of the repository that a document's text names and that are not there."""
+    tracked = {"benchmarks", "configs", "docs", "scripts", "spacy_bert_ner", "tests", "sample"}
+    spans = [span for span in _CODE.findall(prose(path)) if re.fullmatch(r"[\w.-]+(/[\w.-]*)+", span)]
+    named = [span for span in spans if span.split("/")[0] in tracked or span.startswith("corpus/sample")]
+    return [span for span in named if not any((place / span).exists() for place in (PROJECT, path.parent))]
+
+
+def is_quoted_from(quote: str, templates: list[str]) -> bool:
+    """Say whether a message may read like that.
+
+    quote (str): The message, or a part of it; "…" stands for what it fills in.
+    templates (list[str]): Messages, GAP for what they fill in.
+    """
+    pattern = re.compile(f".*?{GAP}.*?".join(map(re.escape, " ".join(quote.split()).split("…"))))
+    return any(pattern.search(" ".join(template.split())) for template in templates)
+
+
+def source_templates(*paths: Path) -> list[str]:
+    """RETURNS (list[str]): All texts in Python files, GAP for what they fill in."""
+    return [text for path in paths for text in _templates(ast.parse(path.read_text("utf8")))]
+
+
+def _templates(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            parts = [str(part.value) if isinstance(part, ast.Constant) else GAP for part in node.values]
+            yield "".join(parts)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            # For str.format.
+            yield re.sub(r"\{[^{}]*\}", GAP, node.value)
