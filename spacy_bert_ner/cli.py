@@ -4,11 +4,15 @@ import typer
 from spacy.cli._util import app
 
 from .commands.convert import convert_cli
+from .commands.debug import debug_cli
 from .commands.evaluate import evaluate_cli
 from .commands.init_config import init_config_cli
 
 bert_ner_cli = typer.Typer(name="bert-ner", help="Named-entity recognition by spacy-bert-ner.", no_args_is_help=True)
 app.add_typer(bert_ner_cli)
-bert_ner_cli.command("init-config")(init_config_cli)
+# Options that they do not know are settings of the config.
+OVERRIDES = {"allow_extra_args": True, "ignore_unknown_options": True}
 bert_ner_cli.command("convert")(convert_cli)
+bert_ner_cli.command("init-config")(init_config_cli)
+bert_ner_cli.command("debug", context_settings=OVERRIDES)(debug_cli)
 bert_ner_cli.command("evaluate")(evaluate_cli)

@@ -216,7 +216,7 @@ class BertNER(TrainablePipe):
             raise ValueError(
                 f"Component {self.name!r} found no entity type: the training data hold no entities and "
                 "[initialize.components.bert_ner] names no labels. Check that doc.ents is set in the training data "
-                "(`python -m spacy debug data CONFIG`)."
+                "(`python -m spacy bert-ner debug CONFIG`)."
             )
         docs = [eg.predicted for eg in islice(get_examples(), 10) if len(eg.predicted)]
         if not docs:

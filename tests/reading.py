@@ -17,7 +17,6 @@ from spacy.util import load_model_from_config, registry
 from thinc.api import Config
 from typer.testing import CliRunner
 
-from spacy_bert_ner.cli import bert_ner_cli
 from spacy_bert_ner.commands.init_config import filled_config
 from tests.documents import PROJECT, Block, commands
 
@@ -45,8 +44,6 @@ NOT_RUN = {
 }
 # Packages of others that a document tells to install.
 OTHERS = {"spacy-huggingface-hub"}
-# Subcommands of `bert-ner` that are described while they are written: they run from the day that they are there.
-PENDING = {"debug"}
 # Text files that a block may show, and whose name is in a comment above it.
 DATA = {"conll", "json", "jsonl"}
 
@@ -107,8 +104,6 @@ def run_command(command: str, original: str) -> None:
 
 
 def run_spacy(arguments: list[str]) -> None:
-    if arguments[0] == "bert-ner" and arguments[1] in PENDING - {c.name for c in bert_ner_cli.registered_commands}:
-        return
     for begun, added in SHORTER.items():
         if tuple(arguments[: len(begun)]) == begun:
             arguments = [*arguments, *added]

@@ -43,6 +43,10 @@ def convert_cli(
     """Convert column files, or exports of Prodigy, doccano and Label Studio, to spaCy's binary format."""
     from ..corpus import CorpusError
 
+    if source.is_file() and not dev_share and output.is_dir():
+        msg.fail(f"{output} is a folder, expected the name of a .spacy file", f"Try {output / 'train.spacy'}", exits=1)
+    if (source.is_dir() or dev_share) and output.is_file():
+        msg.fail(f"{output} is a file, expected a folder for several files", exits=1)
     try:
         if source.suffix in (".jsonl", ".json"):
             convert_offsets(source, output, lang, partial, dev_share)
@@ -77,7 +81,11 @@ def convert_offsets(source: Path, output: Path, lang: str, partial: bool, dev_sh
 
     from ..corpus.offsets import read_offsets
 
-    converted = make_docs(spacy.blank(lang), read_offsets(source), partial)
+    try:
+        nlp = spacy.blank(lang)
+    except ImportError as error:
+        msg.fail(f"There is no language {lang!r}", str(error), exits=1)
+    converted = make_docs(nlp, read_offsets(source), partial)
     if not converted.docs:
         msg.fail(f"{source} holds no annotated text", "Rejected, ignored and cancelled ones do not count", exits=1)
     if converted.misaligned:
@@ -95,6 +103,8 @@ def convert_offsets(source: Path, output: Path, lang: str, partial: bool, dev_sh
         parts: dict[str, list[Doc]] = {"train": [], "dev": []}
         for doc in converted.docs:
             parts["dev" if falls_to_dev(doc.text, dev_share) else "train"].append(doc)
+        if empty := [name for name, docs in parts.items() if not docs]:
+            msg.fail(f"No text of {len(converted.docs)} falls to {empty[0]}", "Choose another --dev-share", exits=1)
         for name, docs in parts.items():
             write(docs, output / f"{name}.spacy")
     else:
@@ -124,7 +134,7 @@ def make_docs(nlp: "Language", texts: "Iterable[AnnotatedText]", partial: bool) 
         for start, end, label in annotated.spans:
             stripped = annotated.text[start:end].strip()
             first = start + annotated.text[start:end].find(stripped) if stripped else start
-            converted.trimmed += (first, first + len(stripped)) != (start, end)
+            converted.trimmed += bool(stripped) and (first, first + len(stripped)) != (start, end)
             span = doc.char_span(first, first + len(stripped), label=label) if stripped else None
             if span is not None:
                 spans.append(span)

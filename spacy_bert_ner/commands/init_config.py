@@ -37,6 +37,7 @@ def init_config_cli(
 
     if output.exists() and not force:
         msg.fail(f"{output} is there already", "Add --force to replace it", exits=1)
+    check_lang(lang)
     rate = learn_rate if learn_rate is not None else default_rate(encoder)
     overrides: dict[str, Any] = {
         "paths.train": str(train),
@@ -56,15 +57,29 @@ def init_config_cli(
             "Convert your data first (`python -m spacy bert-ner convert`), or set [training] max_steps and "
             "[training.optimizer.learn_rate] total_steps by hand",
         )
+    text = filled_config(overrides)
     output.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(output, filled_config(overrides).encode())
-    msg.good(f"Wrote {output}", f"You can now run: python -m spacy train {output} --output training")
+    write_atomically(output, text.encode())
+    device = " --gpu-id 0" if gpu else ""
+    msg.good(f"Wrote {output}", f"You can now run: python -m spacy train {output} --output training{device}")
+
+
+def check_lang(lang: str) -> None:
+    """End the command where spaCy has no such language."""
+    from spacy.util import get_lang_class
+
+    try:
+        get_lang_class(lang)
+    except ImportError as error:
+        msg.fail(f"There is no language {lang!r}", str(error), exits=1)
 
 
 def default_rate(encoder: str) -> float:
     """Choose a learning rate. RETURNS (float): The small encoders' where a folder says that it holds one."""
     config = Path(encoder) / "config.json"
-    width = json.loads(config.read_text(encoding="utf8")).get("hidden_size") if config.is_file() else None
+    sizes = json.loads(config.read_text(encoding="utf8")) if config.is_file() else {}
+    # DistilBERT calls it otherwise.
+    width = sizes.get("hidden_size", sizes.get("dim"))
     return LEARN_RATE_SMALL if width is not None and width < SMALL_WIDTH else LEARN_RATE_BASE
 
 
@@ -75,7 +90,10 @@ def plan(train: Path, epochs: float, overrides: dict[str, Any]) -> dict[str, Any
     from ..training import count_batches, plan_steps
 
     config = load_config(RELEASE_CONFIG, overrides=overrides, interpolate=False)
-    return plan_steps(count_batches(config, train), epochs, EVALUATIONS).overrides()
+    batches = count_batches(config, train)
+    if not batches:
+        msg.fail(f"{train} holds no words", "Convert your data again: python -m spacy bert-ner convert", exits=1)
+    return plan_steps(batches, epochs, EVALUATIONS).overrides()
 
 
 def filled_config(overrides: dict[str, Any]) -> str:

@@ -7,7 +7,8 @@
                        "value": {"start": 0, "end": 4, "labels": ["PER"]}}]}]}
                    {"text": ..., "label": [{"start": 0, "end": 4, "labels": ["PER"]}]}
 
-A file holds one JSON object a line, or one JSON array of objects.
+A file holds one JSON object a line, or one JSON array of objects. Offsets count code points, as Python does; where a
+span carries its own text (Label Studio) and only UTF-16 units lead to it, they are taken for that.
 """
 
 import json
@@ -71,20 +72,25 @@ def read_offsets(path: Path) -> Iterator[AnnotatedText]:
 def _records(path: Path) -> Iterator[tuple[str, Any]]:
     text = path.read_text(encoding="utf-8-sig")
     if text.lstrip().startswith("["):
-        try:
-            yield from ((f"{path}:#{i}", record) for i, record in enumerate(json.loads(text), start=1))
-        except json.JSONDecodeError as error:
-            raise CorpusError(f"{path}:{error.lineno}: this is no JSON: {error.msg}") from error
+        yield from ((f"{path}:#{i}", record) for i, record in enumerate(_parse(text, str(path)), start=1))
         return
     # Not splitlines, which takes other characters than line feeds for ends.
     for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
-            try:
-                yield f"{path}:{number}", json.loads(line)
-            except json.JSONDecodeError as error:
-                raise CorpusError(
-                    f"{path}:{number}: this is no JSON: {error.msg} at character {error.colno}"
-                ) from error
+            yield f"{path}:{number}", _parse(line, f"{path}:{number}")
+
+
+def _parse(text: str, where: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise CorpusError(
+            f"{where}: this is no JSON: {error.msg} at line {error.lineno}, character {error.colno}; expected one "
+            "object a line, or one array of objects"
+        ) from error
+    except (ValueError, RecursionError) as error:
+        # Numbers of thousands of digits, or brackets nested as deep.
+        raise CorpusError(f"{where}: this JSON cannot be read: {error}") from error
 
 
 def _text_and_spans(where: str, record: dict[str, Any]) -> tuple[str, list[Any] | None]:
@@ -92,20 +98,32 @@ def _text_and_spans(where: str, record: dict[str, Any]) -> tuple[str, list[Any] 
     if "annotations" in record and isinstance(record.get("data"), dict):
         texts = [value for value in record["data"].values() if isinstance(value, str)]
         text = record["data"].get("text", texts[0] if len(texts) == 1 else None)
-        finished = [entry for entry in record["annotations"] if not entry.get("was_cancelled")]
-        # Where several people annotated it, the last one's word counts.
-        results = finished[-1]["result"] if finished else None
-        found = results and [result["value"] for result in results if result.get("type") == "labels"]
-        found = results if results == [] else found
+        found = _label_studio_spans(where, record["annotations"])
     else:
         text = record.get("text")
-        keys = [key for key in _SPAN_KEYS if isinstance(record.get(key), list)]
-        found = record[keys[0]] if keys else None
-        if not keys and not any(key in record for key in _SPAN_KEYS):
+        keys = [key for key in _SPAN_KEYS if key in record]
+        # Label Studio's short form leaves the key out where somebody has found no entity.
+        if not keys and "annotation_id" not in record:
             raise CorpusError(f"{where}: found the keys {', '.join(map(repr, record))}; {_EXPECTED}")
+        found = next((record[key] for key in keys if record[key] is not None), None) if keys else []
+        if found is not None and not isinstance(found, list):
+            raise CorpusError(f"{where}: found {json.dumps(found)[:80]} for entities, expected a list; {_EXPECTED}")
     if not isinstance(text, str):
         raise CorpusError(f"{where}: found no text; {_EXPECTED}")
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise CorpusError(f"{where}: the text holds half of a surrogate pair, expected Unicode: export it again")
     return text, found
+
+
+def _label_studio_spans(where: str, annotations: Any) -> list[Any] | None:
+    """Take the spans of the last finished annotation. RETURNS: None where there is none."""
+    try:
+        finished = [entry for entry in annotations if not entry.get("was_cancelled")]
+        # Where several people annotated it, the last one's word counts.
+        results = finished[-1]["result"] if finished else None
+        return results and [result["value"] for result in results if result.get("type") == "labels"]
+    except (AttributeError, KeyError, TypeError) as error:
+        raise CorpusError(f'{where}: found other "annotations" than Label Studio writes; {_EXPECTED}') from error
 
 
 def _span(where: str, text: str, span: Any) -> tuple[int, int, str]:
@@ -117,16 +135,30 @@ def _span(where: str, text: str, span: Any) -> tuple[int, int, str]:
         label = span.get("label", labels[0] if isinstance(labels, list) and len(labels) == 1 else None)
     else:
         start, end, label = None, None, None
-    if not (isinstance(start, int) and isinstance(end, int) and isinstance(label, str) and label):
+    # By the exact type: a truth value is an int, too.
+    if not (type(start) is int and type(end) is int and isinstance(label, str) and label.strip()):
         raise CorpusError(
             f"{where}: found the entity {json.dumps(span)}; expected first and last character and one type"
         )
+    if isinstance(span, dict) and isinstance(span.get("text"), str):
+        start, end = _by_code_points(text, start, end, span["text"])
     if not 0 <= start < end <= len(text):
         raise CorpusError(
             f"{where}: found the entity {start} to {end} ({label}) in a text of {len(text)} characters; expected "
             "offsets in characters (not bytes), the end behind the last one"
         )
     return start, end, label
+
+
+def _by_code_points(text: str, start: int, end: int, quoted: str) -> tuple[int, int]:
+    """Mend offsets in UTF-16 units, in which an emoji counts as two. quoted: What the span itself says it covers."""
+    if text.isascii() or start < 0 or text[start:end] == quoted:
+        return start, end
+    units = text.encode("utf-16-le")
+    if units[2 * start : 2 * end] != quoted.encode("utf-16-le", "surrogatepass"):
+        return start, end
+    first = len(units[: 2 * start].decode("utf-16-le", "replace"))
+    return first, first + len(quoted)
 
 
 def _quote(text: str, span: tuple[int, int, str]) -> str:

@@ -1,0 +1,113 @@
+"""`debug`: what is wrong with data and config, and what training will take, before it begins."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from spacy.cli._util import Arg, Opt, import_code, parse_config_overrides, setup_gpu, show_validation_error
+from wasabi import msg
+
+SHOWN = 10
+
+
+def debug_cli(
+    ctx: typer.Context,
+    config: Annotated[Path, Arg(help="Training config (.cfg)", exists=True, dir_okay=False)],
+    output: Annotated[Path | None, Opt("--json", help="Where to write everything (.json)", dir_okay=False)] = None,
+    timing: Annotated[bool, Opt("--timing/--no-timing", help="Time real updates on this device")] = True,
+    code: Annotated[Path | None, Opt("--code", help="Python file with registered functions to import")] = None,
+    gpu_id: Annotated[int, Opt("--gpu-id", "-g", help="GPU, or -1 for the CPU")] = -1,
+) -> None:
+    """Check a config and its corpora; the config's settings can be overridden: --paths.train FILE."""
+    from ..files import write_atomically
+
+    import_code(code)
+    setup_gpu(gpu_id, silent=True)
+    result = debug(config, parse_config_overrides(ctx.args), timing, gpu_id)
+    show(result)
+    if output:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(output, (json.dumps(result, indent=2) + "\n").encode())
+        msg.good(f"Wrote {output}")
+    errors = sum(finding["level"] == "error" for finding in result["findings"])
+    if errors:
+        msg.fail(f"{errors} errors: training would fail", exits=1)
+
+
+def debug(path: Path, overrides: dict[str, Any], timing: bool, gpu_id: int = -1) -> dict[str, Any]:
+    """Check a config and its corpora.
+
+    path (Path): The config.
+    overrides (dict[str, Any]): Values by dotted path.
+    timing (bool): Whether to time updates.
+    gpu_id (int): GPU, or -1 for the CPU.
+    RETURNS (dict[str, Any]): "counts", "pieces", "timing" and "findings".
+    """
+    from spacy import util
+    from spacy.schemas import ConfigSchemaTraining
+    from spacy.training.initialize import init_nlp
+
+    from ..component import BertNER
+    from ..inspection import Finding, estimate, find_encoder, inspect_annotation, inspect_pieces
+
+    result: dict[str, Any] = {"counts": {}, "pieces": {}, "timing": {}}
+    with show_validation_error(path):
+        raw = util.load_config(path, overrides=overrides, interpolate=False)
+        nlp = util.load_model_from_config(raw, auto_fill=True)
+        filled = nlp.config.interpolate()
+        training = util.registry.resolve(filled["training"], schema=ConfigSchemaTraining)
+        corpora = util.resolve_dot_names(filled, [training["train_corpus"], training["dev_corpus"]])
+    labels: tuple[str, ...] = ()
+    initialized = []
+    try:
+        nlp = init_nlp(raw, use_gpu=gpu_id)
+        labels = next((pipe.labels for _, pipe in nlp.pipeline if isinstance(pipe, BertNER)), ())
+    except (OSError, ValueError) as error:
+        initialized = [Finding("error", "initialize", f"The pipeline cannot be initialized: {error}")]
+    try:
+        splits = {name: list(corpus(nlp)) for name, corpus in zip(("train", "dev"), corpora, strict=True)}
+    except (OSError, ValueError) as error:
+        return result | {"findings": [asdict(Finding("error", "corpus", f"The corpora cannot be read: {error}"))]}
+    result["counts"], findings = inspect_annotation(splits, labels)
+    findings = initialized + findings
+    if not initialized and (encoder := find_encoder(nlp)):
+        result["pieces"], found = inspect_pieces(splits, *encoder)
+        findings += found
+    if timing and not any(finding.level == "error" for finding in findings):
+        result["timing"] = estimate(nlp, splits, training["batcher"], training)
+    return result | {"findings": [asdict(finding) for finding in findings]}
+
+
+def show(result: dict[str, Any]) -> None:
+    """Print what `debug` found."""
+    counts = result["counts"]
+    if counts:
+        msg.divider("Data")
+        for split, numbers in counts.items():
+            msg.info(f"{split}: {numbers['documents']} documents, {numbers['tokens']} tokens")
+        train, dev = counts["train"]["labels"], counts["dev"]["labels"]
+        rows = [(label, train.get(label, 0), dev.get(label, 0)) for label in {**train, **dev}]
+        msg.table(rows, header=("label", "train", "dev"), divider=True, aligns=("l", "r", "r"))
+    if result["pieces"]:
+        msg.divider("Word pieces")
+        rows = [(key, *(f"{part[key]:.3f}" for part in result["pieces"].values())) for key in result["pieces"]["train"]]
+        msg.table(rows, header=("", "train", "dev"), divider=True, aligns=("l", "r", "r"))
+    if times := result["timing"]:
+        msg.divider("On this device (estimated)")
+        memory = ", ".join(f"{kind} {size / 2**20:,.0f} MB" for kind, size in times["peak_memory_bytes"].items())
+        msg.text(f"epoch: {times['epoch_seconds']:,.0f} s in {times['steps_per_epoch']} steps; peak memory: {memory}")
+        share = f"{100 * times['evaluations_share']:.0f} % of the time"
+        msg.text(f"evaluation: {times['evaluation_seconds']:,.0f} s each, {share}")
+    msg.divider("Findings")
+    for finding in result["findings"]:
+        (msg.fail if finding["level"] == "error" else msg.warn)(finding["message"])
+        for where in finding["places"][:SHOWN]:
+            detail = where.get("label") or f"same as train document {where['same_as']}"
+            at = f", tokens {where['tokens']}, characters {where['characters']}" if "tokens" in where else ""
+            msg.text(f"  {where['split']} document {where['document']}{at}: {where['text']!r} ({detail})")
+        if len(finding["places"]) > SHOWN:
+            msg.text(f"  ... and {len(finding['places']) - SHOWN} more (--json writes all)")
+    if not result["findings"]:
+        msg.good("Nothing is wrong")

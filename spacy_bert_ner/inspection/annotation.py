@@ -1,0 +1,134 @@
+"""Faults of the gold annotation, each with its place."""
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from spacy.tokens import Doc, Span
+from spacy.training import Example
+
+# As `spacy debug data` warns.
+FEW_EXAMPLES = 50
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something about the data or the config that a user should know.
+
+    level (str): "error" where training fails or learns nothing, else "warning".
+    kind (str): A name for programs.
+    message (str): What was found and what to do.
+    places (list[dict]): Where: split, document (from 0), tokens (end exclusive), characters, text and label.
+    """
+
+    level: str
+    kind: str
+    message: str
+    places: list[dict[str, Any]] = field(default_factory=list)
+
+
+def inspect_annotation(
+    splits: Mapping[str, Sequence[Example]], labels: Collection[str]
+) -> tuple[dict[str, Any], list[Finding]]:
+    """Look at the entities of train and dev.
+
+    splits (Mapping[str, Sequence[Example]]): The examples of "train" and "dev".
+    labels (Collection[str]): The component's labels.
+    RETURNS (tuple[dict[str, Any], list[Finding]]): Counts by split, and what is wrong.
+    """
+    counts = {split: count(examples) for split, examples in splits.items()}
+    findings = [*_of_labels(counts, labels), *_of_entities(splits), *_of_duplicates(splits)]
+    for split, numbers in counts.items():
+        if not numbers["tokens"]:
+            findings.append(Finding("error", "empty", f"{split} holds no tokens: check [paths] and [corpora]"))
+        elif numbers["missing"] == numbers["tokens"]:
+            findings.append(Finding("error", "no_annotation", f"{split} is not annotated: every token is missing"))
+        elif numbers["missing"]:
+            message = (
+                f"{numbers['missing']} of {numbers['tokens']} tokens of {split} are unannotated: they teach nothing"
+            )
+            findings.append(Finding("warning", "missing", message))
+    return counts, findings
+
+
+def count(examples: Sequence[Example]) -> dict[str, Any]:
+    """RETURNS (dict[str, Any]): Documents, tokens, tokens without annotation, and entities by label."""
+    docs = [example.reference for example in examples]
+    return {
+        "documents": len(docs),
+        "tokens": sum(map(len, docs)),
+        "missing": sum(int((doc.to_array("ENT_IOB") == 0).sum()) for doc in docs if len(doc)),
+        "labels": dict(Counter(ent.label_ for doc in docs for ent in doc.ents).most_common()),
+    }
+
+
+def place(split: str, number: int, ent: Span) -> dict[str, Any]:
+    """RETURNS (dict[str, Any]): Where an entity is, as Finding's places say it."""
+    return {
+        "split": split,
+        "document": number,
+        "tokens": [ent.start, ent.end],
+        "characters": [ent.start_char, ent.end_char],
+        "text": ent.text,
+        "label": ent.label_,
+    }
+
+
+def _of_labels(counts: Mapping[str, dict[str, Any]], labels: Collection[str]) -> Iterator[Finding]:
+    train, dev = counts["train"]["labels"], counts["dev"]["labels"]
+    if not train:
+        yield Finding("error", "no_entities", "train holds no entities: check that doc.ents was set")
+    for label in sorted(dev.keys() - train.keys()):
+        yield Finding("warning", "label_not_in_train", f"{label} is in dev ({dev[label]}) but never in train")
+    for label in sorted(train.keys() - set(labels)) if labels else ():
+        yield Finding("error", "label_unknown", f"{label} is in train, not among the component's labels")
+    for label, number in train.items():
+        if number < FEW_EXAMPLES:
+            message = f"{label} has {number} entities in train, fewer than {FEW_EXAMPLES}: annotate more"
+            yield Finding("warning", "few_examples", message)
+
+
+def _of_entities(splits: Mapping[str, Sequence[Example]]) -> Iterator[Finding]:
+    misaligned, edges, inside = [], [], []
+    for split, examples in splits.items():
+        for i, example in enumerate(examples):
+            same = [t.text for t in example.predicted] == [t.text for t in example.reference]
+            for ent in example.reference.ents:
+                spaces = [token.is_space for token in ent]
+                if spaces[0] or spaces[-1]:
+                    edges.append(place(split, i, ent))
+                elif any(spaces):
+                    inside.append(place(split, i, ent))
+                if not same and example.predicted.char_span(ent.start_char, ent.end_char) is None:
+                    misaligned.append(place(split, i, ent))
+    for kind, places, message in (
+        ("misaligned", misaligned, "begin or end within a token of this pipeline's tokenizer: they teach nothing"),
+        ("whitespace_edge", edges, "begin or end with whitespace: predictions never do; trim them"),
+        ("whitespace_inside", inside, "have whitespace tokens within"),
+    ):
+        if places:
+            yield Finding("warning", kind, f"{len(places)} entities {message}", places)
+
+
+def _of_duplicates(splits: Mapping[str, Sequence[Example]]) -> Iterator[Finding]:
+    first: dict[str, int] = {}
+    within, between = [], []
+    for i, example in enumerate(splits["train"]):
+        text = _text(example.reference)
+        if text and first.setdefault(text, i) != i:
+            within.append({"split": "train", "document": i, "same_as": first[text], "text": text[:80]})
+    for i, example in enumerate(splits["dev"]):
+        text = _text(example.reference)
+        if text in first:
+            between.append({"split": "dev", "document": i, "same_as": first[text], "text": text[:80]})
+    if between:
+        message = f"{len(between)} documents of dev are in train too: the scores will flatter"
+        yield Finding("warning", "duplicates_between", message, between)
+    if within:
+        yield Finding("warning", "duplicates_within", f"{len(within)} documents of train repeat earlier ones", within)
+
+
+def _text(doc: Doc) -> str:
+    # By words, so that spacing does not hide a twin.
+    return " ".join(token.text for token in doc if not token.is_space)

@@ -1,0 +1,92 @@
+"""`debug`: every fault of a corpus is named, with its place."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import spacy
+from spacy.tokens import Doc, DocBin, Span
+from typer.testing import CliRunner
+
+from spacy_bert_ner.cli import bert_ner_cli
+
+CONFIG = Path(__file__).parents[1] / "spacy_bert_ner" / "bert.cfg"
+NLP = spacy.blank("en")
+
+
+def doc(text: str, *spans: tuple[int, int, str], words: list[str] | None = None, default: str = "outside") -> Doc:
+    made = NLP.make_doc(text) if words is None else Doc(NLP.vocab, words=words, spaces=[False] * len(words))
+    made.set_ents([Span(made, start, end, label=label) for start, end, label in spans], default=default)
+    return made
+
+
+def save(path: Path, *docs: Doc) -> Path:
+    DocBin(attrs=["ENT_IOB", "ENT_TYPE"], docs=docs).to_disk(path)
+    return path
+
+
+def debug(tmp_path: Path, encoder: Path, train: list[Doc], dev: list[Doc], *more: str) -> tuple[int, dict[str, Any]]:
+    paths = ["--paths.train", save(tmp_path / "train.spacy", *train), "--paths.dev", save(tmp_path / "dev.spacy", *dev)]
+    args = ["debug", CONFIG, "--json", tmp_path / "out.json", *paths, "--paths.encoder", encoder, *more]
+    result = CliRunner().invoke(bert_ner_cli, list(map(str, args)))
+    return result.exit_code, json.loads((tmp_path / "out.json").read_text(encoding="utf8"))
+
+
+def test_each_fault_is_named_with_its_place(tmp_path: Path, tiny_bert: Path) -> None:
+    good = doc("Jane met IBM", (0, 1, "PER"), (2, 3, "ORG"))
+    edge, inside = doc("met Jane  now", (1, 3, "PER")), doc("met Jane  Smith", (1, 4, "PER"))
+    # The pipeline's tokenizer makes one token of "IBMs".
+    misaligned = doc("", (0, 1, "ORG"), words=["IBM", "s"])
+    long = doc(f"{'zq' * 50} {'qz' * 50}", (0, 2, "PER"))
+    partial = doc("Paris met", (0, 1, "LOC"), default="missing")
+    train = [good, edge, inside, misaligned, long, partial, good]
+    code, found = debug(tmp_path, tiny_bert, train, [good, doc("Monday", (0, 1, "DATE"))], "--no-timing")
+    assert code == 0
+    places = {finding["kind"]: finding["places"] for finding in found["findings"]}
+    where = {kind: [(p["split"], p["document"], p.get("tokens")) for p in listed] for kind, listed in places.items()}
+    assert where == {
+        "label_not_in_train": [],
+        "few_examples": [],
+        "missing": [],
+        "misaligned": [("train", 3, [0, 1])],
+        "whitespace_edge": [("train", 1, [1, 3])],
+        "whitespace_inside": [("train", 2, [1, 4])],
+        "longer_than_window": [("train", 4, [0, 2])],
+        "duplicates_between": [("dev", 0, None)],
+        "duplicates_within": [("train", 6, None)],
+    }
+    assert places["whitespace_edge"][0]["characters"] == [4, 10]
+    assert places["longer_than_window"][0]["pieces"] == 200
+    assert found["counts"]["train"]["labels"] == {"PER": 5, "ORG": 3, "LOC": 1}
+    assert found["timing"] == {}
+
+
+@pytest.mark.parametrize(
+    ("train", "dev", "kinds"),
+    [
+        ([doc("a b")], [doc("c", (0, 1, "X"))], {"initialize", "no_entities", "label_not_in_train"}),
+        ([doc("a b", (0, 1, "X"))], [doc("c", default="missing")], {"no_annotation", "few_examples"}),
+        ([doc("a b", (0, 1, "X"))], [], {"empty", "few_examples"}),
+    ],
+)
+def test_what_makes_training_fail_is_an_error(
+    tmp_path: Path, tiny_bert: Path, train: list[Doc], dev: list[Doc], kinds: set[str]
+) -> None:
+    code, found = debug(tmp_path, tiny_bert, train, dev)
+    assert code == 1
+    assert {finding["kind"] for finding in found["findings"]} == kinds
+
+
+def test_time_and_memory_are_measured(tmp_path: Path, tiny_bert: Path) -> None:
+    train = [doc(f"Jane met IBM {i}", (0, 1, "PER")) for i in range(60)]
+    code, found = debug(tmp_path, tiny_bert, train, [doc("Jane", (0, 1, "PER"))], "--training.batcher.size", "50")
+    assert code == 0
+    assert found["findings"] == []
+    times = found["timing"]
+    assert times["updates_timed"] == 2
+    assert times["steps_per_epoch"] >= 4
+    assert times["epoch_seconds"] > 0
+    assert 0 < times["evaluations_share"] < 1
+    assert times["peak_memory_bytes"]["main"] > 2**20
+    assert found["pieces"]["train"]["pieces_per_word"] >= 1

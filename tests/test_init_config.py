@@ -1,0 +1,53 @@
+"""`init-config`: the config that it writes trains, for users without this repository."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import spacy
+from spacy.cli.debug_config import debug_config
+from spacy.cli.train import train
+from spacy.util import load_config
+from typer.testing import CliRunner
+
+from spacy_bert_ner.cli import bert_ner_cli
+from spacy_bert_ner.commands.init_config import LEARN_RATE_BASE, LEARN_RATE_SMALL, default_rate
+
+SAMPLE = Path(__file__).parents[1] / "corpus" / "sample"
+
+
+def invoke(*args: Any) -> int:
+    return CliRunner().invoke(bert_ner_cli, list(map(str, args))).exit_code
+
+
+def test_from_column_files_to_a_trained_pipeline(tmp_path: Path, tiny_bert: Path) -> None:
+    assert invoke("convert", SAMPLE, tmp_path) == 0
+    path, paths = tmp_path / "my.cfg", ["--train", tmp_path / "train.spacy", "--dev", tmp_path / "dev.spacy"]
+    assert invoke("init-config", path, "--encoder", tiny_bert, *paths, "--epochs", 2) == 0
+    config = load_config(path, interpolate=False)
+    steps = config["training"]["max_steps"]
+    assert steps == config["training"]["optimizer"]["learn_rate"]["total_steps"]
+    assert steps % config["training"]["eval_frequency"] == 0
+    assert config["training"]["optimizer"]["learn_rate"]["initial_rate"] == LEARN_RATE_SMALL
+    assert '# "auto" is bf16' in path.read_text(encoding="utf8")
+    debug_config(path)
+    assert invoke("debug", path, "--no-timing") == 0
+    train(path, tmp_path / "out", overrides={"training.max_steps": 1, "training.eval_frequency": 1})
+    assert spacy.load(tmp_path / "out" / "model-last").get_pipe("bert_ner").labels
+    assert invoke("init-config", path, "--encoder", tiny_bert) == 1
+    assert invoke("init-config", path, "--encoder", tiny_bert, "--gpu", "--force", "--lang", "de") == 0
+    config = load_config(path)
+    assert (config["nlp"]["lang"], config["system"]["gpu_allocator"]) == ("de", "pytorch")
+
+
+def test_bad_arguments_write_nothing(tmp_path: Path) -> None:
+    assert invoke("init-config", tmp_path / "my.cfg", "--encoder", "x", "--lang", "klingon") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("sizes", "rate"), [({"hidden_size": 384}, LEARN_RATE_SMALL), ({"dim": 768}, LEARN_RATE_BASE)])
+def test_the_learning_rate_follows_the_width(sizes: dict[str, int], rate: float, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(sizes), encoding="utf8")
+    assert default_rate(str(tmp_path)) == rate
+    assert default_rate("bert-base-uncased") == LEARN_RATE_BASE
