@@ -158,12 +158,12 @@ def try_out(encoder: Encoder, pieces: WordPieces, name: str) -> int:
     RETURNS (int): The width of its vectors.
     RAISES: ValueError where it does not give one vector per piece.
     """
-    ids = torch.tensor([[*pieces.settings["prefix"], *pieces.encode(["a"], 1)[0], *pieces.settings["suffix"]]])
+    ids = torch.tensor([*pieces.settings["prefix"], *pieces.encode(["a"], 1)[0], *pieces.settings["suffix"]])
     try:
         with torch.no_grad():
-            hidden = encoder.eval()(ids, torch.zeros_like(ids), torch.ones_like(ids))
-        if hidden.shape[:2] != ids.shape:
-            raise ValueError(f"it gives vectors of shape {tuple(hidden.shape)} for {ids.shape[1]} pieces")
+            hidden = encoder.eval()(ids, torch.zeros_like(ids), [len(ids)])
+        if hidden.ndim != 2 or len(hidden) != len(ids):
+            raise ValueError(f"it gives vectors of shape {tuple(hidden.shape)} for {len(ids)} pieces")
     except (AttributeError, KeyError, NotImplementedError, TypeError, ValueError) as error:
         transformer = type(encoder.transformer).__name__
         raise ValueError(
@@ -278,23 +278,22 @@ def encode(layout: Layout, pieces: WordPieces, max_pieces: int, encoder: Encoder
     lengths = [end - start + pieces.specials for start, end in spans]
     outputs, positions = [], []
     for indices in batches(lengths, max_pieces):
-        longest = lengths[indices[0]]
-        ids = np.full((len(indices), longest), pieces.settings["pad"], dtype=np.int64)
-        shapes = np.zeros((len(indices), longest), dtype=np.int64)
-        mask = np.zeros((len(indices), longest), dtype=np.int64)
-        columns = []
-        for row, i in enumerate(indices):
+        sizes = [lengths[i] for i in indices]
+        ids = np.empty(sum(sizes), dtype=np.int64)
+        shapes = np.zeros_like(ids)
+        rows = []
+        first = 0
+        for i in indices:
             start, end = spans[i]
-            ids[row, : lengths[i]] = [*prefix, *layout.ids[start:end], *suffix]
-            shapes[row, len(prefix) : len(prefix) + end - start] = layout.shapes[start:end]
-            mask[row, : lengths[i]] = 1
+            ids[first : first + lengths[i]] = [*prefix, *layout.ids[start:end], *suffix]
+            at = first + len(prefix) - start
+            shapes[at + start : at + end] = layout.shapes[start:end]
             read_start, read_end = layout.read_span(layout.windows[i])
-            at = row * longest + len(prefix) - start
-            columns.append(np.arange(at + read_start, at + read_end))
+            rows.append(np.arange(at + read_start, at + read_end))
             positions.append(np.arange(read_start, read_end))
-        tensors = (torch.from_numpy(array).to(device) for array in (ids, shapes, mask))
-        hidden = encoder(*tensors)
-        outputs.append(hidden.reshape(-1, hidden.shape[-1])[torch.from_numpy(np.concatenate(columns)).to(device)])
+            first += lengths[i]
+        hidden = encoder(torch.from_numpy(ids).to(device), torch.from_numpy(shapes).to(device), sizes)
+        outputs.append(hidden[torch.from_numpy(np.concatenate(rows)).to(device)])
     # Each piece was read once, in the order of the batches: put them back into the order of the text.
     order = np.empty(len(layout.ids), dtype=np.int64)
     first = layout.offsets[0][0]

@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any, cast
 
@@ -21,6 +21,7 @@ from transformers import AutoConfig, AutoModel, PreTrainedModel
 from transformers.modeling_utils import no_init_weights
 
 from .casing import SHAPES
+from .packed import attention_dropout, can_pack, run_packed
 from .pieces import WordPieces
 from .precision import choose_dtype
 
@@ -66,22 +67,33 @@ class Encoder(nn.Module):
             self.casing = nn.Embedding(len(SHAPES), transformer.get_input_embeddings().embedding_dim)
             nn.init.zeros_(self.casing.weight)
 
-    def forward(self, ids: Tensor, shapes: Tensor, mask: Tensor | None) -> Tensor:
-        """Encode a batch of windows.
+    def forward(self, ids: Tensor, shapes: Tensor, lengths: Sequence[int]) -> Tensor:
+        """Encode windows that lie one after another.
 
-        ids (Tensor): (windows, pieces) piece ids.
-        shapes (Tensor): (windows, pieces) word-shape classes.
-        mask (Tensor | None): (windows, pieces) 1 where there is a piece, 0 for padding; None where all are.
-        RETURNS (Tensor): (windows, pieces, width).
+        ids (Tensor): (rows,) piece ids of all windows.
+        shapes (Tensor): (rows,) word-shape classes.
+        lengths (Sequence[int]): Pieces of each window.
+        RETURNS (Tensor): (rows, width).
         """
-        # Without a mask transformers would take padding to be where ids say so, and warn.
-        mask = torch.ones_like(ids) if mask is None else mask
+        transformer = self.transformer
+        drops = attention_dropout(transformer) if self.training else 0.0
+        if ids.device.type == "cpu" and can_pack(transformer) and not drops:
+            embedded = transformer.get_input_embeddings()(ids)
+            return run_packed(transformer, embedded + self.casing(shapes) if self.case_features else embedded, lengths)
+        return self._forward_padded(ids, shapes, lengths)
+
+    def _forward_padded(self, ids: Tensor, shapes: Tensor, lengths: Sequence[int]) -> Tensor:
+        """Do the same by the transformer's own forward pass, which wants every window as long as the longest."""
+        sizes = torch.tensor(lengths, device=ids.device)
+        mask = torch.arange(max(lengths), device=ids.device) < sizes[:, None]
+        padded = torch.zeros(mask.shape, dtype=ids.dtype, device=ids.device)
+        inputs = {"input_ids": padded.masked_scatter(mask, ids)}
         if self.case_features:
-            inputs = {"inputs_embeds": self.transformer.get_input_embeddings()(ids) + self.casing(shapes)}
-        else:
-            inputs = {"input_ids": ids}
+            embedded = self.transformer.get_input_embeddings()(inputs["input_ids"])
+            inputs = {"inputs_embeds": embedded + self.casing(padded.masked_scatter(mask, shapes))}
         # Asked for, as the encoder's config may say otherwise.
-        return cast(Tensor, self.transformer(**inputs, attention_mask=mask, return_dict=True).last_hidden_state)
+        hidden = self.transformer(**inputs, attention_mask=mask.long(), return_dict=True).last_hidden_state
+        return cast(Tensor, hidden[mask])
 
 
 class LossScale:
