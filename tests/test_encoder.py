@@ -103,7 +103,10 @@ def check_close(found: dict[str, Any], expected: dict[str, Any], tolerance: floa
 # --- vectors ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["bert", "bert-cased", "generic", "roberta", "xlm-roberta", "deberta-v2", "mpnet"])
+@pytest.mark.parametrize(
+    "name",
+    ["bert", "bert-cased", "generic", "roberta", "xlm-roberta", "electra", "distilbert", "deberta-v2", "mpnet"],
+)
 def test_equals_a_plain_forward_pass(tiny_encoder: Encoders, name: str) -> None:
     doc = doc_of(WORDS)
     tokenizer = AutoTokenizer.from_pretrained(tiny_encoder(name), add_prefix_space=True)
@@ -570,14 +573,14 @@ def test_slow_tokenizers_are_refused(tiny_bert: Path) -> None:
     )
 
 
-def test_encoders_that_do_not_give_vectors_are_refused(tiny_bert: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from transformers import BertModel
+def test_encoders_that_do_not_give_vectors_are_refused(tiny_encoder: Encoders, monkeypatch: pytest.MonkeyPatch) -> None:
+    from transformers import DebertaV2Model
 
-    monkeypatch.setattr(BertModel, "forward", lambda self, **inputs: {"logits": None})
+    monkeypatch.setattr(DebertaV2Model, "forward", lambda self, **inputs: {"logits": None})
     with pytest.raises(
-        ValueError, match=r"\(BertModel\) does not give one vector per word piece: .* Choose an encoder"
+        ValueError, match=r"\(DebertaV2Model\) does not give one vector per word piece: .* Choose an encoder"
     ):
-        make(tiny_bert)
+        make(tiny_encoder("deberta-v2"))
 
 
 def test_other_return_types_of_the_config(tiny_bert: Path) -> None:

@@ -124,7 +124,9 @@ class Layer:
         rates = {field: found[field].p for field in ("mix_drop", "drop") if isinstance(found[field], nn.Dropout)}
         return cls(**{**found, **rates})
 
-    def __call__(self, rows: Tensor, groups: Sequence[Group], heads: int, bias: Tensor | None, training: bool) -> Tensor:
+    def __call__(
+        self, rows: Tensor, groups: Sequence[Group], heads: int, bias: Tensor | None, training: bool
+    ) -> Tensor:
         """RETURNS (Tensor): (rows, width), from (rows, width)."""
         parts = (self.query, self.key, self.value)
         # One product instead of three: the larger it is, the nearer it comes to what the processor can do.
@@ -146,7 +148,7 @@ def can_pack(transformer: PreTrainedModel) -> bool:
 
 
 def attention_dropout(transformer: PreTrainedModel) -> float:
-    """RETURNS (float): The share of attention probabilities that training drops, of a transformer that can be packed."""
+    """RETURNS (float): The share of attention probabilities that training drops; the transformer can be packed."""
     config = transformer.config
     return float(config.attention_dropout if config.model_type == "distilbert" else config.attention_probs_dropout_prob)
 

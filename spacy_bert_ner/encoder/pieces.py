@@ -14,8 +14,8 @@ class WordPieces:
     """A fast tokenizer's word pieces, for words that are given.
 
     backend (Tokenizer): The tokenizer of the `tokenizers` library; truncation and padding are switched off.
-    settings (dict[str, Any]): "prefix" and "suffix", the special pieces' ids around a sequence; "pad" and "unknown",
-        ids; "limit", the most pieces of a sequence, specials counted; "blank", whether words are given a blank to
+    settings (dict[str, Any]): "prefix" and "suffix", the special pieces' ids around a sequence; "unknown", an
+        id; "limit", the most pieces of a sequence, specials counted; "blank", whether words are given a blank to
         follow.
     """
 
@@ -59,7 +59,6 @@ class WordPieces:
         settings = {
             "prefix": prefix,
             "suffix": suffix,
-            "pad": pad,
             "unknown": tokenizer.unk_token_id if tokenizer.unk_token_id is not None else 0,
             "limit": min(tokenizer.model_max_length, positions),
             "blank": _needs_blank(backend),
