@@ -26,7 +26,6 @@ from spacy_bert_ner.files import write_atomically
 
 # What memory and speed are given per.
 UNIT = 100_000
-SAMPLES_A_UNIT = 20
 TOLERANCE = 1e-4
 
 Answer = list[tuple[int, int, str, float]]
@@ -53,15 +52,16 @@ def main() -> None:
     parser.add_argument("corpus", type=Path, help="a corpus to take texts from (.spacy)")
     parser.add_argument("output", type=Path, help="where to write the figures (.json)")
     parser.add_argument("--words", type=int, default=10 * UNIT, help="length of the stream")
+    parser.add_argument("--batch-size", type=int, default=16, help="documents of a batch")
     parser.add_argument("--threads", type=int, default=8, help="threads that call the pipeline at once")
     parser.add_argument("--calls", type=int, default=50, help="texts that each thread has read")
     args = parser.parse_args()
     nlp = spacy.load(args.model)
     texts = [doc.text for doc in DocBin().from_disk(args.corpus).get_docs(spacy.blank("en").vocab)]
-    for _ in nlp.pipe(texts):
+    for _ in nlp.pipe(texts, batch_size=args.batch_size):
         pass
     msg.info("Warm")
-    stream = describe(list(watch(nlp, texts, args.words)))
+    stream = describe(list(watch(nlp, texts, args.words, args.batch_size)))
     wrong = count_wrong_answers(nlp, texts[: args.calls], args.threads)
     figures = {**stream, "threads": args.threads, "calls": args.threads * args.calls, "wrong_answers": wrong}
     msg.table([(name, value) for name, value in figures.items() if name != "samples"], divider=True)
@@ -70,27 +70,27 @@ def main() -> None:
     msg.good(f"Wrote {args.output}")
 
 
-def watch(nlp: Language, texts: Sequence[str], words: int, every: int = UNIT // SAMPLES_A_UNIT) -> Iterator[Sample]:
+def watch(nlp: Language, texts: Sequence[str], words: int, batch_size: int) -> Iterator[Sample]:
     """Run a stream of texts through a pipeline.
 
     nlp (Language): The pipeline.
     texts (Sequence[str]): What the stream repeats.
     words (int): When it ends.
-    every (int): Words between samples.
-    YIELDS (Sample): The process's state.
+    batch_size (int): Documents of a batch.
+    YIELDS (Sample): The process's state after each batch.
     """
-    read = due = 0
-    cpu, wall = time.process_time(), time.perf_counter()
-    for doc in nlp.pipe(cycle(texts)):
-        if read >= due:
-            yield Sample(read, resident_mib(), time.process_time() - cpu, time.perf_counter() - wall)
-            if due % UNIT == 0:
-                msg.info(f"{read} of {words} words")
-            due += every
+    begun = Sample(0, 0.0, time.process_time(), time.perf_counter())
+    read, due = 0, UNIT
+    for i, doc in enumerate(nlp.pipe(cycle(texts), batch_size=batch_size), 1):
         read += len(doc)
+        if i % batch_size:
+            continue
+        yield Sample(read, resident_mib(), time.process_time() - begun.cpu, time.perf_counter() - begun.wall)
+        if read >= due:
+            msg.info(f"{read} of {words} words, {resident_mib():.0f} MiB")
+            due += UNIT
         if read >= words:
-            break
-    yield Sample(read, resident_mib(), time.process_time() - cpu, time.perf_counter() - wall)
+            return
 
 
 def describe(samples: Sequence[Sample]) -> dict[str, Any]:

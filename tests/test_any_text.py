@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001
 """Any text: prediction never fails, loses a document, changes a token, or lets one document spoil another's output.
 
 The encoders are random, and so find entities everywhere, which is what puts the rules about them to the test.
@@ -37,7 +38,7 @@ TEXTS = {
     "unknown to any vocabulary": "𒀀𒁀𒂠 \ue000\uf8ff \U000f0000 \u0378 \uffff\U0010ffff 𓀀 ꙮ",
     "compatibility": "ﬁﬂ ﷺ" + "ﷺ" * 300 + " Ⅷ ㍿ İıſß ǅ K",
     "special pieces": "[CLS] [SEP] [PAD] [UNK] [MASK] <s> </s> <pad> <unk> <mask> ##a Ġ ▁ @@",
-    "punctuation": "." * 300 + "-" * 300 + '"\'`´“”‘’«»()[]{}<>' * 10,
+    "punctuation": "." * 300 + "-" * 300 + "\"'`´“”‘’«»()[]{}<>" * 10,
     "code": "SELECT * FROM `a` WHERE x='\\u0000' -- %s %d {0} ${jndi:ldap://x} <script>alert(1)</script>",
     "addresses": "https://user:pw@exämple.com:80/" + "a/" * 200 + "?q=%00#x jane@ibm.com \\\\server\\share",
     "numbers": "1" * 500 + " 1e999 -0 ٣٤ ⅔ NaN inf 0x00 1,000,000.00",
@@ -56,8 +57,9 @@ WORDS = {
 }
 NEIGHBOURS = ["Jane Smith met IBM near Paris on Monday.", "Unlucky Londoners said: the man of 42 works in the U.N."]
 # What documents are put together of, beside any characters.
-FRAGMENTS = ["Jane", "IBM", "Paris", "the", " ", "  ", "\n", "\t", ".", ",", "-", "'s", "42", "\u200b", "\u0301", "\x00"]
-FRAGMENTS += ["é", "約", "في", "🙂", "👩🏽‍🚀", "\ufeff", "\u202e", "\ue000", "[SEP]", "</s>", "x" * 200, "\u00a0", "\x1f", "’"]
+FRAGMENTS = ["Jane", "IBM", "Paris", "the", " ", "  ", "\n", "\t", ".", ",", "-", "'s", "42", "\u200b", "\u0301"]
+FRAGMENTS += ["\x00", "é", "約", "في", "🙂", "👩🏽‍🚀", "\ufeff", "\u202e", "\ue000", "[SEP]", "</s>", "\u00a0", "\x1f"]
+FRAGMENTS += ["x" * 200, "\u2019"]
 
 characters = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 any_text = st.one_of(characters, st.lists(st.sampled_from(FRAGMENTS), max_size=60).map("".join))
@@ -87,7 +89,7 @@ def output_of(doc: Doc) -> Output:
 
 
 def listening(folder: Path) -> Language:
-    return pipeline(folder, encoder_config(folder))
+    return pipeline(encoder_config(folder))
 
 
 def alone(folder: Path) -> Language:
@@ -98,17 +100,19 @@ def alone(folder: Path) -> Language:
 
 
 def stock(folder: Path) -> Language:
-    model = {"@architectures": "spacy-transformers.TransformerModel.v3", "name": str(folder)}
-    return pipeline(folder, {"model": model})
+    # Without a limit it reads more pieces than the encoder has positions for, and fails.
+    limit = {"tokenizer_config": {"use_fast": True, "model_max_length": 512}}
+    model = {"@architectures": "spacy-transformers.TransformerModel.v3", "name": str(folder), **limit}
+    return pipeline({"model": model})
 
 
 def cnn(folder: Path) -> Language:
     sizes = {"width": 16, "depth": 1, "embed_size": 100, "window_size": 1, "maxout_pieces": 2}
     tok2vec = {"@architectures": "spacy.HashEmbedCNN.v2", "subword_features": True, "pretrained_vectors": None, **sizes}
-    return pipeline(folder, None, model={"tok2vec": tok2vec}, scheme="BILUO")
+    return pipeline(None, model={"tok2vec": tok2vec}, scheme="BILUO")
 
 
-def pipeline(folder: Path, transformer: dict[str, Any] | None, **config: Any) -> Language:
+def pipeline(transformer: dict[str, Any] | None, **config: Any) -> Language:
     fix_random_seed(0)
     nlp = spacy.blank("en")
     if transformer is not None:
@@ -147,8 +151,9 @@ def check(case: Case, docs: Sequence[Doc]) -> int:
     assert [[token.text_with_ws for token in doc] for doc in read] == before
     for doc in read:
         check_entities(doc)
-    for good, expected in zip((doc for doc in read if not any(doc is d for d in docs)), case.neighbours * len(docs), strict=True):
-        found = output_of(good)
+    good = [doc for i, doc in enumerate(read) if i % 3 != 1]
+    for doc, expected in zip(good, case.neighbours * len(docs), strict=True):
+        found = output_of(doc)
         assert found.entities == expected.entities
         np.testing.assert_allclose(found.scores, expected.scores, atol=1e-4)
     return sum(len(doc.ents) for doc in docs)
@@ -202,7 +207,8 @@ def test_the_corpus_is_what_it_says(cases: Callable[[str], Case]) -> None:
     assert len(Doc(nlp.vocab, words=WORDS["longer than spaCy's max_length"]).text) > nlp.max_length
     assert len(nlp.make_doc(TEXTS["10,000 one-letter tokens"])) == 10_000
     assert [len(token) for token in nlp.make_doc(TEXTS["a token of 200,000 characters"])] == [200_000]
-    assert {unicodedata.category(c) for text in TEXTS.values() for c in text} >= {"Cc", "Cf", "Co", "Cn", "Mn", "Me", "Zs"}
+    categories = {unicodedata.category(c) for text in TEXTS.values() for c in text}
+    assert categories >= {"Cc", "Cf", "Co", "Cn", "Mn", "Me", "Zs"}
 
 
 @pytest.mark.parametrize("kind", ["bert listening", "roberta listening", "xlm-roberta alone", "bert cnn"])
@@ -215,9 +221,7 @@ def test_any_texts(cases: Callable[[str], Case], kind: str, texts: list[str]) ->
 @pytest.mark.parametrize("kind", ["bert listening", "roberta alone", "bert cnn"])
 @thorough
 @given(batch=st.lists(tokens, min_size=1, max_size=4))
-def test_any_tokens(
-    cases: Callable[[str], Case], kind: str, batch: list[list[tuple[str, bool, bool | None]]]
-) -> None:
+def test_any_tokens(cases: Callable[[str], Case], kind: str, batch: list[list[tuple[str, bool, bool | None]]]) -> None:
     case = cases(kind)
     docs = []
     for rows in batch:

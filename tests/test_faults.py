@@ -22,7 +22,7 @@ STREAM = [TEXTS[0], BAD, TEXTS[1], "", TEXTS[2]]
 Failure = tuple[str, list[str], str]
 
 
-class Poison(Exception):
+class PoisonError(Exception):
     """A fault that was injected."""
 
 
@@ -64,7 +64,7 @@ def in_the_tokenizer(patch: pytest.MonkeyPatch) -> None:
 
     def poisoned(self: WordPieces, words: list[str], most: int) -> list[list[int]]:
         if "poisonous" in words:
-            raise Poison
+            raise PoisonError
         return encode(self, words, most)
 
     patch.setattr(WordPieces, "encode", poisoned)
@@ -74,7 +74,7 @@ def in_the_encoder(patch: pytest.MonkeyPatch) -> None:
     def poisoned(layout: Any, *args: Any) -> torch.Tensor:
         # Letter by letter, but for the first word: what no other document has.
         if any(list(counts) == [1, 9, 4] for counts in layout.counts):
-            raise Poison
+            raise PoisonError
         return encode(layout, *args)
 
     encode = encoder_model.encode
@@ -86,7 +86,7 @@ def in_decoding(patch: pytest.MonkeyPatch) -> None:
 
     def poisoned(self: BertNER, docs: list[Doc]) -> Any:
         if any(doc.text == BAD for doc in docs):
-            raise Poison
+            raise PoisonError
         return decode(self, docs)
 
     patch.setattr(BertNER, "decode", poisoned)
@@ -99,7 +99,7 @@ def in_annotation(patch: pytest.MonkeyPatch) -> None:
     def poisoned(self: BertNER, docs: list[Doc], predictions: list[Any]) -> None:
         for doc, prediction in zip(docs, predictions, strict=True):
             if doc.text == BAD:
-                raise Poison
+                raise PoisonError
             set_annotations(self, [doc], [prediction])
 
     patch.setattr(BertNER, "set_annotations", poisoned)
@@ -120,7 +120,7 @@ def test_only_the_bad_document_is_lost(
     assert [entities(doc) for doc, context in pairs if context != 3] == expected_entities()
     assert all(len(doc.spans["bert_ner"]) == len(doc.ents) for doc, _ in pairs)
     assert all(span._.confidence > 0.5 for doc, _ in pairs for span in doc.ents)
-    assert failures == [("bert_ner", [BAD], "Poison()")]
+    assert failures == [("bert_ner", [BAD], "PoisonError()")]
 
 
 @pytest.mark.parametrize("inject", FAULTS)
@@ -129,7 +129,7 @@ def test_without_a_handler_the_error_is_raised(
 ) -> None:
     inject(monkeypatch)
     for call in (lambda: list(nlp.pipe(STREAM)), lambda: nlp(BAD)):
-        with pytest.raises(Poison):
+        with pytest.raises(PoisonError):
             call()
     assert entities(nlp(TEXTS[0])) == expected_entities()[0]
 
@@ -142,7 +142,7 @@ def test_a_handler_may_raise(nlp: Language, monkeypatch: pytest.MonkeyPatch) -> 
     in_the_encoder(monkeypatch)
     with pytest.raises(KeyError, match="poisonous") as raised:
         list(nlp.pipe(STREAM))
-    assert isinstance(raised.value.__cause__, Poison)
+    assert isinstance(raised.value.__cause__, PoisonError)
 
 
 def test_all_documents_are_bad(nlp: Language, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,7 +160,9 @@ def test_a_batch_that_fails_as_a_whole(nlp: Language, monkeypatch: pytest.Monkey
 
     encode = encoder_model.encode
     monkeypatch.setattr(encoder_model, "encode", short_of_memory)
-    with pytest.warns(UserWarning, match=r"on none of them alone: not so much. If memory is short, lower nlp\.batch_size"):
+    with pytest.warns(
+        UserWarning, match=r"none of them alone: not so much\. If memory is short, lower nlp\.batch_size"
+    ):
         docs = list(nlp.pipe(TEXTS))
     assert [entities(doc) for doc in docs] == expected_entities()
 
@@ -171,9 +173,9 @@ def test_what_stands_for_a_failed_document(trained: Path, monkeypatch: pytest.Mo
     good, bad, *_ = nlp.pipe(STREAM)
     data = bad._.trf_data
     assert isinstance(data, Unencoded)
-    assert repr(data) == "Unencoded(Poison())"
+    assert repr(data) == "Unencoded(PoisonError())"
     for read in (lambda: data.model_output, lambda: data.align, lambda: data.tensors, bad.to_bytes):
-        with pytest.raises(Poison):
+        with pytest.raises(PoisonError):
             read()
     batch: FullTransformerBatch = nlp.get_pipe("transformer").model.predict([good, bad, good])  # type: ignore
     pieces = len(good._.trf_data.align.dataXd)
@@ -205,4 +207,4 @@ def test_components_without_an_encoder_of_ours(monkeypatch: pytest.MonkeyPatch) 
     failures = collect(nlp)
     in_decoding(monkeypatch)
     assert [doc.text for doc in nlp.pipe(STREAM)] == [text for text in STREAM if text != BAD]
-    assert failures == [("bert_ner", [BAD], "Poison()")]
+    assert failures == [("bert_ner", [BAD], "PoisonError()")]

@@ -17,7 +17,7 @@ from transformers.file_utils import ModelOutput
 
 from .casing import shape
 from .faults import encode_one_by_one
-from .pieces import WordPieces
+from .pieces import LONGEST_REMEMBERED, WordPieces
 from .shim import Encoder, EncoderShim, new_transformer
 from .windows import Window, assign, batches, cut, cut_at_random
 
@@ -239,7 +239,7 @@ def lay_out(pieces: WordPieces, settings: Settings, docs: Sequence[Doc], is_trai
     flat = [word for words in texts for word in words]
     encoded = pieces.encode(flat, capacity)
     counts = np.fromiter(map(len, encoded), dtype=np.int64, count=len(encoded))
-    word_shapes = np.fromiter(map(shape, flat), dtype=np.int64, count=len(flat))
+    word_shapes = np.fromiter((shape(word[:LONGEST_REMEMBERED]) for word in flat), dtype=np.int64, count=len(flat))
     offsets = np.concatenate([[0], np.cumsum(counts)])
     by_doc, counts_by_doc, windows = [], [], []
     word = 0
