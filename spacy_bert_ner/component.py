@@ -1,6 +1,6 @@
 """The `bert_ner` component: entities from per-token tag scores."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, Self
@@ -19,6 +19,7 @@ from .decoding import Lattice, Posteriors
 from .gold import gold_tags
 from .losses import sequence_loss, token_loss
 from .output import Prediction, install_extension, set_entities, set_spans, trim_whitespace
+from .streaming import annotate_stream
 from .tags import Entity, get_scheme
 from .upstream import require_transformer_output
 
@@ -223,6 +224,15 @@ class BertNER(TrainablePipe):
             raise ValueError(f"Component {self.name!r}: the first ten documents of the training data have no tokens")
         self.set_output(len(self.tags))
         self.model.initialize(X=docs)
+
+    def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
+        """Find the entities of a stream of documents; one that fails takes no other with it (see annotate_stream).
+
+        stream (Iterable[Doc]): The documents.
+        batch_size (int): How many of them are predicted together.
+        YIELDS (Doc): The documents, in order.
+        """
+        yield from annotate_stream(self, stream, batch_size)
 
     def predict(self, docs: Iterable[Doc]) -> list[Prediction]:
         """Find the entities of a batch of documents without changing them.

@@ -16,7 +16,8 @@ from transformers import AutoConfig
 from transformers.file_utils import ModelOutput
 
 from .casing import shape
-from .pieces import WordPieces
+from .faults import encode_one_by_one
+from .pieces import LONGEST_REMEMBERED, WordPieces
 from .shim import Encoder, EncoderShim, new_transformer
 from .windows import Window, assign, batches, cut, cut_at_random
 
@@ -238,7 +239,7 @@ def lay_out(pieces: WordPieces, settings: Settings, docs: Sequence[Doc], is_trai
     flat = [word for words in texts for word in words]
     encoded = pieces.encode(flat, capacity)
     counts = np.fromiter(map(len, encoded), dtype=np.int64, count=len(encoded))
-    word_shapes = np.fromiter(map(shape, flat), dtype=np.int64, count=len(flat))
+    word_shapes = np.fromiter((shape(word[:LONGEST_REMEMBERED]) for word in flat), dtype=np.int64, count=len(flat))
     offsets = np.concatenate([[0], np.cumsum(counts)])
     by_doc, counts_by_doc, windows = [], [], []
     word = 0
@@ -308,18 +309,38 @@ def forward(
     shim = get_shim(model)
     if not any(len(doc) for doc in docs):
         return PackedBatch.empty(len(docs)), lambda d_batch: docs
-    pieces = shim.pieces
-    layout = lay_out(pieces, settings, docs, is_train)
-    run = partial(encode, layout, pieces, settings.max_batch_pieces)
     if not is_train:
-        return pack(layout, shim, shim.predict(run).float(), docs), lambda d_batch: docs
-    vectors, pull = shim.begin_update(run)
+        return predict(shim, settings, docs), lambda d_batch: docs
+    layout = lay_out(shim.pieces, settings, docs, is_train)
+    vectors, pull = shim.begin_update(partial(encode, layout, shim.pieces, settings.max_batch_pieces))
 
     def backprop(d_batch: FullTransformerBatch) -> list[Doc]:
         pull(cast(Any, d_batch.model_output).last_hidden_state.to(vectors.device))
         return docs
 
     return pack(layout, shim, vectors.detach(), docs), backprop
+
+
+def predict(shim: EncoderShim, settings: Settings, docs: list[Doc]) -> FullTransformerBatch:
+    """Encode a batch of documents for good.
+
+    shim (EncoderShim): The torch side.
+    settings (Settings): The encoder's settings.
+    docs (list[Doc]): The documents.
+    RETURNS (FullTransformerBatch): The vectors, in documents that have tokens and on which the encoder does not fail:
+        see faults.Unencoded.
+    """
+    pieces = shim.pieces
+
+    def run(docs: list[Doc]) -> FullTransformerBatch:
+        layout = lay_out(pieces, settings, docs, is_train=False)
+        vectors = shim.predict(partial(encode, layout, pieces, settings.max_batch_pieces))
+        return pack(layout, shim, vectors.float(), docs)
+
+    try:
+        return run(docs)
+    except Exception as error:
+        return encode_one_by_one(run, docs, error)
 
 
 def pack(layout: Layout, shim: EncoderShim, vectors: Tensor, docs: Sequence[Doc]) -> PackedBatch:

@@ -1,13 +1,16 @@
 """Words to word pieces, each word on its own, so that alignment is exact by construction."""
 
 import json
-from collections.abc import Iterable
+from collections import ChainMap
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from tokenizers import Tokenizer
 
 # Words whose pieces are remembered; text repeats itself, so nearly every word is found there.
 CACHE_SIZE = 200_000
+# Characters of a word that is remembered: longer ones hardly come again, and there is no end to their length.
+LONGEST_REMEMBERED = 100
 
 
 class WordPieces:
@@ -87,6 +90,7 @@ class WordPieces:
         words = list(words)
         # Taken by reference: another thread may put an empty cache in its place at any time.
         cache = self._cache
+        find: Callable[[str], list[int]] = cache.__getitem__
         unseen = list({word for word in words if word not in cache})
         if unseen:
             if len(cache) + len(unseen) > CACHE_SIZE:
@@ -97,8 +101,11 @@ class WordPieces:
             encodings = self.backend.encode_batch(
                 [[word] for word in spelled], is_pretokenized=True, add_special_tokens=False
             )
-            cache.update((word, encoding.ids or unknown) for word, encoding in zip(unseen, encodings, strict=True))
-        return [ids if len(ids) <= most else ids[:most] for ids in map(cache.__getitem__, words)]
+            fresh = {word: encoding.ids or unknown for word, encoding in zip(unseen, encodings, strict=True)}
+            long = {word: fresh.pop(word) for word in unseen if len(word) > LONGEST_REMEMBERED}
+            cache.update(fresh)
+            find = (ChainMap(cache, long) if long else cache).__getitem__
+        return [ids if len(ids) <= most else ids[:most] for ids in map(find, words)]
 
     def to_dict(self) -> dict[str, Any]:
         """RETURNS (dict[str, Any]): What `from_dict` takes, of plain types."""

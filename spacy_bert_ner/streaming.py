@@ -1,0 +1,45 @@
+"""Streams of documents in which one that fails takes no other with it."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from spacy.pipeline import TrainablePipe
+from spacy.tokens import Doc
+from spacy.util import minibatch, raise_error
+
+
+def annotate_stream(component: TrainablePipe, stream: Iterable[Doc], batch_size: int) -> Iterator[Doc]:
+    """Apply a component to a stream: its `pipe`.
+
+    Where a batch fails and the user has set an error handler, its documents are tried one by one. The handler gets
+    those that fail, each by itself, and the others go on; spaCy's own `pipe` would give it the whole batch. Without a
+    handler the error is raised, as in spaCy.
+
+    component (TrainablePipe): The component.
+    stream (Iterable[Doc]): The documents.
+    batch_size (int): How many of them are predicted together.
+    YIELDS (Doc): The documents that did not fail, in order.
+    """
+    handler: Any = component.get_error_handler()
+    for docs in minibatch(stream, size=batch_size):
+        try:
+            _annotate(component, docs)
+        except Exception:
+            if handler is raise_error:
+                raise
+            docs = [doc for doc in docs if _is_annotated(component, doc, handler)]
+        yield from docs
+
+
+def _annotate(component: TrainablePipe, docs: list[Doc]) -> None:
+    component.set_annotations(docs, component.predict(docs))
+
+
+def _is_annotated(component: TrainablePipe, doc: Doc, handler: Any) -> bool:
+    """Annotate a document, or give it to the handler. RETURNS: Whether it is annotated."""
+    try:
+        _annotate(component, [doc])
+    except Exception as error:
+        handler(component.name, component, [doc], error)
+        return False
+    return True
