@@ -19,7 +19,8 @@ from .decoding import Lattice, Posteriors
 from .gold import gold_tags
 from .losses import sequence_loss, token_loss
 from .output import Prediction, install_extension, set_entities, set_spans, trim_whitespace
-from .tags import Entity, get_scheme
+from .saving import check_state, check_state_file
+from .tags import SCHEMES, Entity, get_scheme
 from .upstream import require_transformer_output
 
 DEFAULT_CONFIG = """
@@ -126,7 +127,8 @@ class BertNER(TrainablePipe):
         loss: str = "token",
         scorer: Callable | None = None,
     ) -> None:
-        get_scheme(scheme)
+        if scheme not in SCHEMES:
+            raise ValueError(f"[components.{name}] scheme = {scheme!r} is none of {', '.join(map(repr, SCHEMES))}")
         if not 0.0 <= threshold <= 1.0:
             raise ValueError(
                 f"[components.{name}] threshold = {threshold} must lie between 0 and 1: it is a probability"
@@ -136,6 +138,8 @@ class BertNER(TrainablePipe):
                 f"[components.{name}] annotate_ents = false and spans_key = null leave the entities nowhere to go: set "
                 'spans_key, such as "bert_ner"'
             )
+        if spans_key == "":
+            raise ValueError(f'[components.{name}] spans_key = "": expected a name, or null to switch it off')
         if loss not in LOSSES:
             raise ValueError(f"[components.{name}] loss = {loss!r} is none of {', '.join(map(repr, LOSSES))}")
         install_extension()
@@ -355,16 +359,19 @@ class BertNER(TrainablePipe):
     def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> Self:
         """Load the component from a folder; the settings of its config stay as they are. RETURNS: The component."""
         settings = {key: self.cfg[key] for key in SETTINGS}
+        check_state_file(Path(path) / "cfg")
         super().from_disk(path, exclude=exclude)
         self._restore(settings)
         return self
 
     def _restore(self, settings: dict[str, Any]) -> None:
+        check_state(self.cfg, f"Component {self.name!r}")
         self.cfg.update(settings)
         outputs = self.model.get_dim("nO") if self.model.has_dim("nO") else None
         if outputs is not None and self.labels and outputs != len(self.tags):
             raise ValueError(
                 f"Component {self.name!r}: the saved model has {outputs} outputs, but scheme "
                 f"{self.cfg['scheme']!r} with the labels {', '.join(self.labels)} has {len(self.tags)} tags. Set "
-                f"[components.{self.name}] scheme to what the model was trained with."
+                f"[components.{self.name}] scheme to what the model was trained with; where the labels are not those "
+                "that it was trained with, copy the pipeline's folder anew."
             )

@@ -12,26 +12,15 @@ from spacy_transformers.data_classes import FullTransformerBatch, TransformerDat
 from thinc.api import Model, get_array_module, torch2xp, xp2torch
 from thinc.types import Floats2d, Ints1d, Ragged
 from torch import Tensor
-from transformers import AutoConfig
 from transformers.file_utils import ModelOutput
 
+from ..saving import CheckedModel
 from .casing import shape
 from .pieces import WordPieces
-from .shim import Encoder, EncoderShim, new_transformer
+from .pretrained import load_pretrained, try_out
+from .settings import Settings
+from .shim import Encoder, EncoderShim
 from .windows import Window, assign, batches, cut, cut_at_random
-
-
-@dataclass(frozen=True)
-class Settings:
-    """The arguments of build_transformer_model."""
-
-    name: str
-    window: int
-    stride: int
-    max_batch_pieces: int
-    case_features: bool | None
-    tokenizer_config: dict[str, Any]
-    transformer_config: dict[str, Any]
 
 
 def build_transformer_model(
@@ -56,23 +45,18 @@ def build_transformer_model(
     tokenizer_config (dict | None): Further arguments of `AutoTokenizer.from_pretrained`.
     transformer_config (dict | None): Settings that override the encoder's own config.
     RETURNS (Model[list[Doc], FullTransformerBatch]): The model.
-    RAISES: ValueError where window and stride contradict each other, or later, at initialization, where the encoder
-        cannot serve.
+    RAISES: ValueError for a setting out of range, where two contradict each other, or later, at initialization, where
+        the encoder is not there, is damaged or cannot serve.
     """
-    if not 0 < stride <= window:
-        raise ValueError(
-            f"[components.transformer.model] stride = {stride} must lie between 1 and window = {window}: it is how far "
-            "one window begins behind the other"
-        )
     settings = Settings(
         name, window, stride, max_batch_pieces, case_features, tokenizer_config or {}, transformer_config or {}
     )
-    return Model(
+    return CheckedModel(
         "transformer",
         # Bound, not in attrs: thinc would let the saved values win over the config's at every load.
         partial(forward, settings=settings),
         init=partial(init, settings=settings),
-        shims=[EncoderShim(None, None, precision)],
+        shims=[EncoderShim(None, None, precision, window)],
         dims={"nO": None},
         attrs={"replace_listener": replace_listener, "replace_listener_cfg": replace_listener_cfg},
     )
@@ -130,47 +114,14 @@ def init(
 ) -> None:
     """Load the pretrained encoder, unless a trained one is there already.
 
-    RAISES: ValueError where the encoder cannot serve.
+    RAISES: ValueError where the encoder is not there, is damaged or cannot serve.
     """
     shim = get_shim(model)
     if shim._model is not None:
         return
-    config = AutoConfig.from_pretrained(settings.name, **settings.transformer_config)
-    pieces = WordPieces.from_pretrained(settings.name, config.to_dict(), settings.tokenizer_config)
-    if not pieces.specials < settings.window <= pieces.settings["limit"]:
-        raise ValueError(
-            f"[components.transformer.model] window = {settings.window} does not suit the encoder {settings.name!r}: "
-            f"it must be more than its {pieces.specials} special pieces and at most {pieces.settings['limit']}, the "
-            "most it can read"
-        )
-    case_features = pieces.lowercases if settings.case_features is None else settings.case_features
-    encoder = Encoder(new_transformer(config, settings.name, use_safetensors=True), case_features)
+    encoder, pieces = load_pretrained(settings)
     model.set_dim("nO", try_out(encoder, pieces, settings.name))
     shim.set_encoder(encoder, pieces)
-
-
-def try_out(encoder: Encoder, pieces: WordPieces, name: str) -> int:
-    """Encode one word.
-
-    encoder (Encoder): The module.
-    pieces (WordPieces): Its tokenizer.
-    name (str): Its name.
-    RETURNS (int): The width of its vectors.
-    RAISES: ValueError where it does not give one vector per piece.
-    """
-    ids = torch.tensor([[*pieces.settings["prefix"], *pieces.encode(["a"], 1)[0], *pieces.settings["suffix"]]])
-    try:
-        with torch.no_grad():
-            hidden = encoder.eval()(ids, torch.zeros_like(ids), torch.ones_like(ids))
-        if hidden.shape[:2] != ids.shape:
-            raise ValueError(f"it gives vectors of shape {tuple(hidden.shape)} for {ids.shape[1]} pieces")
-    except (AttributeError, KeyError, NotImplementedError, TypeError, ValueError) as error:
-        transformer = type(encoder.transformer).__name__
-        raise ValueError(
-            f"The encoder {name!r} ({transformer}) does not give one vector per word piece: {error}. Choose an encoder "
-            "of the BERT kind; one that takes no `inputs_embeds` needs case_features = false."
-        ) from error
-    return int(hidden.shape[-1])
 
 
 def get_shim(model: Model[list[Doc], FullTransformerBatch]) -> EncoderShim:
