@@ -19,9 +19,10 @@ from .decoding import Lattice, Posteriors
 from .gold import gold_tags
 from .losses import sequence_loss, token_loss
 from .output import Prediction, install_extension, set_entities, set_spans, trim_whitespace
+from .provenance import record
 from .saving import check_state, check_state_file
 from .tags import SCHEMES, Entity, get_scheme
-from .upstream import require_transformer_output
+from .upstream import require_transformer_output, require_upstream
 
 DEFAULT_CONFIG = """
 [bert_ner]
@@ -209,8 +210,11 @@ class BertNER(TrainablePipe):
         nlp (Language | None): The pipeline.
         labels (Sequence[str] | None): Entity types, as `spacy init labels` writes them; by default those of the
             examples, sorted.
-        RAISES: ValueError where there is neither a label nor an example with an entity.
+        RAISES: ValueError where there is neither a label nor an example with an entity, or no transformer to listen to.
         """
+        if nlp is not None:
+            require_upstream(self.model, nlp, self.name)
+            record(nlp)
         validate_get_examples(get_examples, "BertNER.initialize")
         if labels is None:
             labels = sorted({ent.label_ for eg in get_examples() for ent in eg.reference.ents})

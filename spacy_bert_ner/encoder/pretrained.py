@@ -7,15 +7,10 @@ import torch
 from safetensors import SafetensorError
 from transformers import AutoConfig, PreTrainedModel
 
-from ..sources import list_names
+from ..sources import how_to_convert, list_names
 from .pieces import WordPieces
 from .settings import SECTION, Settings, check_window
 from .shim import Encoder, new_transformer
-
-CONVERT = (
-    "python -c \"from transformers import AutoModel; AutoModel.from_pretrained('{name}', use_safetensors=False)"
-    ".save_pretrained('{name}')\""
-)
 
 
 def load_pretrained(settings: Settings) -> tuple[Encoder, WordPieces]:
@@ -75,8 +70,7 @@ def load_transformer(settings: Settings, config: Any) -> PreTrainedModel:
     if Path(name).is_dir() and not list(Path(name).glob("*.safetensors")):
         raise ValueError(
             f"[{SECTION}] name = {name!r}: no weights in model.safetensors among {_found(name)}. Weights are read from "
-            "safetensors only, as a pickle (pytorch_model.bin) can run code. If you trust it, convert it: "
-            f"{CONVERT.format(name=name)}"
+            f"safetensors only, as a pickle (pytorch_model.bin) can run code. {how_to_convert(name)}"
         )
     try:
         transformer, told = cast(

@@ -29,7 +29,7 @@ from .settings import check_window
 NOT_THERE = "The encoder is not there yet: call nlp.initialize(), or load a trained pipeline"
 WEIGHTS_ERROR = (
     "The saved encoder does not fit this version of transformers: {error}. Load it with the versions in the model's "
-    'meta.json ("trained_with"), or train it anew.'
+    'meta.json ("spacy_bert_ner", "versions"), or train it anew.'
 )
 NO_GRADIENT = (
     "The encoder learns nothing: nobody sent a gradient back after the last {count} updates. Only the last component "
