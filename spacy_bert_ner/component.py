@@ -218,6 +218,8 @@ class BertNER(TrainablePipe):
         validate_get_examples(get_examples, "BertNER.initialize")
         if labels is None:
             labels = sorted({ent.label_ for eg in get_examples() for ent in eg.reference.ents})
+        if isinstance(labels, str) or not isinstance(labels, Sequence):
+            raise ValueError(f"[initialize.components.{self.name}] labels = {labels!r}: expected a list of entity types")
         for label in labels:
             self.add_label(label)
         if not self.labels:
@@ -363,7 +365,8 @@ class BertNER(TrainablePipe):
     def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> Self:
         """Load the component from a folder; the settings of its config stay as they are. RETURNS: The component."""
         settings = {key: self.cfg[key] for key in SETTINGS}
-        check_state_file(Path(path) / "cfg")
+        if "cfg" not in exclude:
+            check_state_file(Path(path) / "cfg")
         super().from_disk(path, exclude=exclude)
         self._restore(settings)
         return self

@@ -40,7 +40,7 @@ def require_upstream(model: Model, nlp: Language, name: str) -> None:
     feeding = [other for other, pipe in nlp.components if other in before and hasattr(pipe, "add_listener")]
     for node in model.walk():
         upstream = getattr(node, "upstream_name", None)
-        if upstream is not None and upstream not in (feeding if upstream != "*" else ["*"] * len(feeding)):
+        if upstream is not None and not (feeding if upstream == "*" else upstream in feeding):
             raise ValueError(
                 f"[components.{name}.model.tok2vec] upstream = {upstream!r}: the components before {name!r} that can "
                 f"be listened to are {', '.join(feeding) or 'none'}. Put a transformer before it in [nlp] pipeline, "

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from math import inf
 from typing import Any, cast
 
 import numpy as np
@@ -14,6 +15,7 @@ from thinc.types import Floats2d, Ints1d, Ragged
 from torch import Tensor
 from transformers.file_utils import ModelOutput
 
+from ..checks import check_number
 from ..saving import CheckedModel
 from .casing import shape
 from .pieces import WordPieces
@@ -74,12 +76,15 @@ def build_tok2vec_transformer(
         pieces as they are, for TokenClassifier.
     grad_factor (float): Multiplies the gradient sent to the encoder.
     RETURNS (Model): Documents to pieces, or to arrays of shape (tokens, width).
+    RAISES: ValueError where grad_factor is negative.
     """
     from spacy_transformers.layers import trfs2arrays
     from thinc.api import chain
 
     from ..classifier import mark_as_pieces, scale_gradient
 
+    section = "components.bert_ner.model.tok2vec"
+    check_number(section, "grad_factor", grad_factor, lambda x: 0 <= x < inf, "a number of at least 0")
     encoder = replace_listener(transformer)
     if pooling is None:
         return cast(Any, mark_as_pieces(chain(encoder, scale_gradient(grad_factor))))

@@ -76,7 +76,7 @@ def load_transformer(settings: Settings, config: Any) -> PreTrainedModel:
         transformer, told = cast(
             Any,
             new_transformer(
-                config, name, use_safetensors=True, trust_remote_code=False, weights_only=True, output_loading_info=True
+                config, name, use_safetensors=True, trust_remote_code=False, output_loading_info=True
             ),
         )
     except (OSError, RuntimeError, SafetensorError, TypeError, ValueError) as error:
