@@ -219,7 +219,9 @@ class BertNER(TrainablePipe):
         if labels is None:
             labels = sorted({ent.label_ for eg in get_examples() for ent in eg.reference.ents})
         if isinstance(labels, str) or not isinstance(labels, Sequence):
-            raise ValueError(f"[initialize.components.{self.name}] labels = {labels!r}: expected a list of entity types")
+            raise ValueError(
+                f"[initialize.components.{self.name}] labels = {labels!r}: expected a list of entity types"
+            )
         for label in labels:
             self.add_label(label)
         if not self.labels:

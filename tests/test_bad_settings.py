@@ -88,7 +88,7 @@ def rows() -> Iterator[Any]:
             yield pytest.param(use, name, value, id=f"{use.__name__} {name}={value!r}")
 
 
-@pytest.mark.parametrize(("use", "name", "value"), rows())
+@pytest.mark.parametrize(("use", "name", "value"), list(rows()))
 def test_a_bad_setting_is_named(use: Callable[..., None], name: str, value: Any) -> None:
     # spaCy's own error for names and types is a ValueError too; NaN and infinity it does not let into a config.
     with pytest.raises(ValueError, match=rf"\b{name}\b|E961"):

@@ -64,7 +64,10 @@ DAMAGES: dict[str, tuple[Callable[[Path], None], str]] = {
     "config cut short": (lambda folder: cut(folder / "config.json", 50), "expected a folder with config.json"),
     "config of nothing": (lambda folder: (folder / "config.json").write_text("{}"), "expected a folder with config"),
     "unknown model": (lambda folder: edit(folder / "config.json", model_type="tomorrow"), "tomorrow"),
-    "no tokenizer": (lambda folder: [path.unlink() for path in folder.glob("[stv]*")], "its tokenizer cannot be loaded"),
+    "no tokenizer": (
+        lambda folder: [path.unlink() for path in folder.glob("[stv]*")],
+        "its tokenizer cannot be loaded",
+    ),
     "tokenizer empty": (lambda folder: cut(folder / "tokenizer.json", 0), "its tokenizer cannot be loaded"),
     "tokenizer cut short": (lambda folder: cut(folder / "tokenizer.json", 999), "its tokenizer cannot be loaded"),
     "tokenizer of nothing": (lambda folder: (folder / "tokenizer.json").write_text("{}"), "its tokenizer cannot be"),

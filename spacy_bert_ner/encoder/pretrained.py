@@ -75,9 +75,7 @@ def load_transformer(settings: Settings, config: Any) -> PreTrainedModel:
     try:
         transformer, told = cast(
             Any,
-            new_transformer(
-                config, name, use_safetensors=True, trust_remote_code=False, output_loading_info=True
-            ),
+            new_transformer(config, name, use_safetensors=True, trust_remote_code=False, output_loading_info=True),
         )
     except (OSError, RuntimeError, SafetensorError, TypeError, ValueError) as error:
         raise ValueError(
