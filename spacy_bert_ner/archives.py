@@ -29,7 +29,7 @@ def unpack(archive: Path, prefix: str, names: Iterable[str], folder: Path) -> di
         with ZipFile(archive) as packed:
             members = {name: packed.getinfo(prefix + name) for name in files}
             for name, member in members.items():
-                if Path(name).name != name or "\\" in name:
+                if Path(name).name != name or name == ".." or "\\" in name:
                     raise AssetError(f"{archive.name}: {name!r} leads out of its folder, expected a plain name")
                 # A regular file's type, or none where the archive was not made on Unix.
                 if member.is_dir() or stat.S_IFMT(member.external_attr >> 16) not in (0, stat.S_IFREG):
