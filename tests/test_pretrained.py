@@ -63,6 +63,10 @@ DAMAGES: dict[str, tuple[Callable[[Path], None], str]] = {
     "no config": (lambda folder: (folder / "config.json").unlink(), "expected a folder with config.json"),
     "config cut short": (lambda folder: cut(folder / "config.json", 50), "expected a folder with config.json"),
     "config of nothing": (lambda folder: (folder / "config.json").write_text("{}"), "expected a folder with config"),
+    "config without a type": (
+        lambda folder: (folder / "config.json").write_text('{"hidden_size": 32}'),
+        'config.json has no "model_type"',
+    ),
     "unknown model": (lambda folder: edit(folder / "config.json", model_type="tomorrow"), "tomorrow"),
     "no tokenizer": (
         lambda folder: [path.unlink() for path in folder.glob("[stv]*")],

@@ -1,5 +1,6 @@
 """Pretrained encoders from a folder or the Hub: weights from safetensors alone, and no code but transformers' own."""
 
+import json
 from pathlib import Path
 from typing import Any, cast
 
@@ -30,7 +31,11 @@ def load_pretrained(settings: Settings) -> tuple[Encoder, WordPieces]:
 def load_config(settings: Settings) -> Any:
     """Read an encoder's config. RETURNS (PretrainedConfig): With `transformer_config`'s values."""
     own = settings.transformer_config
+    folder = Path(settings.name)
     try:
+        # Without a type transformers would guess one from the folder's name.
+        if folder.is_dir() and "model_type" not in json.loads((folder / "config.json").read_text(encoding="utf8")):
+            raise ValueError('config.json has no "model_type"')
         config, unused = AutoConfig.from_pretrained(
             settings.name, trust_remote_code=False, return_unused_kwargs=True, **own
         )
