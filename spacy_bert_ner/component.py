@@ -19,9 +19,11 @@ from .decoding import Lattice, Posteriors
 from .gold import gold_tags
 from .losses import sequence_loss, token_loss
 from .output import Prediction, install_extension, set_entities, set_spans, trim_whitespace
+from .provenance import record
+from .saving import check_state, check_state_file
 from .streaming import annotate_stream
-from .tags import Entity, get_scheme
-from .upstream import require_transformer_output
+from .tags import SCHEMES, Entity, get_scheme
+from .upstream import require_transformer_output, require_upstream
 
 DEFAULT_CONFIG = """
 [bert_ner]
@@ -127,7 +129,8 @@ class BertNER(TrainablePipe):
         loss: str = "token",
         scorer: Callable | None = None,
     ) -> None:
-        get_scheme(scheme)
+        if scheme not in SCHEMES:
+            raise ValueError(f"[components.{name}] scheme = {scheme!r} is none of {', '.join(map(repr, SCHEMES))}")
         if not 0.0 <= threshold <= 1.0:
             raise ValueError(
                 f"[components.{name}] threshold = {threshold} must lie between 0 and 1: it is a probability"
@@ -137,6 +140,8 @@ class BertNER(TrainablePipe):
                 f"[components.{name}] annotate_ents = false and spans_key = null leave the entities nowhere to go: set "
                 'spans_key, such as "bert_ner"'
             )
+        if spans_key == "":
+            raise ValueError(f'[components.{name}] spans_key = "": expected a name, or null to switch it off')
         if loss not in LOSSES:
             raise ValueError(f"[components.{name}] loss = {loss!r} is none of {', '.join(map(repr, LOSSES))}")
         install_extension()
@@ -206,11 +211,18 @@ class BertNER(TrainablePipe):
         nlp (Language | None): The pipeline.
         labels (Sequence[str] | None): Entity types, as `spacy init labels` writes them; by default those of the
             examples, sorted.
-        RAISES: ValueError where there is neither a label nor an example with an entity.
+        RAISES: ValueError where there is neither a label nor an example with an entity, or no transformer to listen to.
         """
+        if nlp is not None:
+            require_upstream(self.model, nlp, self.name)
+            record(nlp)
         validate_get_examples(get_examples, "BertNER.initialize")
         if labels is None:
             labels = sorted({ent.label_ for eg in get_examples() for ent in eg.reference.ents})
+        if isinstance(labels, str) or not isinstance(labels, Sequence):
+            raise ValueError(
+                f"[initialize.components.{self.name}] labels = {labels!r}: expected a list of entity types"
+            )
         for label in labels:
             self.add_label(label)
         if not self.labels:
@@ -365,16 +377,20 @@ class BertNER(TrainablePipe):
     def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> Self:
         """Load the component from a folder; the settings of its config stay as they are. RETURNS: The component."""
         settings = {key: self.cfg[key] for key in SETTINGS}
+        if "cfg" not in exclude:
+            check_state_file(Path(path) / "cfg")
         super().from_disk(path, exclude=exclude)
         self._restore(settings)
         return self
 
     def _restore(self, settings: dict[str, Any]) -> None:
+        check_state(self.cfg, f"Component {self.name!r}")
         self.cfg.update(settings)
         outputs = self.model.get_dim("nO") if self.model.has_dim("nO") else None
         if outputs is not None and self.labels and outputs != len(self.tags):
             raise ValueError(
                 f"Component {self.name!r}: the saved model has {outputs} outputs, but scheme "
                 f"{self.cfg['scheme']!r} with the labels {', '.join(self.labels)} has {len(self.tags)} tags. Set "
-                f"[components.{self.name}] scheme to what the model was trained with."
+                f"[components.{self.name}] scheme to what the model was trained with; where the labels are not those "
+                "that it was trained with, copy the pipeline's folder anew."
             )

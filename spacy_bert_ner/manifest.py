@@ -112,4 +112,4 @@ def _read(folder: Path) -> dict[str, Any]:
 
 def _is_plain(name: str) -> bool:
     """Say whether a name stays within its folder, as a manifest tampered with may not."""
-    return Path(name).name == name
+    return Path(name).name == name != ".."

@@ -9,8 +9,11 @@ Code that never calls `step_schedules()`, as a script around `nlp.update(..., sg
 and in the first step of all, each parameter moves at once, and is clipped by its own norm.
 """
 
+import math
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, cast
 
 import torch
@@ -20,6 +23,8 @@ from thinc.types import FloatsXd
 from torch import Tensor
 from torch.optim.adamw import adamw
 
+from .checks import check_number
+
 Key = tuple[int, str]
 
 # Fields of Parameter that are saved.
@@ -27,6 +32,21 @@ MOMENTS = ("mean", "square", "steps")
 
 # Where Hugging Face's encoders number their layers: encoder.layer.3, transformer.layer.3, layers.3, h.3.
 LAYER = re.compile(r"(?:^|\.)(?:layers?|h|block)\.(\d+)\.")
+
+NOT_NEGATIVE = (lambda x: 0 <= x < math.inf), "a number of at least 0"
+BELOW_ONE = (lambda x: 0 <= x < 1), "a number of at least 0 and below 1"
+# In the order of build_adamw's arguments.
+RANGES: Mapping[str, tuple[Callable[[float], bool], str]] = MappingProxyType(
+    {
+        "head_factor": NOT_NEGATIVE,
+        "layer_decay": ((lambda x: 0 < x <= 1), "a number above 0 and at most 1"),
+        "beta1": BELOW_ONE,
+        "beta2": BELOW_ONE,
+        "eps": ((lambda x: 0 < x < math.inf), "a number above 0"),
+        "weight_decay": NOT_NEGATIVE,
+        "grad_clip": NOT_NEGATIVE,
+    }
+)
 
 
 @dataclass
@@ -65,7 +85,13 @@ def build_adamw(
     weight_decay (float): Decoupled decay; none on vectors, which are biases and norms.
     grad_clip (float): The most norm of the gradient over all parameters; 0 switches clipping off.
     RETURNS (AdamW): The optimizer.
+    RAISES: ValueError for a setting out of range.
     """
+    values = (head_factor, layer_decay, beta1, beta2, eps, weight_decay, grad_clip)
+    for (name, (holds, expected)), value in zip(RANGES.items(), values, strict=True):
+        check_number("training.optimizer", name, value, holds, expected)
+    if isinstance(learn_rate, int | float):
+        check_number("training.optimizer", "learn_rate", learn_rate, *NOT_NEGATIVE)
     return AdamW(
         learn_rate,
         head_factor=head_factor,

@@ -6,18 +6,16 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-# What a model's behaviour depends on, recorded in its meta.
-TRAINED_WITH = ("spacy-bert-ner", "spacy", "spacy-transformers", "thinc", "torch", "transformers", "tokenizers")
+from .provenance import KEY, versions
 
 
 def describe(
     meta: dict[str, Any], *, name: str, version_: str, licence: str, sources: Iterable[str], scores: dict[str, Any]
 ) -> dict[str, Any]:
-    """Fill in a model's meta.json: what it is, where it comes from, how good it is, what it was trained with.
+    """Fill in a model's meta.json: what it is, where it comes from, how good it is, what it was made of.
 
     meta (dict[str, Any]): The meta that training wrote.
     name (str): Name of the package without its language.
@@ -46,7 +44,8 @@ def describe(
         "license": licence,
         "sources": [{"name": source, "url": "", "license": "", "author": ""} for source in sources],
         "performance": performance,
-        "trained_with": {package: version(package) for package in TRAINED_WITH},
+        # A pipeline that was trained further by hand brings no record.
+        KEY: meta.get(KEY) or {"versions": versions()},
     }
 
 

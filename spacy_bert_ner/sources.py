@@ -70,3 +70,13 @@ def list_names(names: Collection[str], limit: int = 8) -> str:
     shown = sorted(names)[:limit]
     more = len(names) - len(shown)
     return ", ".join(shown) + (f" and {more} more" if more else "") if shown else "nothing"
+
+
+def how_to_convert(name: str) -> str:
+    """Say how a pickle becomes safetensors, for error messages. RETURNS (str): A sentence with a command."""
+    return (
+        "If you trust it, convert it, and use the folder `converted` in its place: "
+        f'python -c "from transformers import AutoModel, AutoTokenizer; name = {name!r}; '
+        "AutoModel.from_pretrained(name, use_safetensors=False).save_pretrained('converted'); "
+        "AutoTokenizer.from_pretrained(name).save_pretrained('converted')\""
+    )

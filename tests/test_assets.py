@@ -1,10 +1,9 @@
 """Fetching: files and manifests, what is rewritten and what is left alone, and no network where none is needed."""
 
 import json
-import logging
 import os
 from collections.abc import Callable
-from hashlib import sha256
+from hashlib import sha1, sha256
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -210,24 +209,31 @@ SELECTED = {
         ["config.json", "model.safetensors", "vocab.txt"],
         ["config.json", "model.safetensors", "vocab.txt"],
     ),
+    "nothing from other folders": (
+        [*BERT, "model.safetensors", "tokenizer/../../x.json", "tokenizer_/x.json", "../config.json", "a/vocab.txt"],
+        [*BERT, "model.safetensors"],
+    ),
     "byte pairs": (["merges.txt", "vocab.json", "config.json", "model.safetensors"], None),
     "sentence pieces": (["spiece.model", "config.json", "model.safetensors", "tokenizer_config.json"], None),
     "nothing else": (
         [*BERT, "model.safetensors", "tf_model.h5", "model.onnx", "training_args.bin", "modules.json", "run.py"],
         [*BERT, "model.safetensors"],
     ),
-    "pickle": ([*BERT, "pytorch_model.bin"], None),
 }
 
 
 @pytest.mark.parametrize(("names", "expected"), SELECTED.values(), ids=SELECTED)
-def test_select_files(names: list[str], expected: list[str] | None, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.WARNING):
-        assert select_files(names, "x") == sorted(expected or names)
-    pickled = "x: no model.safetensors, so pytorch_model.bin is taken: a pickle, loaded with weights_only=True"
-    assert caplog.messages == ([pickled] if names[-1] == "pytorch_model.bin" and len(names) == 3 else [])
+def test_select_files(names: list[str], expected: list[str] | None) -> None:
+    assert select_files(names, "x") == sorted(expected or names)
 
 
+PICKLED = (
+    "weights as a pickle only (pytorch_model.bin), which can run code, expected model.safetensors. If you trust it, "
+    "convert it, and use the folder `converted` in its place: "
+    "python -c \"from transformers import AutoModel, AutoTokenizer; name = 'x'; "
+    "AutoModel.from_pretrained(name, use_safetensors=False).save_pretrained('converted'); "
+    "AutoTokenizer.from_pretrained(name).save_pretrained('converted')\""
+)
 NOT_SELECTED = {
     "no configuration": (
         ["model.safetensors", "vocab.txt"],
@@ -235,7 +241,7 @@ NOT_SELECTED = {
     ),
     "nothing": (
         [],
-        "x: no config.json and no weights (model.safetensors or pytorch_model.bin) and no tokenizer (tokenizer.json, "
+        "x: no config.json and no weights (model.safetensors) and no tokenizer (tokenizer.json, "
         "vocab.txt or the like) among nothing, expected the files of an encoder",
     ),
     "missing shard": (
@@ -248,11 +254,8 @@ NOT_SELECTED = {
         "x: model-00001-of-00002.safetensors, model-00002-of-00002.safetensors, expected all shards of the weights and "
         "their index",
     ),
-    "missing pickled shard": (
-        [*BERT, *PICKLES],
-        "x: pytorch_model-00001-of-00002.bin, pytorch_model.bin.index.json, expected all shards of the weights and "
-        "their index",
-    ),
+    "a pickle": ([*BERT, "pytorch_model.bin"], f"x: {PICKLED}"),
+    "pickled shards": ([*BERT, *PICKLES], f"x: {PICKLED}"),
 }
 
 
@@ -318,18 +321,46 @@ def test_pip_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     )
 
 
+def sibling(path: Path, large: bool) -> SimpleNamespace:
+    """What the Hub says of a file: a SHA-256 of large ones, git's hash of all."""
+    content = path.read_bytes()
+    blob = sha1(b"blob %d\0" % len(content) + content).hexdigest()
+    lfs = {"sha256": sha256(content).hexdigest(), "size": len(content)} if large else None
+    return SimpleNamespace(rfilename=path.name, lfs=lfs, blob_id=blob)
+
+
+@pytest.mark.parametrize("large", [True, False])
+def test_downloads_are_compared_with_the_hubs_hash(encoder: Path, large: bool) -> None:
+    path = encoder / "model.safetensors"
+    said = sibling(path, large)
+    assets.check_download(path, said)
+    path.write_text("weightz")
+    with pytest.raises(
+        AssetError, match=r"model\.safetensors: the download's hash is \w+, expected \w+ as the Hub says"
+    ):
+        assets.check_download(path, said)
+
+
 def test_hub_encoder(encoder: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = {}
-    siblings = [SimpleNamespace(rfilename=path.name) for path in encoder.iterdir()]
+    siblings = [sibling(path, large=path.suffix == ".safetensors") for path in encoder.iterdir()]
 
     def snapshot_download(source: str, **settings: Any) -> str:
         asked.update(settings)
         return str(encoder)
 
     info = SimpleNamespace(sha="c0ffee", siblings=[*siblings, SimpleNamespace(rfilename="onnx/model.onnx")])
-    monkeypatch.setattr("huggingface_hub.HfApi.model_info", lambda *_, **__: info)
+    asked_for = {}
+
+    def model_info(api: Any, source: str, **settings: Any) -> SimpleNamespace:
+        asked_for.update(settings)
+        return info
+
+    monkeypatch.setattr("huggingface_hub.HfApi.model_info", model_info)
     monkeypatch.setattr("huggingface_hub.snapshot_download", snapshot_download)
     fetch_encoder("org/bert", out)
+    # Without this the Hub tells no hashes.
+    assert asked_for["files_metadata"] is True
     assert asked == {"revision": "c0ffee", "allow_patterns": sorted(ENCODER)}
     assert contents(out) == ENCODER
     assert origin(out) == {"kind": "hub", "source": "org/bert", "revision": "c0ffee"}

@@ -558,7 +558,7 @@ def test_stride_must_not_leave_gaps(tiny_bert: Path, stride: int) -> None:
 
 
 def test_unknown_precision(tiny_bert: Path) -> None:
-    message = r"^Unknown setting precision = 'fp8': expected one of auto, fp32, bf16, fp16$"
+    message = r"^\[components.transformer.model\] precision = 'fp8': expected one of auto, fp32, bf16, fp16$"
     with pytest.raises(ValueError, match=message):
         build_transformer_model(str(tiny_bert), precision="fp8")
 

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -119,7 +120,10 @@ def test_the_whole_workflow_and_what_reruns(project, tiny_bert):
     assert "works, installed and offline" in " ".join(first.split())
     meta = json.loads(next(project.glob("packages/en_bert_ner_tiny-*/meta.json")).read_text(encoding="utf8"))
     assert meta["performance"]["ents_f"] == pytest.approx(metrics["f1"])
-    assert "torch" in meta["trained_with"]
+    made_of = meta["spacy_bert_ner"]
+    assert "torch" in made_of["versions"]
+    assert made_of["data_sha256"]["train"] == sha256((project / "corpus" / "train.spacy").read_bytes()).hexdigest()
+    assert {"dev", "encoder"} < set(made_of["data_sha256"])
     assert any(requirement.startswith("spacy-bert-ner") for requirement in meta["requirements"])
 
     steps = ("convert", "train", "calibrate", "evaluate", "package", "verify")

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from math import inf
 from typing import Any, cast
 
 import numpy as np
@@ -12,27 +13,17 @@ from spacy_transformers.data_classes import FullTransformerBatch, TransformerDat
 from thinc.api import Model, get_array_module, torch2xp, xp2torch
 from thinc.types import Floats2d, Ints1d, Ragged
 from torch import Tensor
-from transformers import AutoConfig
 from transformers.file_utils import ModelOutput
 
+from ..checks import check_number
+from ..saving import CheckedModel
 from .casing import shape
 from .faults import encode_one_by_one
 from .pieces import LONGEST_REMEMBERED, WordPieces
-from .shim import Encoder, EncoderShim, new_transformer
+from .pretrained import load_pretrained, try_out
+from .settings import Settings
+from .shim import Encoder, EncoderShim
 from .windows import Window, assign, batches, cut, cut_at_random
-
-
-@dataclass(frozen=True)
-class Settings:
-    """The arguments of build_transformer_model."""
-
-    name: str
-    window: int
-    stride: int
-    max_batch_pieces: int
-    case_features: bool | None
-    tokenizer_config: dict[str, Any]
-    transformer_config: dict[str, Any]
 
 
 def build_transformer_model(
@@ -57,23 +48,18 @@ def build_transformer_model(
     tokenizer_config (dict | None): Further arguments of `AutoTokenizer.from_pretrained`.
     transformer_config (dict | None): Settings that override the encoder's own config.
     RETURNS (Model[list[Doc], FullTransformerBatch]): The model.
-    RAISES: ValueError where window and stride contradict each other, or later, at initialization, where the encoder
-        cannot serve.
+    RAISES: ValueError for a setting out of range, where two contradict each other, or later, at initialization, where
+        the encoder is not there, is damaged or cannot serve.
     """
-    if not 0 < stride <= window:
-        raise ValueError(
-            f"[components.transformer.model] stride = {stride} must lie between 1 and window = {window}: it is how far "
-            "one window begins behind the other"
-        )
     settings = Settings(
         name, window, stride, max_batch_pieces, case_features, tokenizer_config or {}, transformer_config or {}
     )
-    return Model(
+    return CheckedModel(
         "transformer",
         # Bound, not in attrs: thinc would let the saved values win over the config's at every load.
         partial(forward, settings=settings),
         init=partial(init, settings=settings),
-        shims=[EncoderShim(None, None, precision)],
+        shims=[EncoderShim(None, None, precision, window)],
         dims={"nO": None},
         attrs={"replace_listener": replace_listener, "replace_listener_cfg": replace_listener_cfg},
     )
@@ -91,12 +77,15 @@ def build_tok2vec_transformer(
         pieces as they are, for TokenClassifier.
     grad_factor (float): Multiplies the gradient sent to the encoder.
     RETURNS (Model): Documents to pieces, or to arrays of shape (tokens, width).
+    RAISES: ValueError where grad_factor is negative.
     """
     from spacy_transformers.layers import trfs2arrays
     from thinc.api import chain
 
     from ..classifier import mark_as_pieces, scale_gradient
 
+    section = "components.bert_ner.model.tok2vec"
+    check_number(section, "grad_factor", grad_factor, lambda x: 0 <= x < inf, "a number of at least 0")
     encoder = replace_listener(transformer)
     if pooling is None:
         return cast(Any, mark_as_pieces(chain(encoder, scale_gradient(grad_factor))))
@@ -131,47 +120,14 @@ def init(
 ) -> None:
     """Load the pretrained encoder, unless a trained one is there already.
 
-    RAISES: ValueError where the encoder cannot serve.
+    RAISES: ValueError where the encoder is not there, is damaged or cannot serve.
     """
     shim = get_shim(model)
     if shim._model is not None:
         return
-    config = AutoConfig.from_pretrained(settings.name, **settings.transformer_config)
-    pieces = WordPieces.from_pretrained(settings.name, config.to_dict(), settings.tokenizer_config)
-    if not pieces.specials < settings.window <= pieces.settings["limit"]:
-        raise ValueError(
-            f"[components.transformer.model] window = {settings.window} does not suit the encoder {settings.name!r}: "
-            f"it must be more than its {pieces.specials} special pieces and at most {pieces.settings['limit']}, the "
-            "most it can read"
-        )
-    case_features = pieces.lowercases if settings.case_features is None else settings.case_features
-    encoder = Encoder(new_transformer(config, settings.name, use_safetensors=True), case_features)
+    encoder, pieces = load_pretrained(settings)
     model.set_dim("nO", try_out(encoder, pieces, settings.name))
     shim.set_encoder(encoder, pieces)
-
-
-def try_out(encoder: Encoder, pieces: WordPieces, name: str) -> int:
-    """Encode one word.
-
-    encoder (Encoder): The module.
-    pieces (WordPieces): Its tokenizer.
-    name (str): Its name.
-    RETURNS (int): The width of its vectors.
-    RAISES: ValueError where it does not give one vector per piece.
-    """
-    ids = torch.tensor([*pieces.settings["prefix"], *pieces.encode(["a"], 1)[0], *pieces.settings["suffix"]])
-    try:
-        with torch.no_grad():
-            hidden = encoder.eval()(ids, torch.zeros_like(ids), [len(ids)])
-        if hidden.ndim != 2 or len(hidden) != len(ids):
-            raise ValueError(f"it gives vectors of shape {tuple(hidden.shape)} for {len(ids)} pieces")
-    except (AttributeError, KeyError, NotImplementedError, TypeError, ValueError) as error:
-        transformer = type(encoder.transformer).__name__
-        raise ValueError(
-            f"The encoder {name!r} ({transformer}) does not give one vector per word piece: {error}. Choose an encoder "
-            "of the BERT kind; one that takes no `inputs_embeds` needs case_features = false."
-        ) from error
-    return int(hidden.shape[-1])
 
 
 def get_shim(model: Model[list[Doc], FullTransformerBatch]) -> EncoderShim:

@@ -32,18 +32,15 @@ class WordPieces:
         self._cache: dict[str, list[int]] = {}
 
     @classmethod
-    def from_pretrained(cls, name: str, config: dict[str, Any], tokenizer_config: dict[str, Any]) -> "WordPieces":
-        """Load a pretrained encoder's tokenizer.
+    def from_tokenizer(cls, tokenizer: Any, name: str, config: dict[str, Any]) -> "WordPieces":
+        """Take the word pieces of transformers' tokenizer.
 
-        name (str): Folder or Hub id.
+        tokenizer (PreTrainedTokenizerBase): The tokenizer.
+        name (str): The encoder's folder or Hub id.
         config (dict[str, Any]): The encoder's own config, for the number of positions it has.
-        tokenizer_config (dict[str, Any]): Further arguments of `AutoTokenizer.from_pretrained`.
         RETURNS (WordPieces): The word pieces.
         RAISES: ValueError where the tokenizer has no fast version.
         """
-        from transformers import AutoTokenizer
-
-        tokenizer = AutoTokenizer.from_pretrained(name, **{"use_fast": True, **tokenizer_config})
         if not tokenizer.is_fast:
             raise ValueError(
                 f"The encoder {name!r} comes with a tokenizer that has no fast version ({type(tokenizer).__name__}), "

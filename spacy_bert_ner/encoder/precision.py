@@ -19,7 +19,10 @@ def choose_dtype(precision: str, device: torch.device) -> torch.dtype:
     RAISES: ValueError for another setting.
     """
     if precision not in get_args(Precision):
-        raise ValueError(f"Unknown setting precision = {precision!r}: expected one of {', '.join(get_args(Precision))}")
+        raise ValueError(
+            f"[components.transformer.model] precision = {precision!r}: expected one of "
+            f"{', '.join(get_args(Precision))}"
+        )
     if precision == "auto":
         return torch.bfloat16 if has_native_bf16(device) else torch.float32
     return DTYPES[precision]

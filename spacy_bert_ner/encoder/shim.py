@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import srsly
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load as load_safetensors
 from safetensors.torch import save as save_safetensors
 from thinc.api import Optimizer, Shim, get_torch_default_device, torch2xp, xp2torch
@@ -24,11 +25,12 @@ from .casing import SHAPES
 from .packed import attention_dropout, can_pack, run_packed
 from .pieces import WordPieces
 from .precision import choose_dtype
+from .settings import check_window
 
 NOT_THERE = "The encoder is not there yet: call nlp.initialize(), or load a trained pipeline"
 WEIGHTS_ERROR = (
     "The saved encoder does not fit this version of transformers: {error}. Load it with the versions in the model's "
-    'meta.json ("trained_with"), or train it anew.'
+    'meta.json ("spacy_bert_ner", "versions"), or train it anew.'
 )
 NO_GRADIENT = (
     "The encoder learns nothing: nobody sent a gradient back after the last {count} updates. Only the last component "
@@ -133,12 +135,16 @@ class EncoderShim(Shim):
     encoder (Encoder | None): The module, None until it is initialized or loaded.
     pieces (WordPieces | None): Its tokenizer.
     precision (str): See precision.choose_dtype.
+    window (int | None): The most pieces that it will be given at a stretch; a saved encoder for less is refused.
     """
 
-    def __init__(self, encoder: Encoder | None, pieces: WordPieces | None, precision: str) -> None:
+    def __init__(
+        self, encoder: Encoder | None, pieces: WordPieces | None, precision: str, window: int | None = None
+    ) -> None:
         super().__init__(encoder)
         choose_dtype(precision, torch.device("cpu"))
         self.precision = precision
+        self.window = window
         self._pieces = pieces
         self._lock = threading.Lock()
         self._fast: Encoder | None = None
@@ -286,7 +292,7 @@ class EncoderShim(Shim):
 
     def copy(self) -> "EncoderShim":
         """RETURNS (EncoderShim): A copy with weights and an id of its own, so that an optimizer tells them apart."""
-        copied = EncoderShim(None, None, self.precision)
+        copied = EncoderShim(None, None, self.precision, self.window)
         if self._model is not None:
             copied.set_encoder(copy.deepcopy(self.encoder), WordPieces.from_dict(self.pieces.to_dict()))
         return copied
@@ -306,20 +312,27 @@ class EncoderShim(Shim):
         return cast(bytes, srsly.msgpack_dumps(data))
 
     def from_bytes(self, bytes_data: bytes) -> "EncoderShim":
-        """Load what `to_bytes` gave. RETURNS: The shim. RAISES: ValueError where the weights do not fit the config."""
+        """Load what `to_bytes` gave.
+
+        RETURNS: The shim.
+        RAISES: ValueError where the weights do not fit the config, or the window does not fit the encoder.
+        """
         data = srsly.msgpack_loads(bytes_data)
         if not data:
             return self
         settings: dict[str, Any] = json.loads(data["config"])
-        config = AutoConfig.for_model(settings.pop("model_type"), **settings)
-        # Weights that are about to be replaced need no random numbers, which others may count on.
-        with no_init_weights():
-            encoder = Encoder(new_transformer(config), data["case_features"])
+        pieces = WordPieces.from_dict(data["pieces"])
+        if self.window is not None:
+            check_window(self.window, pieces, "the saved encoder")
         try:
+            config = AutoConfig.for_model(settings.pop("model_type"), **settings)
+            # Weights that are about to be replaced need no random numbers, which others may count on.
+            with no_init_weights():
+                encoder = Encoder(new_transformer(config, trust_remote_code=False), data["case_features"])
             encoder.load_state_dict(load_safetensors(data["weights"]))
-        except RuntimeError as error:
+        except (RuntimeError, SafetensorError, ValueError) as error:
             raise ValueError(WEIGHTS_ERROR.format(error=error)) from error
-        self.set_encoder(encoder, WordPieces.from_dict(data["pieces"]))
+        self.set_encoder(encoder, pieces)
         return self
 
 
@@ -328,13 +341,13 @@ def new_transformer(config: Any, name: str | None = None, **loading: Any) -> Pre
 
     config (PretrainedConfig): Its config.
     name (str | None): Folder or Hub id to load the weights from; without it they are random.
-    loading (Any): Further arguments of `from_pretrained`.
+    loading (Any): Further arguments of `from_pretrained`, or of `from_config`.
     RETURNS (PreTrainedModel): The transformer.
     """
 
     def make(attention: str) -> PreTrainedModel:
         if name is None:
-            return cast(PreTrainedModel, AutoModel.from_config(config, attn_implementation=attention))
+            return cast(PreTrainedModel, AutoModel.from_config(config, attn_implementation=attention, **loading))
         return cast(
             PreTrainedModel, AutoModel.from_pretrained(name, config=config, attn_implementation=attention, **loading)
         )

@@ -1,0 +1,67 @@
+"""The encoder's settings, refused where they contradict themselves, each other or the encoder."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..checks import check_number
+from .pieces import WordPieces
+
+SECTION = "components.transformer.model"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The arguments of build_transformer_model.
+
+    RAISES: ValueError for a setting out of range, or where two contradict each other.
+    """
+
+    name: str
+    window: int
+    stride: int
+    max_batch_pieces: int
+    case_features: bool | None
+    tokenizer_config: dict[str, Any]
+    transformer_config: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            raise ValueError(f'[{SECTION}] name = "": expected the folder or Hub id of a pretrained encoder')
+        for name in ("window", "stride", "max_batch_pieces"):
+            check_number(SECTION, name, getattr(self, name), lambda x: x == int(x), "a whole number of word pieces")
+        if not 0 < self.stride <= self.window:
+            raise ValueError(
+                f"[{SECTION}] stride = {self.stride} must lie between 1 and window = {self.window}: it is how far "
+                "one window begins behind the other"
+            )
+        check_number(
+            SECTION, "max_batch_pieces", self.max_batch_pieces, lambda x: x >= 1, "a number of word pieces, 1 or more"
+        )
+        for name in ("tokenizer_config", "transformer_config"):
+            refuse_code(name, getattr(self, name) or {})
+
+
+def refuse_code(setting: str, value: Mapping[str, Any]) -> None:
+    """Refuse settings by which an encoder's own code would run. RAISES: ValueError that names the setting."""
+    for key in ("trust_remote_code", "auto_map", "code_revision"):
+        if value.get(key):
+            raise ValueError(
+                f"[{SECTION}] {setting} = {dict(value)!r}: {key} would run code that comes with an encoder, which "
+                f"spacy-bert-ner never does. Remove {key}, and choose an encoder that transformers itself knows"
+            )
+
+
+def check_window(window: int, pieces: WordPieces, encoder: str) -> None:
+    """Compare the window with what an encoder can read.
+
+    window (int): The most pieces encoded together.
+    pieces (WordPieces): The encoder's tokenizer.
+    encoder (str): What the error calls it.
+    RAISES: ValueError where it holds no piece of text, or more pieces than the encoder has positions.
+    """
+    if not pieces.specials < window <= pieces.settings["limit"]:
+        raise ValueError(
+            f"[{SECTION}] window = {window} does not suit {encoder}: it must be more than its {pieces.specials} "
+            f"special pieces and at most {pieces.settings['limit']}, the most it can read"
+        )

@@ -1,0 +1,119 @@
+"""Saved models that say when they were damaged: a checksum over every byte of a component's file `model`.
+
+    thinc's msgpack   84 "nodes" … "attrs" … "params" … "shims" …                     a map of four entries
+    what is written   85 "nodes" … "attrs" … "params" … "shims" … "crc32" ce 01234567  one more of the same map
+
+So the file stays what thinc reads, with this plugin or without it, and a file from before the checksum is still read.
+"""
+
+import math
+import zlib
+from pathlib import Path
+from typing import Any, Self, TypeGuard, TypeVar
+
+import srsly
+from thinc.api import Model
+
+InT = TypeVar("InT")
+OutT = TypeVar("OutT")
+
+# msgpack's maps of four and of five entries, and the last entry without its value: a key, and "here come four bytes".
+PLAIN, SIGNED, ENTRY = b"\x84", b"\x85", b"\xa5crc32\xce"
+TAIL = len(ENTRY) + 4
+ANEW = "Copy, download or install the pipeline anew"
+
+
+class DamagedError(ValueError):
+    """A saved model that is not what was saved: says what was found and what to do."""
+
+
+class CheckedModel(Model[InT, OutT]):
+    """A component's outermost model, checked as a whole when it is loaded.
+
+    Takes the arguments of thinc's Model.
+    """
+
+    # As thinc's own: nothing else may be set.
+    __slots__ = ()
+
+    @classmethod
+    def of(cls, model: Model[InT, OutT]) -> Self:
+        """Put a model that has no parameters and no references of its own, such as a chain, into a checked one."""
+        return cls(model.name, model._func, init=model.init, dims=model._dims, layers=model.layers, attrs=model.attrs)
+
+    def to_bytes(self) -> bytes:
+        """RETURNS (bytes): The model as thinc writes it, and a checksum of that."""
+        plain = super().to_bytes()
+        return b"".join((SIGNED, memoryview(plain)[1:], ENTRY, checksum(memoryview(plain)[1:])))
+
+    def from_bytes(self, bytes_data: bytes) -> Self:
+        """Load what `to_bytes` gave, now or before there were checksums.
+
+        bytes_data (bytes): The bytes.
+        RETURNS (CheckedModel): The model.
+        RAISES: DamagedError where they were cut short or changed; ValueError where they belong to another model.
+        """
+        damage = find_damage(bytes_data)
+        if damage:
+            raise DamagedError(
+                f"A component's saved model (its file `model`; of an encoder, transformer/model) is damaged: {damage}. "
+                f"{ANEW}"
+            )
+        super().from_bytes(bytes_data)
+        return self
+
+
+def checksum(content: bytes | memoryview) -> bytes:
+    """RETURNS (bytes): Four bytes, which differ for any two contents that differ in up to 32 bits in a row."""
+    return zlib.crc32(content).to_bytes(4, "big")
+
+
+def find_damage(content: bytes) -> str:
+    """Say what is wrong with a saved model. RETURNS (str): What was found and expected; "" where nothing is wrong."""
+    size = f"{len(content):,} bytes"
+    if content[:1] == SIGNED:
+        body, entry, found = memoryview(content)[1:-TAIL], content[-TAIL:-4], content[-4:]
+        if entry != ENTRY:
+            return f"{size} that do not end as expected, with a checksum, so that it was cut short"
+        return "" if checksum(body) == found else f"{size} of another checksum than the one that was saved with them"
+    if content[:1] != PLAIN:
+        return f"{size} that are no model, expected those of a spaCy component"
+    try:
+        srsly.msgpack_loads(content)
+    except ValueError as error:
+        return f"{size} that cannot be read ({error}), expected a whole model"
+    return ""
+
+
+def check_state(state: dict[str, Any], where: str) -> None:
+    """Check what training has found out of a component.
+
+    state (dict[str, Any]): The component's `cfg`.
+    where (str): What errors call the place.
+    RAISES: DamagedError where a value is none that saving could have written.
+    """
+    labels, offsets, temperature = (state.get(key) for key in ("labels", "offsets", "temperature"))
+    if not isinstance(labels, list) or not all(isinstance(label, str) and label for label in labels):
+        raise DamagedError(f"{where}: labels = {labels!r}, expected a list of entity types. {ANEW}")
+    if len(set(labels)) < len(labels):
+        raise DamagedError(f"{where}: labels = {labels!r}, expected each entity type once. {ANEW}")
+    if not _is_finite(temperature) or temperature <= 0:
+        raise DamagedError(f"{where}: temperature = {temperature!r}, expected a number above 0. {ANEW}")
+    if not isinstance(offsets, dict) or not set(offsets) <= set(labels) or not all(map(_is_finite, offsets.values())):
+        raise DamagedError(
+            f"{where}: offsets = {offsets!r}, expected numbers for some of the labels {', '.join(labels)}. {ANEW}"
+        )
+
+
+def check_state_file(path: Path) -> None:
+    """Check that a component's `cfg` can be read. RAISES: DamagedError that names the file."""
+    try:
+        srsly.json_loads(path.read_text(encoding="utf8"))
+    except ValueError as error:
+        raise DamagedError(
+            f"{path} is damaged: no JSON ({error}), expected the component's labels and calibration. {ANEW}"
+        ) from error
+
+
+def _is_finite(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
