@@ -20,7 +20,7 @@ from .gold import gold_tags
 from .losses import sequence_loss, token_loss
 from .output import Prediction, install_extension, set_entities, set_spans, trim_whitespace
 from .tags import Entity, get_scheme
-from .upstream import require_transformer_output
+from .upstream import require_transformer, require_transformer_output
 
 DEFAULT_CONFIG = """
 [bert_ner]
@@ -222,6 +222,7 @@ class BertNER(TrainablePipe):
         if not docs:
             raise ValueError(f"Component {self.name!r}: the first ten documents of the training data have no tokens")
         self.set_output(len(self.tags))
+        require_transformer(self.model, self.name)
         self.model.initialize(X=docs)
 
     def predict(self, docs: Iterable[Doc]) -> list[Prediction]:

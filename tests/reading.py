@@ -107,6 +107,8 @@ def run_spacy(arguments: list[str]) -> None:
     for begun, added in SHORTER.items():
         if tuple(arguments[: len(begun)]) == begun:
             arguments = [*arguments, *added]
+    # As `python -m spacy` does, for the commands that come by entry points.
+    registry.cli.get_all()
     result = CliRunner().invoke(app, arguments)
     if result.exception and not isinstance(result.exception, SystemExit):
         raise result.exception
