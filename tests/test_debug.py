@@ -23,7 +23,7 @@ def doc(text: str, *spans: tuple[int, int, str], words: list[str] | None = None,
 
 
 def save(path: Path, *docs: Doc) -> Path:
-    DocBin(attrs=["ENT_IOB", "ENT_TYPE"], docs=docs).to_disk(path)
+    DocBin(attrs=["ENT_IOB", "ENT_TYPE", "SENT_START"], docs=docs).to_disk(path)
     return path
 
 
@@ -120,7 +120,7 @@ def faulty(config: Path, settings: dict[str, Any], path: Path) -> Path:
     ("settings", "expected", "said", "code"),
     [
         ({"training.frozen_components": ["transformer"]}, {"initialize"}, "One that is frozen is not initialized", 1),
-        ({"nlp.pipeline": ["bert_ner"]}, {"initialize"}, "there is none before it", 1),
+        ({"nlp.pipeline": ["bert_ner"]}, {"initialize"}, "none before it in the pipeline has weights", 1),
         (
             {"nlp.pipeline": ["transformer", "doc_cleaner", "bert_ner"]},
             {"behind_cleaner"},
@@ -154,7 +154,7 @@ def test_faults_of_the_config(
     ("settings", "said", "code"),
     [
         # The head reads nothing of an encoder that does not write.
-        ({"frozen_components": ["transformer"]}, "annotating_components", 1),
+        ({"frozen_components": ["transformer"]}, "annotating components", 1),
         ({"frozen_components": ["transformer"], "annotating_components": ["transformer"]}, None, 0),
         # Nobody sends the encoder a gradient.
         ({"frozen_components": ["bert_ner"]}, "The encoder learns nothing", 0),
