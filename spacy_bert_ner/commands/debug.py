@@ -139,7 +139,9 @@ def show(result: dict[str, Any]) -> None:
     if times := result["timing"]:
         msg.divider("On this device (estimated)")
         memory = ", ".join(f"{kind} {size / 2**20:,.0f} MB" for kind, size in times["peak_memory_bytes"].items())
-        msg.text(f"epoch: {times['epoch_seconds']:,.0f} s in {times['steps_per_epoch']} steps; peak memory: {memory}")
+        msg.text(
+            f"epoch: {times['epoch_seconds']:,.0f} s in {times['steps_per_epoch']} steps; peak memory: {memory or 'unknown'}"
+        )
         share = f"{100 * times['evaluations_share']:.0f} % of the time"
         msg.text(f"evaluation: {times['evaluation_seconds']:,.0f} s each, {share}")
         if times["run_seconds"] is not None:

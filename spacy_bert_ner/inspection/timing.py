@@ -1,7 +1,6 @@
 """What training will take on this device, from a few real updates."""
 
 import math
-import resource
 import sys
 from collections.abc import Iterable
 from itertools import chain, islice
@@ -31,17 +30,8 @@ def estimate(nlp: Language, splits: dict[str, list[Example]], training: dict[str
     batches = chain.from_iterable(batcher(splits["train"]) for _ in range(UPDATES + 1))
     times = time_updates(nlp, islice(batches, UPDATES + 1), training)
     timed = times[1:] or times
-    dev, taken = [], 0
-    for example in splits["dev"]:
-        if taken >= EVALUATED_WORDS:
-            break
-        dev.append(example)
-        taken += len(example.reference)
-    begun = perf_counter()
-    nlp.evaluate(dev)
-    per_dev_word = (perf_counter() - begun) / max(taken, 1)
     epoch = sum(seconds for seconds, _ in timed) / max(sum(size for _, size in timed), 1) * words(splits["train"])
-    evaluation = per_dev_word * words(splits["dev"])
+    evaluation = time_evaluation(nlp, splits["dev"]) * words(splits["dev"])
     steps = sum(1 for _ in batcher(splits["train"]))
     between = epoch / max(steps, 1) * training["eval_frequency"]
     most = min(
@@ -86,6 +76,19 @@ def time_updates(nlp: Language, batches: Iterable[list[Example]], training: dict
     return times
 
 
+def time_evaluation(nlp: Language, dev: list[Example]) -> float:
+    """Evaluate on the first documents. RETURNS (float): Seconds a word."""
+    chosen, taken = [], 0
+    for example in dev:
+        if taken >= EVALUATED_WORDS:
+            break
+        chosen.append(example)
+        taken += len(example.predicted)
+    begun = perf_counter()
+    nlp.evaluate(chosen)
+    return (perf_counter() - begun) / max(taken, 1)
+
+
 def words(examples: Iterable[Example]) -> int:
     """RETURNS (int): Tokens of the examples."""
     return sum(len(example.predicted) for example in examples)
@@ -93,6 +96,11 @@ def words(examples: Iterable[Example]) -> int:
 
 def peak_memory() -> dict[str, int]:
     """RETURNS (dict[str, int]): The most bytes this process has held so far: main memory, and the GPU's if used."""
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    found = {"main": most if sys.platform == "darwin" else most * 1024}
+    found = {}
+    # Windows has no such module.
+    if sys.platform != "win32":
+        import resource
+
+        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        found["main"] = most if sys.platform == "darwin" else most * 1024
     return found | ({"gpu": torch.cuda.max_memory_allocated()} if torch.cuda.is_available() else {})
