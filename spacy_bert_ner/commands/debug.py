@@ -138,10 +138,9 @@ def show(result: dict[str, Any]) -> None:
         msg.table(rows, header=("", "train", "dev"), divider=True, aligns=("l", "r", "r"))
     if times := result["timing"]:
         msg.divider("On this device (estimated)")
-        memory = ", ".join(f"{kind} {size / 2**20:,.0f} MB" for kind, size in times["peak_memory_bytes"].items())
-        msg.text(
-            f"epoch: {times['epoch_seconds']:,.0f} s in {times['steps_per_epoch']} steps; peak memory: {memory or 'unknown'}"
-        )
+        peaks = [f"{kind} {size / 2**20:,.0f} MB" for kind, size in times["peak_memory_bytes"].items()]
+        memory = ", ".join(peaks) or "unknown"
+        msg.text(f"epoch: {times['epoch_seconds']:,.0f} s in {times['steps_per_epoch']} steps; peak memory: {memory}")
         share = f"{100 * times['evaluations_share']:.0f} % of the time"
         msg.text(f"evaluation: {times['evaluation_seconds']:,.0f} s each, {share}")
         if times["run_seconds"] is not None:
