@@ -8,7 +8,7 @@ import spacy
 from spacy.language import Language
 from spacy.tokens import Doc, Span
 
-from tests.scenarios import LINES, TEXTS, encoder_config, entities, expected_entities, make_pipeline, train
+from tests.scenarios import LINES, TEXTS, encoder_config, entities, examples_of, expected_entities, make_pipeline, train
 
 RULES = [{"label": "VERB", "pattern": "met"}, {"label": "GPE", "pattern": [{"LOWER": "near"}, {"LOWER": "paris"}]}]
 
@@ -142,6 +142,14 @@ def test_behind_another_ner(trained: Language, overwrite: bool, tmp_path: Path) 
             [("IBM", "ORG"), ("near Paris", "OTHER")],
             [("unlucky Londoners", "OTHER")],
         ]
+
+
+def test_before_spacys_own_ner(trained: Language, tmp_path: Path) -> None:
+    trained.to_disk(tmp_path)
+    nlp = spacy.load(tmp_path)
+    nlp.add_pipe("ner").initialize(lambda: examples_of(nlp), nlp=nlp)  # type: ignore[attr-defined]
+    # It may add what it likes around ours.
+    assert all(set(ours) <= set(all_of_them) for ours, all_of_them in zip(expected_entities(), found(nlp), strict=True))
 
 
 def test_spans_as_the_only_output(trained: Language, tmp_path: Path) -> None:
