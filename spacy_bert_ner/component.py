@@ -23,7 +23,7 @@ from .provenance import record
 from .saving import check_state, check_state_file
 from .streaming import annotate_stream
 from .tags import SCHEMES, Entity, get_scheme
-from .upstream import require_transformer_output, require_upstream
+from .upstream import require_transformer, require_transformer_output, require_upstream
 
 DEFAULT_CONFIG = """
 [bert_ner]
@@ -235,6 +235,7 @@ class BertNER(TrainablePipe):
         if not docs:
             raise ValueError(f"Component {self.name!r}: the first ten documents of the training data have no tokens")
         self.set_output(len(self.tags))
+        require_transformer(self.model, self.name)
         self.model.initialize(X=docs)
 
     def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:

@@ -6,11 +6,34 @@ from spacy.language import Language
 from spacy.tokens import Doc
 from thinc.api import Model
 
+LISTENER = "transformer-listener"
 NO_OUTPUT = (
     "Component {name!r} listens to a transformer, but a document ({start!r}) has no output of one (doc._.trf_data): "
     "the transformer did not run before it, or `doc_cleaner` did. Order the pipeline as transformer, {name}, ..., "
     "doc_cleaner, and keep the transformer where components are selected or disabled."
 )
+
+NO_WIDTH = (
+    "Component {name!r} listens to a transformer, but none before it in the pipeline has weights: add `transformer` "
+    "first. One that is frozen is not initialized: source it from a pipeline that was, and was saved "
+    '([components.transformer] source = "FOLDER").'
+)
+
+
+def require_transformer(model: Model, name: str) -> None:
+    """Refuse to initialize a listener that no transformer has told its width: thinc's error would not say why.
+
+    model (Model): The component's model; one without a transformer's listener needs nothing.
+    name (str): The component's name.
+    RAISES: ValueError where there is no transformer, or none with weights.
+    """
+    if any(node.name == LISTENER and not node.has_dim("nO") for node in model.walk()):
+        raise ValueError(NO_WIDTH.format(name=name))
+
+
+def listens(model: Model) -> bool:
+    """RETURNS (bool): Whether a model reads what a transformer has written."""
+    return any(node.name == LISTENER for node in model.walk())
 
 
 def require_transformer_output(model: Model, docs: Sequence[Doc], name: str) -> None:
@@ -21,7 +44,7 @@ def require_transformer_output(model: Model, docs: Sequence[Doc], name: str) -> 
     name (str): The component's name.
     RAISES: ValueError where a document with tokens has no transformer's output.
     """
-    if not any(node.name == "transformer-listener" for node in model.walk()):
+    if not listens(model):
         return
     for doc in docs:
         if len(doc) and doc._.trf_data is None:

@@ -7,6 +7,7 @@ import spacy
 from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.training import Example
+from spacy.util import fix_random_seed
 
 from spacy_bert_ner.optimizer import build_adamw
 
@@ -60,6 +61,7 @@ def make_pipeline(
     folder: Path, components: tuple[str, ...] = ("bert_ner",), lang: str = "en", **settings: Any
 ) -> Language:
     """An initialized pipeline of an encoder and what listens to it."""
+    fix_random_seed(0)
     nlp = spacy.blank(lang)
     nlp.add_pipe("transformer", config=encoder_config(folder, **settings))
     for name in components:

@@ -151,7 +151,7 @@ def test_entities_are_those_of_spacys_own_alignment(text: str, drawn: list[tuple
     converted = make_docs(NLP, [AnnotatedText("f:1", text, tuple(spans))], partial=False)
     (doc,) = converted.docs
     aligned = [span for span in spans if doc.char_span(*span[:2]) is not None]
-    assert [(e["start"], e["end"], e["label"]) for e in doc.to_json()["ents"]] == aligned
+    assert [(ent.start_char, ent.end_char, ent.label_) for ent in doc.ents] == aligned
     assert len(converted.misaligned) == len(spans) - len(aligned)
     gold = offsets_to_biluo_tags(NLP.make_doc(text), aligned)
     touched = {t.i for s in spans if s not in aligned for t in doc.char_span(*s[:2], alignment_mode="expand") or ()}

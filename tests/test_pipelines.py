@@ -8,7 +8,7 @@ import spacy
 from spacy.language import Language
 from spacy.tokens import Doc, Span
 
-from tests.scenarios import TEXTS, encoder_config, entities, expected_entities, make_pipeline, train
+from tests.scenarios import LINES, TEXTS, encoder_config, entities, examples_of, expected_entities, make_pipeline, train
 
 RULES = [{"label": "VERB", "pattern": "met"}, {"label": "GPE", "pattern": [{"LOWER": "near"}, {"LOWER": "paris"}]}]
 
@@ -64,24 +64,32 @@ def test_sourced_as_one_component(trained: Language, stranger: Language, tmp_pat
     assert found(spacy.load(tmp_path / "target")) == expected_entities()
 
 
+def test_beside_a_transformer_that_is_there_already(trained: Language, tiny_bert: Path) -> None:
+    source = spacy.blank("en").from_config(trained.config).from_bytes(trained.to_bytes())
+    source.replace_listeners("transformer", "bert_ner", ["model.tok2vec"])
+    theirs = make_pipeline(tiny_bert, ("tagger",))
+    train(theirs)
+    tags = [[token.tag_ for token in doc] for doc in theirs.pipe(TEXTS)]
+    theirs.add_pipe("bert_ner", source=source, first=True)
+    docs = list(theirs.pipe(TEXTS))
+    assert [[token.tag_ for token in doc] for doc in docs] == tags == [tags for _, _, tags in LINES]
+    assert [entities(doc) for doc in docs] == expected_entities()
+
+
 def test_sourced_by_config(trained: Language, tmp_path: Path) -> None:
     trained.to_disk(tmp_path)
     config = f"""
 [nlp]
 lang = "en"
-pipeline = ["transformer","bert_ner"]
+pipeline = ["bert_ner"]
 
 [components]
-
-[components.transformer]
-source = "{tmp_path}"
 
 [components.bert_ner]
 source = "{tmp_path}"
 replace_listeners = ["model.tok2vec"]
 """
     nlp = spacy.util.load_model_from_config(spacy.util.Config().from_str(config), auto_fill=True)
-    nlp.remove_pipe("transformer")
     assert found(nlp) == expected_entities()
 
 
@@ -134,6 +142,14 @@ def test_behind_another_ner(trained: Language, overwrite: bool, tmp_path: Path) 
             [("IBM", "ORG"), ("near Paris", "OTHER")],
             [("unlucky Londoners", "OTHER")],
         ]
+
+
+def test_before_spacys_own_ner(trained: Language, tmp_path: Path) -> None:
+    trained.to_disk(tmp_path)
+    nlp = spacy.load(tmp_path)
+    nlp.add_pipe("ner").initialize(lambda: examples_of(nlp), nlp=nlp)  # type: ignore[attr-defined]
+    # It may add what it likes around ours.
+    assert all(set(ours) <= set(all_of_them) for ours, all_of_them in zip(expected_entities(), found(nlp), strict=True))
 
 
 def test_spans_as_the_only_output(trained: Language, tmp_path: Path) -> None:

@@ -11,11 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import spacy
+import torch
 from spacy.cli._util import app
 from spacy.language import Language
 from spacy.tokens import DocBin
 from typer.testing import CliRunner
 
+from spacy_bert_ner.encoder.model import get_shim
 from tests.scenarios import TEXTS, encoder_config, entities, examples_of, expected_entities, make_pipeline, train
 
 PROCESSES = """
@@ -138,10 +140,15 @@ def test_round_trips(nlp: Language, how: str, tmp_path: Path) -> None:
         np.testing.assert_array_equal(doc.spans["bert_ner"].attrs["scores"], other.spans["bert_ner"].attrs["scores"])
 
 
-def test_a_gpu_is_not_needed_where_one_trained(folder: Path) -> None:
-    # What is on disk names no device: safetensors in fp32, and nothing to be mapped.
-    assert spacy.require_cpu()
-    assert found(spacy.load(folder)) == expected_entities()
+def test_weights_go_to_the_device_that_spacy_uses_when_they_are_loaded(
+    nlp: Language, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What is saved names no device. torch's "meta" stands in for a GPU: weights can go there, not come back.
+    saved = nlp.get_pipe("transformer").to_bytes()  # type: ignore[attr-defined]
+    monkeypatch.setattr("spacy_bert_ner.encoder.shim.get_torch_default_device", lambda: torch.device("meta"))
+    there = spacy.blank("en").from_config(nlp.config).get_pipe("transformer").from_bytes(saved)  # type: ignore
+    assert {param.device.type for param in get_shim(there.model).encoder.parameters()} == {"meta"}
+    assert {param.device.type for param in get_shim(nlp.get_pipe("transformer").model).encoder.parameters()} == {"cpu"}  # type: ignore
 
 
 # --- spaCy's commands ------------------------------------------------------------------------------------------------

@@ -9,7 +9,17 @@ import spacy
 from spacy.language import Language
 from spacy.training import Example
 
-from tests.scenarios import HEADS, TEXTS, entities, examples_of, expected_entities, make_pipeline, train, weights
+from tests.scenarios import (
+    HEADS,
+    TEXTS,
+    encoder_config,
+    entities,
+    examples_of,
+    expected_entities,
+    make_pipeline,
+    train,
+    weights,
+)
 
 NAMES = ("tagger", "parser", "textcat", "bert_ner")
 
@@ -29,7 +39,7 @@ def changed(before: dict[str, bytes], nlp: Language) -> set[str]:
 def test_four_heads_learn_together_from_one_encoder(tiny_bert: Path, tmp_path: Path) -> None:
     nlp = make_pipeline(tiny_bert, NAMES)
     before = state(nlp)
-    losses = train(nlp, 40)
+    losses = train(nlp, 60)
     assert changed(before, nlp) == {"transformer", *NAMES}
     for name in NAMES:
         assert losses[-1][name] < 0.5 * losses[0][name], name
@@ -57,6 +67,30 @@ def test_what_is_frozen_stays(tiny_bert: Path, frozen: list[str], moving: set[st
     before = state(nlp)
     train(nlp, 3, exclude=frozen, annotates=["transformer"] if "transformer" in frozen else [])
     assert changed(before, nlp) == moving
+
+
+def test_a_pretrained_encoder_is_frozen_from_the_start(tiny_bert: Path, tmp_path: Path) -> None:
+    encoder = spacy.blank("en")
+    encoder.add_pipe("transformer", config=encoder_config(tiny_bert))
+    encoder.initialize()
+    encoder.to_disk(tmp_path / "encoder")
+    nlp = spacy.blank("en")
+    nlp.add_pipe("transformer", source=spacy.load(tmp_path / "encoder"))
+    nlp.add_pipe("bert_ner")
+    with nlp.select_pipes(disable="transformer"):
+        nlp.initialize(lambda: examples_of(nlp))
+    before = state(nlp)
+    train(nlp, 60, 0.02, exclude=["transformer"], annotates=["transformer"])
+    assert changed(before, nlp) == {"bert_ner"}
+    assert found(nlp) == expected_entities()
+
+
+def test_a_frozen_encoder_without_weights_is_said(tiny_bert: Path) -> None:
+    nlp = spacy.blank("en")
+    nlp.add_pipe("transformer", config=encoder_config(tiny_bert))
+    nlp.add_pipe("bert_ner")
+    with nlp.select_pipes(disable="transformer"), pytest.raises(ValueError, match="frozen is not initialized"):
+        nlp.initialize(lambda: examples_of(nlp))
 
 
 def test_a_frozen_last_listener_is_said(tiny_bert: Path) -> None:
@@ -117,7 +151,7 @@ def test_a_label_added_to_a_trained_component(tiny_bert: Path, tmp_path: Path, f
         assert len(param) == len(old[name]) + 2
     gold = [Example.from_dict(loaded.make_doc("said on monday"), {"entities": ["O", "O", "U-DATE"]})]
     optimizer = loaded.resume_training()
-    optimizer.learn_rate = 0.01
+    optimizer.learn_rate = 0.005
     for _ in range(60):
         loaded.update(gold + examples_of(loaded), sgd=optimizer, exclude=frozen, annotates=frozen)
     assert entities(loaded("said on monday")) == [("monday", "DATE")]
@@ -143,3 +177,19 @@ def test_a_head_added_to_a_trained_pipeline(tiny_bert: Path) -> None:
     assert losses[-1]["tagger"] < losses[0]["tagger"]
     assert changed(before, nlp) == set()
     assert found(nlp) == expected_entities()
+
+
+def test_trained_inside_a_pipeline_whose_other_parts_rest(tiny_bert: Path, tmp_path: Path) -> None:
+    nlp = spacy.blank("en")
+    nlp.add_pipe("tagger")
+    nlp.initialize(lambda: examples_of(nlp))
+    nlp.add_pipe("transformer", config=encoder_config(tiny_bert))
+    nlp.add_pipe("bert_ner")
+    for name in ("transformer", "bert_ner"):
+        nlp.get_pipe(name).initialize(lambda: examples_of(nlp), nlp=nlp)  # type: ignore[attr-defined]
+    before = state(nlp)
+    with nlp.select_pipes(enable=["transformer", "bert_ner"]):
+        train(nlp)
+    assert changed(before, nlp) == {"transformer", "bert_ner"}
+    nlp.to_disk(tmp_path)
+    assert found(spacy.load(tmp_path)) == expected_entities()

@@ -1,13 +1,21 @@
 """`debug`: what is wrong with data and config, and what training will take, before it begins."""
 
 import json
+import warnings
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from spacy.cli._util import Arg, Opt, import_code, parse_config_overrides, setup_gpu, show_validation_error
+from thinc.api import Config
 from wasabi import msg
+
+if TYPE_CHECKING:
+    from spacy.language import Language
+    from spacy.training import Example
+
+    from ..inspection import Finding
 
 SHOWN = 10
 
@@ -47,37 +55,68 @@ def debug(path: Path, overrides: dict[str, Any], timing: bool, gpu_id: int = -1)
     """
     from spacy import util
     from spacy.schemas import ConfigSchemaTraining
-    from spacy.training.initialize import init_nlp
 
-    from ..component import BertNER
-    from ..inspection import Finding, estimate, find_encoder, inspect_annotation, inspect_pieces
+    from ..inspection import Finding, find_encoder, inspect_annotation, inspect_batches, inspect_pieces
 
     result: dict[str, Any] = {"counts": {}, "pieces": {}, "timing": {}}
     with show_validation_error(path):
         raw = util.load_config(path, overrides=overrides, interpolate=False)
-        nlp = util.load_model_from_config(raw, auto_fill=True)
-        filled = nlp.config.interpolate()
+        filled = util.load_model_from_config(raw, auto_fill=True).config.interpolate()
         training = util.registry.resolve(filled["training"], schema=ConfigSchemaTraining)
-        corpora = util.resolve_dot_names(filled, [training["train_corpus"], training["dev_corpus"]])
-    labels: tuple[str, ...] = ()
-    initialized = []
+    nlp, labels, findings = initialize(raw, gpu_id)
+    msg.text("Reading the corpora ...")
     try:
-        nlp = init_nlp(raw, use_gpu=gpu_id)
-        labels = next((pipe.labels for _, pipe in nlp.pipeline if isinstance(pipe, BertNER)), ())
+        names = [training["train_corpus"], training["dev_corpus"]]
+        corpora = zip(("train", "dev"), util.resolve_dot_names(filled, names), strict=True)
+        splits = {name: list(corpus(nlp)) for name, corpus in corpora}
     except (OSError, ValueError) as error:
-        initialized = [Finding("error", "initialize", f"The pipeline cannot be initialized: {error}")]
-    try:
-        splits = {name: list(corpus(nlp)) for name, corpus in zip(("train", "dev"), corpora, strict=True)}
-    except (OSError, ValueError) as error:
-        return result | {"findings": [asdict(Finding("error", "corpus", f"The corpora cannot be read: {error}"))]}
-    result["counts"], findings = inspect_annotation(splits, labels)
-    findings = initialized + findings
-    if not initialized and (encoder := find_encoder(nlp)):
+        findings.append(Finding("error", "corpus", f"The corpora cannot be read: {error}"))
+        return result | {"findings": list(map(asdict, findings))}
+    result["counts"], found = inspect_annotation(splits, labels)
+    initialized = all(finding.kind != "initialize" for finding in findings)
+    findings += [*found, *inspect_batches(splits["train"], training["batcher"])]
+    if initialized and (encoder := find_encoder(nlp)):
         result["pieces"], found = inspect_pieces(splits, *encoder)
         findings += found
     if timing and not any(finding.level == "error" for finding in findings):
-        result["timing"] = estimate(nlp, splits, training["batcher"], training)
-    return result | {"findings": [asdict(finding) for finding in findings]}
+        result["timing"], found = try_updates(nlp, splits, training)
+        findings += found
+    return result | {"findings": list(map(asdict, findings))}
+
+
+def initialize(config: Config, gpu_id: int) -> "tuple[Language, tuple[str, ...], list[Finding]]":
+    """Make and initialize a config's pipeline. RETURNS: It, its `bert_ner`'s labels, and what is wrong."""
+    from spacy import util
+    from spacy.training.initialize import init_nlp
+
+    from ..component import BertNER
+    from ..inspection import Finding, inspect_order
+
+    msg.text("Initializing the pipeline ...")
+    try:
+        nlp = init_nlp(config, use_gpu=gpu_id)
+    except (OSError, ValueError) as error:
+        message = f"The pipeline cannot be initialized: {error}"
+        return util.load_model_from_config(config, auto_fill=True), (), [Finding("error", "initialize", message)]
+    labels = next((pipe.labels for _, pipe in nlp.pipeline if isinstance(pipe, BertNER)), ())
+    return nlp, labels, inspect_order(nlp)
+
+
+def try_updates(
+    nlp: "Language", splits: "dict[str, list[Example]]", training: dict[str, Any]
+) -> "tuple[dict[str, Any], list[Finding]]":
+    """Train for a moment. RETURNS: What it takes, and what went wrong, warnings too."""
+    from ..inspection import Finding, estimate
+
+    msg.text("Timing updates and an evaluation ...")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        try:
+            result = estimate(nlp, splits, training)
+        except (RuntimeError, ValueError) as error:
+            return {}, [Finding("error", "update", f"Training fails at its first steps: {error}")]
+    messages = dict.fromkeys(str(warning.message) for warning in caught if warning.category is UserWarning)
+    return result, [Finding("warning", "update", message) for message in messages]
 
 
 def show(result: dict[str, Any]) -> None:
@@ -92,14 +131,20 @@ def show(result: dict[str, Any]) -> None:
         msg.table(rows, header=("label", "train", "dev"), divider=True, aligns=("l", "r", "r"))
     if result["pieces"]:
         msg.divider("Word pieces")
-        rows = [(key, *(f"{part[key]:.3f}" for part in result["pieces"].values())) for key in result["pieces"]["train"]]
+        rows = [
+            (key.replace("_", " "), *(f"{part[key]:.3f}" for part in result["pieces"].values()))
+            for key in result["pieces"]["train"]
+        ]
         msg.table(rows, header=("", "train", "dev"), divider=True, aligns=("l", "r", "r"))
     if times := result["timing"]:
         msg.divider("On this device (estimated)")
-        memory = ", ".join(f"{kind} {size / 2**20:,.0f} MB" for kind, size in times["peak_memory_bytes"].items())
+        peaks = [f"{kind} {size / 2**20:,.0f} MB" for kind, size in times["peak_memory_bytes"].items()]
+        memory = ", ".join(peaks) or "unknown"
         msg.text(f"epoch: {times['epoch_seconds']:,.0f} s in {times['steps_per_epoch']} steps; peak memory: {memory}")
         share = f"{100 * times['evaluations_share']:.0f} % of the time"
         msg.text(f"evaluation: {times['evaluation_seconds']:,.0f} s each, {share}")
+        if times["run_seconds"] is not None:
+            msg.text(f"the whole run: {times['run_seconds'] / 60:,.0f} min, unless patience ends it")
     msg.divider("Findings")
     for finding in result["findings"]:
         (msg.fail if finding["level"] == "error" else msg.warn)(finding["message"])

@@ -1,7 +1,7 @@
 """Faults of the gold annotation, each with its place."""
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -52,6 +52,20 @@ def inspect_annotation(
     return counts, findings
 
 
+def inspect_batches(
+    train: Sequence[Example], batcher: Callable[[Iterable[Example]], Iterable[list[Example]]]
+) -> list[Finding]:
+    """Look for documents that no batch takes. RETURNS: What is wrong."""
+    lost = len(train) - sum(map(len, batcher(train)))
+    if not lost:
+        return []
+    message = (
+        f"{lost} of {len(train)} documents of train fall out of every batch: they are longer than [training.batcher] "
+        "allows; set discard_oversize = false or raise size"
+    )
+    return [Finding("error" if lost == len(train) else "warning", "discarded", message)]
+
+
 def count(examples: Sequence[Example]) -> dict[str, Any]:
     """RETURNS (dict[str, Any]): Documents, tokens, tokens without annotation, and entities by label."""
     docs = [example.reference for example in examples]
@@ -81,6 +95,9 @@ def _of_labels(counts: Mapping[str, dict[str, Any]], labels: Collection[str]) ->
         yield Finding("error", "no_entities", "train holds no entities: check that doc.ents was set")
     for label in sorted(dev.keys() - train.keys()):
         yield Finding("warning", "label_not_in_train", f"{label} is in dev ({dev[label]}) but never in train")
+    for label in sorted(set(labels) - train.keys() - dev.keys()):
+        message = f"{label} is among the component's labels but never in train: it is not learnt, or is forgotten"
+        yield Finding("warning", "label_unused", message)
     for label in sorted(train.keys() - set(labels)) if labels else ():
         yield Finding("error", "label_unknown", f"{label} is in train, not among the component's labels")
     for label, number in train.items():
@@ -90,7 +107,7 @@ def _of_labels(counts: Mapping[str, dict[str, Any]], labels: Collection[str]) ->
 
 
 def _of_entities(splits: Mapping[str, Sequence[Example]]) -> Iterator[Finding]:
-    misaligned, edges, inside = [], [], []
+    misaligned, edges, inside, across = [], [], [], []
     for split, examples in splits.items():
         for i, example in enumerate(examples):
             same = [t.text for t in example.predicted] == [t.text for t in example.reference]
@@ -100,12 +117,19 @@ def _of_entities(splits: Mapping[str, Sequence[Example]]) -> Iterator[Finding]:
                     edges.append(place(split, i, ent))
                 elif any(spaces):
                     inside.append(place(split, i, ent))
+                if any(token.is_sent_start for token in ent[1:]):
+                    across.append(place(split, i, ent))
                 if not same and example.predicted.char_span(ent.start_char, ent.end_char) is None:
                     misaligned.append(place(split, i, ent))
     for kind, places, message in (
         ("misaligned", misaligned, "begin or end within a token of this pipeline's tokenizer: they teach nothing"),
         ("whitespace_edge", edges, "begin or end with whitespace: predictions never do; trim them"),
         ("whitespace_inside", inside, "have whitespace tokens within"),
+        (
+            "across_sentences",
+            across,
+            "go on after their sentence's end: predictions do so only where sentences are not set",
+        ),
     ):
         if places:
             yield Finding("warning", kind, f"{len(places)} entities {message}", places)

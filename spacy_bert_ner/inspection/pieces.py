@@ -20,10 +20,18 @@ def find_encoder(nlp: Language) -> tuple[WordPieces, Settings] | None:
         for node in pipe.model.walk() if hasattr(pipe, "model") else ():
             for shim in node.shims:
                 if isinstance(shim, EncoderShim):
-                    block = nlp.config.interpolate()["components"][name]["model"]
-                    block = block if "window" in block else block["tok2vec"]
+                    block = _encoder_block(nlp.config.interpolate()["components"][name])
                     return shim.pieces, Settings(**{field.name: block[field.name] for field in fields(Settings)})
     return None
+
+
+def _encoder_block(config: dict[str, Any]) -> dict[str, Any]:
+    """Find the encoder in a component's config: how deep it lies depends on whether a listener was replaced."""
+    if config.get("@architectures") == "spacy-bert-ner.TransformerModel.v1":
+        return config
+    return next(
+        (found for value in config.values() if isinstance(value, dict) and (found := _encoder_block(value))), {}
+    )
 
 
 def inspect_pieces(

@@ -1,66 +1,92 @@
 """What training will take on this device, from a few real updates."""
 
-import resource
+import math
 import sys
-from collections.abc import Callable, Iterable, Sequence
-from itertools import islice
+from collections.abc import Iterable
+from itertools import chain, islice
 from time import perf_counter
 from typing import Any
 
+import torch
 from spacy.language import Language
 from spacy.training import Example
+from spacy.training.loop import train_while_improving
 
 UPDATES = 2
 EVALUATED_WORDS = 2000
 
 
-def estimate(
-    nlp: Language,
-    splits: dict[str, list[Example]],
-    batcher: Callable[[Iterable[Example]], Iterable[Sequence[Example]]],
-    training: dict[str, Any],
-) -> dict[str, Any]:
+def estimate(nlp: Language, splits: dict[str, list[Example]], training: dict[str, Any]) -> dict[str, Any]:
     """Time updates, after one that warms up, and an evaluation. The pipeline's weights change.
 
     nlp (Language): An initialized pipeline.
     splits (dict[str, list[Example]]): The examples of "train" and "dev".
-    batcher (Callable): The config's batcher.
     training (dict[str, Any]): The resolved [training] block.
-    RETURNS (dict[str, Any]): Seconds of an epoch, of an evaluation and of the run, the evaluations' share of it, and
-        the peak memory in bytes.
+    RETURNS (dict[str, Any]): Seconds of an epoch, of an evaluation and of the run at its longest, None where nothing
+        but patience ends it; the evaluations' share of it; and the peak memory in bytes.
     """
-    import torch
-
-    optimizer, frozen = training["optimizer"], training["frozen_components"]
-    times = []
-    for batch in islice(batcher(splits["train"]), UPDATES + 1):
-        begun = perf_counter()
-        nlp.update(list(batch), drop=training["dropout"], sgd=optimizer, exclude=frozen)
-        if torch.cuda.is_available():
-            torch.cuda.synchronize()
-        times.append((perf_counter() - begun, words(batch)))
+    batcher = training["batcher"]
+    # A small corpus several times.
+    batches = chain.from_iterable(batcher(splits["train"]) for _ in range(UPDATES + 1))
+    times = time_updates(nlp, islice(batches, UPDATES + 1), training)
     timed = times[1:] or times
-    dev, taken = [], 0
-    for example in splits["dev"]:
-        if taken >= EVALUATED_WORDS:
-            break
-        dev.append(example)
-        taken += len(example.reference)
-    begun = perf_counter()
-    nlp.evaluate(dev)
-    per_dev_word = (perf_counter() - begun) / max(taken, 1)
     epoch = sum(seconds for seconds, _ in timed) / max(sum(size for _, size in timed), 1) * words(splits["train"])
-    evaluation = per_dev_word * words(splits["dev"])
+    evaluation = time_evaluation(nlp, splits["dev"]) * words(splits["dev"])
     steps = sum(1 for _ in batcher(splits["train"]))
-    every = training["eval_frequency"] / max(steps, 1)
+    between = epoch / max(steps, 1) * training["eval_frequency"]
+    most = min(
+        training["max_steps"] or math.inf, steps * training["max_epochs"] if training["max_epochs"] > 0 else math.inf
+    )
+    run = most / training["eval_frequency"] * (between + evaluation)
     return {
         "updates_timed": len(timed),
         "steps_per_epoch": steps,
         "epoch_seconds": epoch,
         "evaluation_seconds": evaluation,
-        "evaluations_share": evaluation / (evaluation + epoch * every) if every else 1.0,
+        "evaluations_share": evaluation / (evaluation + between),
+        "run_seconds": None if math.isinf(run) else run,
         "peak_memory_bytes": peak_memory(),
     }
+
+
+def time_updates(nlp: Language, batches: Iterable[list[Example]], training: dict[str, Any]) -> list[tuple[float, int]]:
+    """Train on a few batches by spaCy's own loop. RETURNS: Each one's seconds and words."""
+    steps = train_while_improving(
+        nlp,
+        training["optimizer"],
+        ((0, batch) for batch in batches),
+        lambda: (0.0, {}),
+        dropout=training["dropout"],
+        eval_frequency=training["eval_frequency"],
+        accumulate_gradient=training["accumulate_gradient"],
+        patience=0,
+        max_steps=0,
+        exclude=training["frozen_components"],
+        annotating_components=training["annotating_components"],
+        before_update=training["before_update"],
+    )
+    times = []
+    begun = perf_counter()
+    for batch, _, _ in steps:
+        # A GPU is given work, not waited for.
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        times.append((perf_counter() - begun, words(batch)))
+        begun = perf_counter()
+    return times
+
+
+def time_evaluation(nlp: Language, dev: list[Example]) -> float:
+    """Evaluate on the first documents. RETURNS (float): Seconds a word."""
+    chosen, taken = [], 0
+    for example in dev:
+        if taken >= EVALUATED_WORDS:
+            break
+        chosen.append(example)
+        taken += len(example.predicted)
+    begun = perf_counter()
+    nlp.evaluate(chosen)
+    return (perf_counter() - begun) / max(taken, 1)
 
 
 def words(examples: Iterable[Example]) -> int:
@@ -70,8 +96,11 @@ def words(examples: Iterable[Example]) -> int:
 
 def peak_memory() -> dict[str, int]:
     """RETURNS (dict[str, int]): The most bytes this process has held so far: main memory, and the GPU's if used."""
-    import torch
+    found = {}
+    # Windows has no such module.
+    if sys.platform != "win32":
+        import resource
 
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    found = {"main": most if sys.platform == "darwin" else most * 1024}
+        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        found["main"] = most if sys.platform == "darwin" else most * 1024
     return found | ({"gpu": torch.cuda.max_memory_allocated()} if torch.cuda.is_available() else {})

@@ -1,0 +1,30 @@
+"""Faults of a pipeline's make-up."""
+
+from spacy.language import Language
+
+from spacy_bert_ner.component import BertNER
+from spacy_bert_ner.inspection.annotation import Finding
+from spacy_bert_ner.upstream import listens
+
+
+def inspect_order(nlp: Language) -> list[Finding]:
+    """Look for what is missing, and for components that `doc_cleaner` leaves nothing to read.
+
+    nlp (Language): An initialized pipeline.
+    RETURNS (list[Finding]): What is wrong.
+    """
+    findings = []
+    if not any(isinstance(pipe, BertNER) for _, pipe in nlp.pipeline):
+        message = f"The pipeline ({', '.join(nlp.pipe_names)}) holds no bert_ner: is this the right config?"
+        findings.append(Finding("error", "no_component", message))
+    cleaner = None
+    for name, pipe in nlp.pipeline:
+        if nlp.get_pipe_meta(name).factory == "doc_cleaner" and "_.trf_data" in nlp.get_pipe_config(name)["attrs"]:
+            cleaner = name
+        elif cleaner and hasattr(pipe, "model") and listens(pipe.model):
+            # Training does not run the cleaner, so that nothing would be seen of it there.
+            message = (
+                f"{name} listens to the transformer behind {cleaner}, which leaves nothing of it: put {cleaner} last"
+            )
+            findings.append(Finding("error", "behind_cleaner", message))
+    return findings
