@@ -21,7 +21,7 @@ from thinc.api import Adam, Model, fix_random_seed
 from torch import nn
 from transformers import AutoModel, AutoTokenizer
 
-from spacy_bert_ner.encoder.casing import SHAPES, shape
+from spacy_bert_ner.encoder.casing import CLASSES, SHAPES, piece_classes, shape
 from spacy_bert_ner.encoder.model import PackedBatch, build_tok2vec_transformer, build_transformer_model, get_shim
 from spacy_bert_ner.encoder.pieces import WordPieces
 from spacy_bert_ner.encoder.precision import choose_dtype
@@ -155,7 +155,7 @@ def test_long_documents_read_each_piece_from_its_best_window(tiny_bert: Path) ->
     model = make(tiny_bert, window=34, stride=24)
     words = [WORDS[i % 7] for i in range(120)]
     pieces = get_shim(model).pieces
-    words = [word for word in words if len(pieces.encode([word], 9)[0]) == 1]
+    words = [word for word in words if len(pieces.encode([word], 9)[0].ids) == 1]
     words = (words * 3)[:120]
     whole = predict(model, [doc_of(words)])[0]
     starts = [0, 22, 44, 66, 88]
@@ -212,7 +212,7 @@ def test_special_pieces_in_a_text_are_text(tiny_encoder: Encoders) -> None:
     for name, marks in [("bert", ["[SEP]", "[PAD]"]), ("roberta", ["</s>", "<pad>"])]:
         pieces = get_shim(make(tiny_encoder(name))).pieces
         for same in (pieces, pickle.loads(pickle.dumps(pieces)), WordPieces.from_dict(pieces.to_dict())):
-            for ids in same.encode(marks, 99):
+            for ids, _ in same.encode(marks, 99):
                 assert len(ids) > 1
                 assert not {*pieces.settings["prefix"], *pieces.settings["suffix"], pieces.settings["pad"]} & set(ids)
 
@@ -306,7 +306,7 @@ def test_gradients_through_several_windows(tiny_bert: Path) -> None:
     pieces = get_shim(model).pieces
     parts = [(docs[0], start, end, d_vectors[0]) for start, end in pairwise(cuts)]
     for doc, start, end, d in [*parts, (docs[2], 0, 5, d_vectors[2])]:
-        ids = [2, *(i for word in doc[start:end] for i in pieces.encode([word.text], 9)[0]), 3]
+        ids = [2, *(i for word in doc[start:end] for i in pieces.encode([word.text], 9)[0].ids), 3]
         hidden = reference.transformer(torch.tensor([ids])).last_hidden_state[0, 1:-1]  # type: ignore[operator]
         hidden.backward(torch.from_numpy(d[start:end]))
     check_close(found, {name: p.grad for name, p in reference.named_parameters() if p.grad is not None})
@@ -498,6 +498,33 @@ def test_shapes(word: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("word", "spans", "expected"),
+    [
+        ("London-based", [(0, 6), (6, 7), (7, 12)], ["Title Title", "Title other", "Title lower"]),
+        ("McDonald", [(0, 2), (2, 8)], ["miXed Title", "miXed Title"]),
+        ("B-52", [(0, 1), (1, 2), (2, 4)], ["d1git U", "d1git other", "d1git digit"]),
+        ("\x01", [], ["other other"]),
+        # Nobody reads a word of a megabyte to its end.
+        ("X" * 100 + "x", [(0, 101)], ["UPPER UPPER"]),
+    ],
+)
+def test_pieces_have_their_own_shapes(word: str, spans: list[tuple[int, int]], expected: list[str]) -> None:
+    found = [divmod(number, len(SHAPES)) for number in piece_classes(word, spans)]
+    assert [f"{SHAPES[of_word]} {SHAPES[of_piece]}" for of_word, of_piece in found] == expected
+
+
+@pytest.mark.parametrize("name", ["bert", "roberta", "xlm-roberta", "deberta-v2"])
+def test_the_tokenizer_says_where_pieces_are(tiny_encoder: Encoders, name: str) -> None:
+    pieces = get_shim(make(tiny_encoder(name))).pieces
+    (word,) = pieces.encode(["Unlucky-US"], 99)
+    shapes = [SHAPES[number % len(SHAPES)] for number in word.classes]
+    assert len(shapes) == len(word.ids)
+    assert len(shapes) > 3
+    assert shapes[-1] in ("U", "UPPER")
+    assert "lower" in shapes
+
+
+@pytest.mark.parametrize(
     ("name", "expected"), [("bert", True), ("bert-cased", False), ("roberta", False), ("xlm-roberta", False)]
 )
 def test_case_features_by_default_where_capitals_are_lost(tiny_encoder: Encoders, name: str, expected: bool) -> None:
@@ -519,7 +546,10 @@ def test_case_features_begin_at_zero_and_learn(tiny_encoder: Encoders, name: str
     lower, capitals = predict(model, docs)
     assert np.abs(lower - capitals).max() > 0.01
     table = get_shim(model).encoder.casing.weight
-    used = {shape(token.text) for doc in docs for token in doc} | {0}
+    pieces = get_shim(model).pieces
+    used = {kind for doc in docs for word in pieces.encode([token.text for token in doc], 9) for kind in word.classes}
+    used |= {0}
+    assert len(table) == CLASSES
     assert set(torch.nonzero(table.abs().sum(dim=1)).flatten().tolist()) <= used
 
 

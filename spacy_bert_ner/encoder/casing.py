@@ -1,13 +1,18 @@
 """Word-shape features for vocabularies that know no capitals.
 
-An uncased tokenizer throws capitals away, and with them half of what tells a name from a word. Each word's shape class
-is embedded and added to the input embeddings of its pieces. The table starts at zero, so that an encoder with
-the features begins as the encoder without them.
+An uncased tokenizer throws capitals away, and with them half of what tells a name from a word. The shape class of each
+word and that of each of its pieces, which differ in "London-based", are embedded as one and added to the piece's input
+embedding. The table starts at zero, so that an encoder with the features begins as the encoder without them.
 """
 
+from collections.abc import Iterable
 from functools import lru_cache
 
 SHAPES = ("other", "lower", "Title", "UPPER", "U", "miXed", "digit", "d1git")
+# Every shape of a word with every shape of a piece.
+CLASSES = len(SHAPES) ** 2
+# Characters of a word that are looked at: there is no end to what passes for one.
+LONGEST = 100
 
 
 @lru_cache(maxsize=1 << 16)
@@ -29,3 +34,14 @@ def shape(word: str) -> int:
     if capitals == len(letters):
         return SHAPES.index("U" if len(letters) == 1 else "UPPER")
     return SHAPES.index("Title" if capitals == 1 and not letters[0].islower() else "miXed")
+
+
+def piece_classes(word: str, spans: Iterable[tuple[int, int]]) -> list[int]:
+    """Classify a word's pieces by their own shapes and the word's.
+
+    word (str): A token's text.
+    spans (Iterable[tuple[int, int]]): Where each piece begins and ends in it.
+    RETURNS (list[int]): Below CLASSES, one per piece; of one that is nowhere in the word where there is none.
+    """
+    whole = len(SHAPES) * shape(word[:LONGEST])
+    return [whole + shape(word[start:end][:LONGEST]) for start, end in spans] or [whole]

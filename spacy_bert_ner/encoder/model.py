@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from math import inf
 from typing import Any, cast
 
@@ -17,9 +18,8 @@ from transformers.file_utils import ModelOutput
 
 from ..checks import check_number
 from ..saving import CheckedModel
-from .casing import shape
 from .faults import encode_one_by_one
-from .pieces import LONGEST_REMEMBERED, WordPieces
+from .pieces import WordPieces
 from .pretrained import load_pretrained, try_out
 from .settings import Settings
 from .shim import Encoder, EncoderShim
@@ -194,8 +194,7 @@ def lay_out(pieces: WordPieces, settings: Settings, docs: Sequence[Doc], is_trai
     texts = [[token.text for token in doc] for doc in docs]
     flat = [word for words in texts for word in words]
     encoded = pieces.encode(flat, capacity)
-    counts = np.fromiter(map(len, encoded), dtype=np.int64, count=len(encoded))
-    word_shapes = np.fromiter((shape(word[:LONGEST_REMEMBERED]) for word in flat), dtype=np.int64, count=len(flat))
+    counts = np.fromiter((len(word.ids) for word in encoded), dtype=np.int64, count=len(encoded))
     offsets = np.concatenate([[0], np.cumsum(counts)])
     by_doc, counts_by_doc, windows = [], [], []
     word = 0
@@ -209,8 +208,10 @@ def lay_out(pieces: WordPieces, settings: Settings, docs: Sequence[Doc], is_trai
         by_doc.append(own)
         counts_by_doc.append(counts[word : word + len(doc)])
         word += len(doc)
-    ids = np.fromiter((i for word_ids in encoded for i in word_ids), dtype=np.int64, count=int(offsets[-1]))
-    return Layout(ids, np.repeat(word_shapes, counts), counts_by_doc, windows, by_doc)
+    every = int(offsets[-1])
+    ids = np.fromiter(chain.from_iterable(word.ids for word in encoded), dtype=np.int64, count=every)
+    shapes = np.fromiter(chain.from_iterable(word.classes for word in encoded), dtype=np.int64, count=every)
+    return Layout(ids, shapes, counts_by_doc, windows, by_doc)
 
 
 def sentence_starts(doc: Doc) -> np.ndarray | None:

@@ -3,14 +3,27 @@
 import json
 from collections import ChainMap
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 from tokenizers import Tokenizer
+
+from .casing import piece_classes
 
 # Words whose pieces are remembered; text repeats itself, so nearly every word is found there.
 CACHE_SIZE = 200_000
 # Characters of a word that is remembered: longer ones hardly come again, and there is no end to their length.
 LONGEST_REMEMBERED = 100
+
+
+class Word(NamedTuple):
+    """A word's pieces, at least one.
+
+    ids (list[int]): Of the vocabulary.
+    classes (list[int]): Of their shapes, see casing.piece_classes.
+    """
+
+    ids: list[int]
+    classes: list[int]
 
 
 class WordPieces:
@@ -29,7 +42,7 @@ class WordPieces:
         backend.encode_special_tokens = True
         self.backend = backend
         self.settings = settings
-        self._cache: dict[str, list[int]] = {}
+        self._cache: dict[str, Word] = {}
 
     @classmethod
     def from_tokenizer(cls, tokenizer: Any, name: str, config: dict[str, Any]) -> "WordPieces":
@@ -76,18 +89,18 @@ class WordPieces:
         normalizer = self.backend.normalizer
         return normalizer is not None and normalizer.normalize_str("ABC") == normalizer.normalize_str("abc")
 
-    def encode(self, words: Iterable[str], most: int) -> list[list[int]]:
+    def encode(self, words: Iterable[str], most: int) -> list[Word]:
         """Split words into pieces.
 
         words (Iterable[str]): Tokens' texts.
         most (int): The most pieces of a word; the rest of a longer one is left out.
-        RETURNS (list[list[int]]): Each word's piece ids, at least one: a word that the tokenizer gives no piece
-            (control characters, say) has the unknown piece.
+        RETURNS (list[Word]): Each word's pieces: a word that the tokenizer gives none (control characters, say) has
+            the unknown piece.
         """
         words = list(words)
         # Taken by reference: another thread may put an empty cache in its place at any time.
         cache = self._cache
-        find: Callable[[str], list[int]] = cache.__getitem__
+        find: Callable[[str], Word] = cache.__getitem__
         unseen = list({word for word in words if word not in cache})
         if unseen:
             if len(cache) + len(unseen) > CACHE_SIZE:
@@ -98,11 +111,15 @@ class WordPieces:
             encodings = self.backend.encode_batch(
                 [[word] for word in spelled], is_pretokenized=True, add_special_tokens=False
             )
-            fresh = {word: encoding.ids or unknown for word, encoding in zip(unseen, encodings, strict=True)}
+            fresh = {
+                word: Word(encoding.ids or unknown, piece_classes(text, encoding.offsets))
+                for word, text, encoding in zip(unseen, spelled, encodings, strict=True)
+            }
             long = {word: fresh.pop(word) for word in unseen if len(word) > LONGEST_REMEMBERED}
             cache.update(fresh)
             find = (ChainMap(cache, long) if long else cache).__getitem__
-        return [ids if len(ids) <= most else ids[:most] for ids in map(find, words)]
+        found = map(find, words)
+        return [word if len(word.ids) <= most else Word(word.ids[:most], word.classes[:most]) for word in found]
 
     def to_dict(self) -> dict[str, Any]:
         """RETURNS (dict[str, Any]): What `from_dict` takes, of plain types."""

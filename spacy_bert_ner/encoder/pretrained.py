@@ -107,7 +107,7 @@ def try_out(encoder: Encoder, pieces: WordPieces, name: str) -> int:
     RETURNS (int): The width of its vectors.
     RAISES: ValueError where it does not give one vector per piece.
     """
-    ids = torch.tensor([*pieces.settings["prefix"], *pieces.encode(["a"], 1)[0], *pieces.settings["suffix"]])
+    ids = torch.tensor([*pieces.settings["prefix"], *pieces.encode(["a"], 1)[0].ids, *pieces.settings["suffix"]])
     try:
         with torch.no_grad():
             hidden = encoder.eval()(ids, torch.zeros_like(ids), [len(ids)])

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, PreTrainedModel
 from transformers.modeling_utils import no_init_weights
 
-from .casing import SHAPES
+from .casing import CLASSES
 from .packed import attention_dropout, can_pack, run_packed
 from .pieces import WordPieces
 from .precision import choose_dtype
@@ -66,7 +66,7 @@ class Encoder(nn.Module):
         self.transformer = transformer
         self.case_features = case_features
         if case_features:
-            self.casing = nn.Embedding(len(SHAPES), transformer.get_input_embeddings().embedding_dim)
+            self.casing = nn.Embedding(CLASSES, transformer.get_input_embeddings().embedding_dim)
             nn.init.zeros_(self.casing.weight)
 
     def forward(self, ids: Tensor, shapes: Tensor, lengths: Sequence[int]) -> Tensor:
