@@ -10,7 +10,7 @@ from transformers import AutoConfig, PreTrainedModel
 
 from ..sources import how_to_convert, list_names
 from .pieces import WordPieces
-from .settings import SECTION, Settings, check_window
+from .settings import Settings, check_window
 from .shim import Encoder, new_transformer
 
 
@@ -41,13 +41,15 @@ def load_config(settings: Settings) -> Any:
         )
     except (KeyError, OSError, TypeError, ValueError) as error:
         raise ValueError(
-            f"[{SECTION}] name = {settings.name!r}: {_found(settings.name)}, expected a folder with config.json, "
+            "[components.transformer.model] "
+            f"name = {settings.name!r}: {_found(settings.name)}, expected a folder with config.json, "
             f"model.safetensors and tokenizer.json, or the id of such a model on the Hub. transformers says: {error}"
         ) from error
     unknown = [key for key in own if key in unused and key != "torch_dtype"]
     if unknown:
         raise ValueError(
-            f"[{SECTION}] transformer_config names {', '.join(unknown)}, which the config of {settings.name!r} "
+            "[components.transformer.model] "
+            f"transformer_config names {', '.join(unknown)}, which the config of {settings.name!r} "
             f"({type(config).__name__}) does not have. Its settings are {', '.join(sorted(config.to_dict()))}"
         )
     return config
@@ -63,7 +65,8 @@ def load_pieces(settings: Settings, config: Any) -> WordPieces:
     # The library `tokenizers` raises bare exceptions.
     except Exception as error:
         raise ValueError(
-            f"[{SECTION}] name = {settings.name!r}: its tokenizer cannot be loaded from {_found(settings.name)}, "
+            "[components.transformer.model] "
+            f"name = {settings.name!r}: its tokenizer cannot be loaded from {_found(settings.name)}, "
             f"expected a whole tokenizer.json, fetched anew. transformers says: {error}"
         ) from error
     return WordPieces.from_tokenizer(tokenizer, settings.name, config.to_dict())
@@ -74,7 +77,8 @@ def load_transformer(settings: Settings, config: Any) -> PreTrainedModel:
     name = settings.name
     if Path(name).is_dir() and not list(Path(name).glob("*.safetensors")):
         raise ValueError(
-            f"[{SECTION}] name = {name!r}: no weights in model.safetensors among {_found(name)}. Weights are read from "
+            "[components.transformer.model] "
+            f"name = {name!r}: no weights in model.safetensors among {_found(name)}. Weights are read from "
             f"safetensors only, as a pickle (pytorch_model.bin) can run code. {how_to_convert(name)}"
         )
     try:
@@ -84,7 +88,8 @@ def load_transformer(settings: Settings, config: Any) -> PreTrainedModel:
         )
     except (OSError, RuntimeError, SafetensorError, TypeError, ValueError) as error:
         raise ValueError(
-            f"[{SECTION}] name = {name!r}: its weights cannot be loaded from {_found(name)}, expected a whole "
+            "[components.transformer.model] "
+            f"name = {name!r}: its weights cannot be loaded from {_found(name)}, expected a whole "
             f"model.safetensors, fetched anew, that suits config.json and transformer_config = "
             f"{settings.transformer_config}. transformers says: {error}"
         ) from error
@@ -92,7 +97,8 @@ def load_transformer(settings: Settings, config: Any) -> PreTrainedModel:
     missing = [key for key in told["missing_keys"] if "pooler" not in key]
     if missing:
         raise ValueError(
-            f"[{SECTION}] name = {name!r}: its weights lack {list_names(missing)}, which would be random. Expected the "
+            "[components.transformer.model] "
+            f"name = {name!r}: its weights lack {list_names(missing)}, which would be random. Expected the "
             f"weights that config.json and transformer_config = {settings.transformer_config} describe"
         )
     return cast(PreTrainedModel, transformer)

@@ -27,12 +27,15 @@ class Settings:
 
     def __post_init__(self) -> None:
         if not self.name:
-            raise ValueError(f'[{SECTION}] name = "": expected the folder or Hub id of a pretrained encoder')
+            raise ValueError(
+                '[components.transformer.model] name = "": expected the folder or Hub id of a pretrained encoder'
+            )
         for name in ("window", "stride", "max_batch_pieces"):
             check_number(SECTION, name, getattr(self, name), lambda x: x == int(x), "a whole number of word pieces")
         if not 0 < self.stride <= self.window:
             raise ValueError(
-                f"[{SECTION}] stride = {self.stride} must lie between 1 and window = {self.window}: it is how far "
+                "[components.transformer.model] "
+                f"stride = {self.stride} must lie between 1 and window = {self.window}: it is how far "
                 "one window begins behind the other"
             )
         check_number(
@@ -47,7 +50,8 @@ def refuse_code(setting: str, value: Mapping[str, Any]) -> None:
     for key in ("trust_remote_code", "auto_map", "code_revision"):
         if value.get(key):
             raise ValueError(
-                f"[{SECTION}] {setting} = {dict(value)!r}: {key} would run code that comes with an encoder, which "
+                "[components.transformer.model] "
+                f"{setting} = {dict(value)!r}: {key} would run code that comes with an encoder, which "
                 f"spacy-bert-ner never does. Remove {key}, and choose an encoder that transformers itself knows"
             )
 
@@ -62,6 +66,7 @@ def check_window(window: int, pieces: WordPieces, encoder: str) -> None:
     """
     if not pieces.specials < window <= pieces.settings["limit"]:
         raise ValueError(
-            f"[{SECTION}] window = {window} does not suit {encoder}: it must be more than its {pieces.specials} "
+            "[components.transformer.model] "
+            f"window = {window} does not suit {encoder}: it must be more than its {pieces.specials} "
             f"special pieces and at most {pieces.settings['limit']}, the most it can read"
         )
