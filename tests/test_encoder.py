@@ -350,6 +350,19 @@ def test_dropout_in_training_only(tiny_bert: Path) -> None:
     np.testing.assert_array_equal(before, predict(model, [doc])[0])
 
 
+@pytest.mark.parametrize("name", ["bert", "distilbert", "electra", "deberta-v2"])
+def test_dropouts_are_set_whatever_the_encoder_calls_them(tiny_encoder: Encoders, name: str) -> None:
+    still = make(tiny_encoder(name), hidden_dropout=0.0, attention_dropout=0.0)
+    docs = [long_doc(30)]
+    first, second = (still.begin_update(docs)[0].doc_data[0].model_output.last_hidden_state for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+    lively = make(tiny_encoder(name), hidden_dropout=0.5, attention_dropout=0.0)
+    first, second = (lively.begin_update(docs)[0].doc_data[0].model_output.last_hidden_state for _ in range(2))
+    assert np.abs(first - second).max() > 0.1
+    with pytest.raises(ValueError, match=r"hidden_dropout = 1\.0: expected a share below 1, or null"):
+        make(tiny_encoder(name), hidden_dropout=1.0)
+
+
 def test_stays_in_evaluation_mode_after_an_error(tiny_bert: Path) -> None:
     shim = get_shim(make(tiny_bert))
 

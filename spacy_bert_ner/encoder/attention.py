@@ -10,14 +10,16 @@ Windows of the same length attend together, so that there is nothing to mask:
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import groupby
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
 
-class Group(NamedTuple):
+@dataclass(frozen=True)
+class Group:
     """Windows of the same length that follow each other.
 
     start (int): Their first row.

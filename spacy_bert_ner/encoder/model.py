@@ -33,6 +33,9 @@ def build_transformer_model(
     max_batch_pieces: int = 4096,
     precision: str = "auto",
     case_features: bool | None = None,
+    hidden_dropout: float | None = None,
+    attention_dropout: float | None = None,
+    word_dropout: float = 0.0,
     tokenizer_config: dict[str, Any] | None = None,
     transformer_config: dict[str, Any] | None = None,
 ) -> Model[list[Doc], FullTransformerBatch]:
@@ -45,6 +48,11 @@ def build_transformer_model(
     max_batch_pieces (int): The most pieces encoded at once, padding counted: the bound of working memory.
     precision (str): "auto" (bf16 where the device multiplies it natively, else fp32), "fp32", "bf16" or "fp16".
     case_features (bool | None): Whether to add word-shape features; by default where the tokenizer loses capitals.
+    hidden_dropout (float | None): Share of the activations that training drops; null leaves it to the encoder's config.
+    attention_dropout (float | None): Share of the attention probabilities that it drops. Any keeps the encoder from its
+        fastest way on a CPU.
+    word_dropout (float): Share of the words that training hides from the encoder, so that it learns to look at their
+        neighbours and capitals.
     tokenizer_config (dict | None): Further arguments of `AutoTokenizer.from_pretrained`.
     transformer_config (dict | None): Settings that override the encoder's own config.
     RETURNS (Model[list[Doc], FullTransformerBatch]): The model.
@@ -52,7 +60,16 @@ def build_transformer_model(
         the encoder is not there, is damaged or cannot serve.
     """
     settings = Settings(
-        name, window, stride, max_batch_pieces, case_features, tokenizer_config or {}, transformer_config or {}
+        name,
+        window,
+        stride,
+        max_batch_pieces,
+        case_features,
+        tokenizer_config or {},
+        transformer_config or {},
+        hidden_dropout,
+        attention_dropout,
+        word_dropout,
     )
     return CheckedModel(
         "transformer",
@@ -210,6 +227,9 @@ def lay_out(pieces: WordPieces, settings: Settings, docs: Sequence[Doc], is_trai
         word += len(doc)
     every = int(offsets[-1])
     ids = np.fromiter(chain.from_iterable(word.ids for word in encoded), dtype=np.int64, count=every)
+    if is_train and settings.word_dropout:
+        hidden = np.random.random_sample(len(counts)) < settings.word_dropout
+        ids[np.repeat(hidden, counts)] = pieces.settings["mask"]
     shapes = np.fromiter(chain.from_iterable(word.classes for word in encoded), dtype=np.int64, count=every)
     return Layout(ids, shapes, counts_by_doc, windows, by_doc)
 

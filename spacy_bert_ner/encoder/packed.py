@@ -117,11 +117,11 @@ class Layer:
     def of(cls, module: nn.Module, names: Names) -> "Layer":
         """RETURNS (Layer): The parts of a transformer's layer."""
         found = {
-            field: 0.0 if path is None else attrgetter(path)(module)
+            field: None if path is None else attrgetter(path)(module)
             for field, path in names._asdict().items()
             if field != "layers"
         }
-        rates = {field: found[field].p for field in ("mix_drop", "drop") if isinstance(found[field], nn.Dropout)}
+        rates = {field: 0.0 if found[field] is None else found[field].p for field in ("mix_drop", "drop")}
         return cls(**{**found, **rates})
 
     def __call__(

@@ -30,8 +30,8 @@ class WordPieces:
     """A fast tokenizer's word pieces, for words that are given.
 
     backend (Tokenizer): The tokenizer of the `tokenizers` library; truncation and padding are switched off.
-    settings (dict[str, Any]): "prefix" and "suffix", the special pieces' ids around a sequence; "unknown", an
-        id; "limit", the most pieces of a sequence, specials counted; "blank", whether words are given a blank to
+    settings (dict[str, Any]): "prefix" and "suffix", the special pieces' ids around a sequence; "unknown" and
+        "mask", ids; "limit", the most pieces of a sequence, specials counted; "blank", whether words are given a blank to
         follow.
     """
 
@@ -69,10 +69,12 @@ class WordPieces:
         positions = config.get("max_position_embeddings") or 1 << 30
         if config.get("model_type") in POSITIONS_AFTER_PADDING:
             positions -= pad + 1
+        unknown = tokenizer.unk_token_id if tokenizer.unk_token_id is not None else 0
         settings = {
             "prefix": prefix,
             "suffix": suffix,
-            "unknown": tokenizer.unk_token_id if tokenizer.unk_token_id is not None else 0,
+            "unknown": unknown,
+            "mask": tokenizer.mask_token_id if tokenizer.mask_token_id is not None else unknown,
             "limit": min(tokenizer.model_max_length, positions),
             "blank": _needs_blank(backend),
         }

@@ -10,7 +10,7 @@ from transformers import AutoConfig, PreTrainedModel
 
 from ..sources import how_to_convert, list_names
 from .pieces import WordPieces
-from .settings import Settings, check_window
+from .settings import SECTION, Settings, check_window, own_dropouts
 from .shim import Encoder, new_transformer
 
 
@@ -29,7 +29,7 @@ def load_pretrained(settings: Settings) -> tuple[Encoder, WordPieces]:
 
 
 def load_config(settings: Settings) -> Any:
-    """Read an encoder's config. RETURNS (PretrainedConfig): With `transformer_config`'s values."""
+    """Read an encoder's config. RETURNS (PretrainedConfig): With the settings' values."""
     own = settings.transformer_config
     folder = Path(settings.name)
     try:
@@ -52,6 +52,7 @@ def load_config(settings: Settings) -> Any:
             f"transformer_config names {', '.join(unknown)}, which the config of {settings.name!r} "
             f"({type(config).__name__}) does not have. Its settings are {', '.join(sorted(config.to_dict()))}"
         )
+    config.update({**own_dropouts(settings, config.to_dict()), **own})
     return config
 
 

@@ -8,6 +8,11 @@ from ..checks import check_number
 from .pieces import WordPieces
 
 SECTION = "components.transformer.model"
+# How transformers' configs call them.
+DROPOUTS = {
+    "hidden_dropout": ("hidden_dropout_prob", "hidden_dropout", "dropout", "mlp_dropout"),
+    "attention_dropout": ("attention_probs_dropout_prob", "attention_dropout"),
+}
 
 
 @dataclass(frozen=True)
@@ -24,6 +29,9 @@ class Settings:
     case_features: bool | None
     tokenizer_config: dict[str, Any]
     transformer_config: dict[str, Any]
+    hidden_dropout: float | None = None
+    attention_dropout: float | None = None
+    word_dropout: float = 0.0
 
     def __post_init__(self) -> None:
         if not self.name:
@@ -41,8 +49,33 @@ class Settings:
         check_number(
             SECTION, "max_batch_pieces", self.max_batch_pieces, lambda x: x >= 1, "a number of word pieces, 1 or more"
         )
+        check_number(SECTION, "word_dropout", self.word_dropout, lambda x: 0 <= x < 1, "a share below 1")
+        for name in DROPOUTS:
+            if getattr(self, name) is not None:
+                check_number(SECTION, name, getattr(self, name), lambda x: 0 <= x < 1, "a share below 1, or null")
         for name in ("tokenizer_config", "transformer_config"):
             refuse_code(name, getattr(self, name) or {})
+
+
+def own_dropouts(settings: Settings, config: Mapping[str, Any]) -> dict[str, float]:
+    """Say by which names an encoder's config takes the dropouts.
+
+    settings (Settings): The settings.
+    config (Mapping[str, Any]): The encoder's own config.
+    RETURNS (dict[str, float]): Its names and the values, without those that are left to it.
+    RAISES: ValueError where a value is given and the config has no name for it.
+    """
+    found: dict[str, float] = {}
+    for name, names in DROPOUTS.items():
+        rate = getattr(settings, name)
+        own = [other for other in names if other in config]
+        if rate and not own:
+            raise ValueError(
+                f"[{SECTION}] {name} = {rate}: the config of {settings.name!r} has none of {', '.join(names)}. Set "
+                f"{name} = null, and transformer_config to what this encoder calls it"
+            )
+        found |= dict.fromkeys(own if rate is not None else (), rate)
+    return found
 
 
 def refuse_code(setting: str, value: Mapping[str, Any]) -> None:
