@@ -59,6 +59,8 @@ def test_attention_and_its_gradients_equal_torchs(biased: bool, lengths: list[in
         results.append([mixed, *torch.autograd.grad(mixed, inputs, d_mixed)])
     for found, expected in zip(*results, strict=True):
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+    with torch.no_grad():
+        torch.testing.assert_close(attend(qkv, group(lengths), heads, bias), results[0][0], rtol=1e-4, atol=1e-5)
 
 
 def test_attention_gives_the_input_s_number_type() -> None:

@@ -31,8 +31,8 @@ class WordPieces:
 
     backend (Tokenizer): The tokenizer of the `tokenizers` library; truncation and padding are switched off.
     settings (dict[str, Any]): "prefix" and "suffix", the special pieces' ids around a sequence; "unknown" and
-        "mask", ids; "limit", the most pieces of a sequence, specials counted; "blank", whether words are given a blank to
-        follow.
+        "mask", ids; "limit", the most pieces of a sequence, specials counted; "blank", whether words are given a blank
+        to follow.
     """
 
     def __init__(self, backend: Tokenizer, settings: dict[str, Any]) -> None:

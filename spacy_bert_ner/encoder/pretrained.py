@@ -10,7 +10,7 @@ from transformers import AutoConfig, PreTrainedModel
 
 from ..sources import how_to_convert, list_names
 from .pieces import WordPieces
-from .settings import SECTION, Settings, check_window, own_dropouts
+from .settings import Settings, check_window, own_dropouts
 from .shim import Encoder, new_transformer
 
 
