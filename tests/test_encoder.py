@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -22,9 +22,16 @@ from torch import nn
 from transformers import AutoModel, AutoTokenizer
 
 from spacy_bert_ner.encoder.casing import CLASSES, SHAPES, piece_classes, shape
-from spacy_bert_ner.encoder.model import PackedBatch, build_tok2vec_transformer, build_transformer_model, get_shim
+from spacy_bert_ner.encoder.model import (
+    PackedBatch,
+    build_tok2vec_transformer,
+    build_transformer_model,
+    get_shim,
+    lay_out,
+)
 from spacy_bert_ner.encoder.pieces import WordPieces
 from spacy_bert_ner.encoder.precision import choose_dtype
+from spacy_bert_ner.encoder.settings import Settings
 from spacy_bert_ner.encoder.shim import EncoderShim, LossScale
 from spacy_bert_ner.optimizer import build_adamw
 
@@ -78,6 +85,10 @@ def predict(model: Model, docs: list[Doc]) -> list[Any]:
 
 def vectors_of(data: TransformerData) -> Any:
     return data.model_output.last_hidden_state[0] if data.model_output else np.zeros((0, 32), dtype="f")
+
+
+def settings_of(model: Model) -> Settings:
+    return cast(Settings, cast(Any, model._func).keywords["settings"])
 
 
 def gradients(model: Model) -> dict[str, Any]:
@@ -361,6 +372,22 @@ def test_dropouts_are_set_whatever_the_encoder_calls_them(tiny_encoder: Encoders
     assert np.abs(first - second).max() > 0.1
     with pytest.raises(ValueError, match=r"hidden_dropout = 1\.0: expected a share below 1, or null"):
         make(tiny_encoder(name), hidden_dropout=1.0)
+
+
+def test_words_are_hidden_in_training_only(tiny_bert: Path) -> None:
+    model = make(tiny_bert, hidden_dropout=0.0, attention_dropout=0.0, word_dropout=0.25)
+    pieces = get_shim(model).pieces
+    doc = long_doc(400)
+    seen = lay_out(pieces, settings_of(model), [doc], is_train=False)
+    shown = lay_out(pieces, settings_of(model), [doc], is_train=True)
+    hidden = shown.ids != seen.ids
+    assert set(shown.ids[hidden]) == {pieces.backend.token_to_id("[MASK]")}
+    np.testing.assert_array_equal(shown.shapes, seen.shapes)
+    # A word is hidden as a whole.
+    by_word = np.split(hidden, np.cumsum(shown.counts[0])[:-1])
+    assert all(word.all() or not word.any() for word in by_word)
+    # Four standard deviations.
+    assert abs(np.mean([word.all() for word in by_word]) - 0.25) < 4 * (0.25 * 0.75 / 400) ** 0.5
 
 
 def test_stays_in_evaluation_mode_after_an_error(tiny_bert: Path) -> None:

@@ -116,13 +116,14 @@ class Layer:
     @classmethod
     def of(cls, module: nn.Module, names: Names) -> "Layer":
         """RETURNS (Layer): The parts of a transformer's layer."""
-        found = {
+        found: dict[str, Any] = {
             field: None if path is None else attrgetter(path)(module)
             for field, path in names._asdict().items()
             if field != "layers"
         }
-        rates = {field: 0.0 if found[field] is None else found[field].p for field in ("mix_drop", "drop")}
-        return cls(**{**found, **rates})
+        for field in ("mix_drop", "drop"):
+            found[field] = 0.0 if found[field] is None else found[field].p
+        return cls(**found)
 
     def __call__(
         self, rows: Tensor, groups: Sequence[Group], heads: int, bias: Tensor | None, training: bool
