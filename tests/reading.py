@@ -31,6 +31,7 @@ STAND_INS = {
 # What keeps a command short: arguments that the tests add.
 SHORTER = {
     ("train",): ["--training.max_steps", "2", "--training.eval_frequency", "2"],
+    ("bert-ner", "train"): ["--training.max_steps", "2", "--training.eval_frequency", "2"],
     ("bert-ner", "evaluate"): ["--resamples", "100"],
     ("find-threshold",): ["--n_trials", "2"],
     ("package",): ["--build", "none"],
