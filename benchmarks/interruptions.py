@@ -16,7 +16,6 @@ import os
 import random
 import shutil
 import signal
-import statistics
 import sys
 import time
 from collections import Counter
@@ -72,6 +71,12 @@ def attempt(train: Callable[[], object], folder: Path, shared: mmap.mmap) -> int
         os._exit(status)
 
 
+def wait_for_training(child: int, shared: mmap.mmap) -> None:
+    """Wait until a process has set its run up, or has ended."""
+    while shared[0] == 0 and os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+        time.sleep(0.001)
+
+
 def wait(child: int) -> None:
     """Wait for a process. RAISES: SystemExit where it failed by itself."""
     status = os.waitpid(child, 0)[1]
@@ -100,8 +105,7 @@ def campaign(train: Callable[[], object], work: Path, kills: int) -> dict[str, A
         folder.mkdir(parents=True)
     began = time.monotonic()
     child = attempt(train, whole, shared)
-    while shared[0] == 0 and os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
-        time.sleep(0.001)
+    wait_for_training(child, shared)
     set_up = time.monotonic() - began
     wait(child)
     seconds = time.monotonic() - began
@@ -117,8 +121,7 @@ def campaign(train: Callable[[], object], work: Path, kills: int) -> dict[str, A
             if random.random() < 0.1:
                 time.sleep(random.uniform(0, set_up))
             else:
-                while shared[0] == 0:
-                    time.sleep(0.001)
+                wait_for_training(child, shared)
                 time.sleep(random.uniform(0, (seconds - set_up) / 3))
             with contextlib.suppress(ProcessLookupError):
                 os.kill(child, signal.SIGKILL)
@@ -144,13 +147,15 @@ def campaign(train: Callable[[], object], work: Path, kills: int) -> dict[str, A
         "runs with the same files": sum(same),
         "files compared": len(expected),
         "seconds of an uninterrupted run": round(seconds, 2),
-        "kills per run": round(statistics.fmean([phases.total() / len(same)]), 2),
+        "kills per run": round(phases.total() / len(same), 2),
     }
 
 
 def main() -> None:
     """Parse the arguments, run, write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
     parser.add_argument("config", type=Path, help="training config")
     parser.add_argument("work", type=Path, help="folder to work in")
     parser.add_argument("--kills", type=int, default=20, help="how often to kill")

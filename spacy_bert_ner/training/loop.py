@@ -180,9 +180,10 @@ class Run:
         if weights is not None and self._batch_before:
             batch = self._batch_before
             found += f", as the weights {weights} are not finite any more since step {self.progress.step}"
+        # What is streamed may have no end.
+        corpus = self.train_corpus(self.nlp) if self.settings["max_epochs"] >= 0 else ()
         return NonFiniteError(
-            f"{found}. Training stops. The documents of that step's batch:\n"
-            f"{describe(batch, self.train_corpus(self.nlp))}\n{ADVICE}"
+            f"{found}. Training stops. The documents of that step's batch:\n{describe(batch, corpus)}\n{ADVICE}"
         )
 
     def _score(self) -> tuple[float, dict[str, Any]]:

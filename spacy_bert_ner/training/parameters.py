@@ -87,6 +87,9 @@ class Parameters:
         for place, shim in self.shims.items():
             module = self._module(shim)
             module.load_state_dict({name: tensors[f"{place}/{name}"] for name in module.state_dict()})
+            if hasattr(shim, "_fast"):
+                # Our encoder's copy for prediction, made of the weights before.
+                shim._fast = None
 
     def state(self) -> dict[str, Any]:
         """RETURNS (dict[str, Any]): What changes beside the weights, for JSON."""
