@@ -41,7 +41,9 @@ PROJECT = Path(__file__).parents[1]
 
 CONFIGS: dict[str, Callable[[Path], Config]] = {
     "ours": bert_config,
-    "accumulated": lambda encoder: bert_config(encoder, accumulate_gradient=2, patience=4, max_steps=0, eval_frequency=2),
+    "accumulated": lambda encoder: bert_config(
+        encoder, accumulate_gradient=2, patience=4, max_steps=0, eval_frequency=2
+    ),
     "ours with averages": lambda encoder: bert_config(
         encoder, optimizer={"@optimizers": "RAdam.v1", "learn_rate": 0.01, "use_averages": True}, max_steps=5
     ),
@@ -377,7 +379,9 @@ def test_weights_that_are_not_finite_are_never_saved(
         batches.append([example.reference.text for example in batch])
         update(self, at, batch)
         if at == step:
-            self.nlp.get_pipe("bert_ner").model.layers[-1].get_param("W")[...] = np.nan  # type: ignore[attr-defined]
+            for name, tensor in self.parameters.tensors().items():
+                if name.startswith("bert_ner/") and name.endswith("/W"):
+                    tensor.fill_(float("nan"))
 
     monkeypatch.setattr(loop.Run, "_update", poisoned)
     with pytest.raises(NonFiniteError, match=rf"(After|since) step {step}") as error:

@@ -138,7 +138,10 @@ class Run:
         self._batch_before, self._batch = self._batch, batch
         self._update(step, batch)
         progress.step, progress.epoch = step, epoch
-        scores = self._score() if step % settings["eval_frequency"] == 0 else None
+        scores = None
+        if step % settings["eval_frequency"] == 0:
+            self._check_weights()
+            scores = self._score()
         progress.words += sum(len(example) for example in batch)
         progress.seconds, self._began = progress.seconds + timer() - self._began, timer()
         if scores is not None:
@@ -175,6 +178,12 @@ class Run:
         except NonFiniteError as error:
             raise self._blame(str(error), first_non_finite(self.parameters.tensors())) from None
 
+    def _check_weights(self) -> None:
+        """RAISES: NonFiniteError where a weight is not finite after the last step."""
+        name = first_non_finite(self.parameters.tensors())
+        if name is not None:
+            raise self._blame(f"After step {self.progress.step} the weights {name} are not finite numbers", None)
+
     def _blame(self, found: str, weights: str | None) -> NonFiniteError:
         batch = self._batch
         if weights is not None and self._batch_before:
@@ -202,9 +211,9 @@ class Run:
         RETURNS (tuple[dict[str, Any], Tensors]): Plain values and NumPy's numbers; tensors by name, not copied.
         RAISES: NonFiniteError where weights are not finite.
         """
+        if not self.progress.evaluated:
+            self._check_weights()
         weights = self.parameters.tensors()
-        if (name := first_non_finite(weights)) is not None:
-            raise self._blame(f"After step {self.progress.step} the weights {name} are not finite numbers", None)
         moments = optimizer_tensors(self.optimizer, self._names)
         tensors = {WEIGHTS + name: tensor for name, tensor in weights.items()}
         tensors |= {MOMENTS + name: tensor for name, tensor in moments.items()}
