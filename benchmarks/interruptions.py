@@ -18,6 +18,7 @@ import shutil
 import signal
 import sys
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +26,7 @@ from typing import Any
 
 import torch
 from spacy.cli._util import parse_config_overrides
+from spacy.util import load_config, load_model_from_config
 from tqdm import tqdm
 
 from spacy_bert_ner.training import checkpoints, loop, running
@@ -66,6 +68,9 @@ def attempt(train: Callable[[], object], folder: Path, shared: mmap.mmap) -> int
         train()
         shared[0] = PHASES.index("finished")
         status = 0
+    except BaseException:
+        # Nothing of this process may go on in the copy of the caller that it is.
+        traceback.print_exc()
     finally:
         sys.stdout.flush()
         os._exit(status)
@@ -168,6 +173,8 @@ def main() -> None:
     torch.set_num_threads(1)
     random.seed(args.seed)
     config, overrides = args.config.absolute(), {**OVERRIDES, **parse_config_overrides(rest, env_var=None)}
+    # Imports what the config needs, once for all.
+    load_model_from_config(load_config(config, overrides=overrides), auto_fill=True)
     result = campaign(
         lambda: running.train(config, OUTPUT, overrides=overrides, interval=args.interval), args.work, args.kills
     )
