@@ -17,6 +17,8 @@ from spacy.util import load_model_from_config, registry
 from thinc.api import Config
 from typer.testing import CliRunner
 
+# Adds our commands to spaCy's app, as spaCy itself does by the entry point when it is started.
+import spacy_bert_ner.cli  # noqa: F401
 from spacy_bert_ner.commands.init_config import filled_config
 from tests.documents import PROJECT, Block, commands
 
