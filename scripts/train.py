@@ -1,4 +1,4 @@
-"""Train: work out the steps from the corpus, then run `spacy train`.
+"""Train: work out the steps from the corpus, then run `bert-ner train`, which resumes an unfinished run.
 
 Any further argument overrides the config, as with `spacy train`: `--training.dropout 0.2`.
 """
@@ -7,10 +7,10 @@ import argparse
 from pathlib import Path
 
 from spacy.cli._util import parse_config_overrides
-from spacy.cli.train import train
 from spacy.util import load_config
 from wasabi import msg
 
+from spacy_bert_ner.commands.train import train_or_exit
 from spacy_bert_ner.training import count_batches, plan_steps
 
 
@@ -25,6 +25,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=float, default=3, help="passes over the training corpus")
     parser.add_argument("--evaluations", type=int, default=6, help="evaluations in the whole run")
     parser.add_argument("--gpu-id", type=int, default=-1, help="GPU, or -1 for the CPU")
+    parser.add_argument("--fresh", action="store_true", help="start over, even if the folder holds an unfinished run")
     args, rest = parser.parse_known_args()
     for path in (args.config, args.train, args.dev):
         if not path.is_file():
@@ -41,15 +42,13 @@ def main() -> None:
         f"{plan.total} steps of {plan.epoch} an epoch ({plan.warmup} of them warm-up), "
         f"an evaluation every {plan.evaluation}"
     )
-    args.output.mkdir(parents=True, exist_ok=True)
-    curve = args.output / "curve.jsonl"
-    # The logger refuses to write where a file is already.
-    curve.unlink(missing_ok=True)
-    train(
+    curve = str(args.output / "curve.jsonl")
+    train_or_exit(
         args.config,
         args.output,
         use_gpu=args.gpu_id,
-        overrides={**plan.overrides(), "training.logger.output_file": str(curve), **overrides},
+        overrides={**plan.overrides(), "training.logger.output_file": curve, **overrides},
+        fresh=args.fresh,
     )
 
 

@@ -1,7 +1,10 @@
 """Writing files so that a reader never meets half of one."""
 
 import os
+import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -26,3 +29,45 @@ def write_atomically(path: Path, content: bytes) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def replacing_folder(path: Path) -> Iterator[Path]:
+    """Give a new folder that takes the place of `path` when the block ends without an error, and is on the disk then.
+
+    A folder cannot be replaced in one step: what was there is moved aside first, for a moment.
+
+    path (Path): The folder; its own folder is made where it is missing.
+    YIELDS (Path): Where to write meanwhile.
+    RAISES: OSError as the system says it; nothing new is then left behind.
+    """
+    temporary, old = (path.with_name(f".{path.name}.{state}") for state in ("new", "old"))
+    for left_behind in (temporary, old):
+        if left_behind.exists():
+            shutil.rmtree(left_behind)
+    temporary.mkdir(parents=True)
+    try:
+        yield temporary
+        for entry in [*temporary.rglob("*"), temporary]:
+            _flush(entry)
+        if path.exists():
+            path.rename(old)
+        temporary.rename(path)
+        _flush(path.parent)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        if old.exists() and not path.exists():
+            old.rename(path)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _flush(path: Path) -> None:
+    """Wait until a file, or a folder's list of files, is on the disk."""
+    # Windows opens no folders.
+    if path.is_file() or os.name != "nt":
+        handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

@@ -128,7 +128,8 @@ class AdamW(Optimizer):
         self._pending: dict[Key, Tensor] = {}
         self._deferring = False
         self._deepest = -1
-        self._restored: list[dict[str, Any]] = []
+        self._restored: dict[str, Tensor] = {}
+        self._names: dict[Key, str] = {}
 
     def __call__(
         self, key: Key, weights: FloatsXd, gradient: FloatsXd, *, lr_scale: float = 1.0
@@ -178,36 +179,29 @@ class AdamW(Optimizer):
         self._deferring = True
         super().step_schedules()
 
-    def state_dict(self) -> dict[str, Any]:
-        """RETURNS (dict): Moments and steps of the parameters as they appeared, not copied; the schedules' values."""
-        return {
-            "moments": [
-                {"name": name, **{field: getattr(parameter, field) for field in MOMENTS}}
-                for (_, name), parameter in self._known.items()
-            ],
-            "scheduled": {name: getattr(self, name) for name in self.schedules},
-            "deferring": self._deferring,
-        }
+    def state_dict(self, names: Mapping[Key, str]) -> dict[str, Tensor]:
+        """Hand out Adam's moments and steps, for `load_state_dict` in another process.
 
-    def load_state_dict(self, state: dict[str, Any], steps: int) -> None:
-        """Restore what `state_dict` gave, in a new process as well.
-
-        Ids differ from process to process: a parameter gets the first moments of its name and shape that are left.
-
-        state (dict): The state.
-        steps (int): Steps that were made; a new optimizer's schedules are advanced by as many.
-        RAISES: ValueError where the schedules then say something else than they did.
+        names (Mapping[Key, str]): A name for each parameter that is the same in every process, as its key is not.
+        RETURNS (dict[str, Tensor]): By "FIELD/NAME", not copied.
         """
-        for _ in range(steps):
-            super().step_schedules()
-        found = {name: getattr(self, name) for name in self.schedules}
-        if found != state["scheduled"]:
-            raise ValueError(
-                f"The optimizer's schedules give {found} after {steps} steps, but gave {state['scheduled']} when its "
-                "state was saved: resume with the config that the training was begun with"
-            )
-        self._deferring = state["deferring"]
-        self._restored = list(state["moments"])
+        if self._pending:
+            raise ValueError("The optimizer is in the middle of a step: its state can be saved after step_schedules()")
+        # What was restored and has not been moved since is known by name alone.
+        state = dict(self._restored)
+        for key, parameter in self._known.items():
+            state |= {f"{field}/{names[key]}": getattr(parameter, field) for field in MOMENTS}
+        return state
+
+    def load_state_dict(self, state: Mapping[str, Tensor], names: Mapping[Key, str]) -> None:
+        """Restore what `state_dict` gave, in a new process as well; its steps are taken to end with step_schedules().
+
+        state (Mapping[str, Tensor]): The state.
+        names (Mapping[Key, str]): The parameters' names, by this process's keys.
+        """
+        self._deferring = True
+        self._restored = dict(state)
+        self._names = dict(names)
 
     def _register(self, key: Key, weights: Tensor) -> None:
         """Note where a parameter's memory is; its moments are kept for as long as its shape stays."""
@@ -224,15 +218,11 @@ class AdamW(Optimizer):
             layer=int(found[1]) if found else -1,
         )
         self._deepest = max(parameter.layer for parameter in self._known.values())
-        self._restore(key[1], self._known[key])
-
-    def _restore(self, name: str, parameter: "Parameter") -> None:
-        for i, saved in enumerate(self._restored):
-            if saved["name"] == name and saved["mean"].shape == parameter.weights.shape:
-                for field in MOMENTS:
-                    getattr(parameter, field).copy_(saved[field])
-                del self._restored[i]
-                return
+        name = self._names.get(key)
+        for field in MOMENTS:
+            saved = self._restored.pop(f"{field}/{name}", None)
+            if saved is not None:
+                getattr(self._known[key], field).copy_(saved)
 
     def _step(self, gradients: dict[Key, Tensor]) -> None:
         """Clip gradients by their common norm, and move their parameters."""

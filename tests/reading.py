@@ -17,6 +17,8 @@ from spacy.util import load_model_from_config, registry
 from thinc.api import Config
 from typer.testing import CliRunner
 
+# Adds our commands to spaCy's app, as spaCy itself does by the entry point when it is started.
+import spacy_bert_ner.cli  # noqa: F401
 from spacy_bert_ner.commands.init_config import filled_config
 from tests.documents import PROJECT, Block, commands
 
@@ -31,6 +33,7 @@ STAND_INS = {
 # What keeps a command short: arguments that the tests add.
 SHORTER = {
     ("train",): ["--training.max_steps", "2", "--training.eval_frequency", "2"],
+    ("bert-ner", "train"): ["--training.max_steps", "2", "--training.eval_frequency", "2"],
     ("bert-ner", "evaluate"): ["--resamples", "100"],
     ("find-threshold",): ["--n_trials", "2"],
     ("package",): ["--build", "none"],

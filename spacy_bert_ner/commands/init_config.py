@@ -32,7 +32,7 @@ def init_config_cli(
     gpu: Annotated[bool, Opt("--gpu/--cpu", "-G/-C", help="What the config is for")] = False,
     force: Annotated[bool, Opt("--force", "-F", help="Replace the file if it is there")] = False,
 ) -> None:
-    """Write a filled training config: check it with `bert-ner debug`, then train it with `spacy train`."""
+    """Write a filled training config: check it with `bert-ner debug`, then train it with `bert-ner train`."""
     from ..files import write_atomically
 
     if output.exists() and not force:
@@ -61,7 +61,7 @@ def init_config_cli(
     output.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(output, text.encode())
     device = " --gpu-id 0" if gpu else ""
-    msg.good(f"Wrote {output}", f"You can now run: python -m spacy train {output} --output training{device}")
+    msg.good(f"Wrote {output}", f"You can now run: python -m spacy bert-ner train {output} --output training{device}")
 
 
 def check_lang(lang: str) -> None:

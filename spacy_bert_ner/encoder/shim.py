@@ -104,11 +104,12 @@ class LossScale:
     It grows after many steps, and shrinks after one whose gradients overflow.
 
     value (float): What gradients are multiplied by on their way through the encoder.
+    steps (int): Steps since it changed, or a multiple of those after which it grows.
     """
 
     def __init__(self) -> None:
         self.value = 2.0**16
-        self._steps = 0
+        self.steps = 0
 
     def take_out(self, params: list[nn.Parameter]) -> bool:
         """Divide gradients by the scale, and adapt it. RETURNS: Whether all of them are finite."""
@@ -116,10 +117,10 @@ class LossScale:
         for grad in grads:
             grad.div_(self.value)
         finite = not grads or bool(torch.isfinite(torch.nn.utils.get_total_norm(grads)))
-        self._steps = self._steps + 1 if finite else 0
+        self.steps = self.steps + 1 if finite else 0
         if not finite:
             self.value /= 2
-        elif self._steps % 2000 == 0:
+        elif self.steps % 2000 == 0:
             self.value *= 2
         return finite
 

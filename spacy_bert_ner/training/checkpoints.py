@@ -1,0 +1,194 @@
+"""Checkpoints on the disk: written whole or not at all, the newest two kept.
+
+DIR/checkpoints/step-0000120/state.json           where the run is, random states, what it was begun with
+                             tensors.safetensors  weights and what the optimizer remembers of them
+"""
+
+import errno
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from wasabi import msg
+
+from ..files import replacing_folder
+from .errors import RunError
+from .parameters import Tensors
+
+STATE, TENSORS = "state.json", "tensors.safetensors"
+KEPT = 2
+FULL = (errno.ENOSPC, errno.EDQUOT)
+FORBIDDEN = (errno.EROFS, errno.EACCES, errno.EPERM)
+
+_OS_ERROR = re.compile(r"os error (\d+)")
+
+
+class DamagedError(Exception):
+    """A checkpoint of which something is missing: says what."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What is read back.
+
+    step (int): The last step that was made.
+    state (dict[str, Any]): Plain values.
+    tensors (Tensors): Tensors by name, on the CPU.
+    """
+
+    step: int
+    state: dict[str, Any]
+    tensors: Tensors
+
+
+class Checkpoints:
+    """The checkpoints of the run in an output folder.
+
+    output (Path): Where the run writes.
+    """
+
+    def __init__(self, output: Path) -> None:
+        self.output = output
+        self.folder = output / "checkpoints"
+
+    def steps(self) -> list[int]:
+        """RETURNS (list[int]): Steps that there is a checkpoint of, the newest first; damaged ones included."""
+        found = (re.fullmatch(r"step-(\d+)", path.name) for path in self.folder.glob("step-*"))
+        return sorted((int(match[1]) for match in found if match), reverse=True)
+
+    def path(self, step: int) -> Path:
+        """RETURNS (Path): Where the checkpoint of a step is."""
+        return self.folder / f"step-{step:07d}"
+
+    def prepare(self) -> None:
+        """Make the folder, and find out whether it can be written to. RAISES: RunError where not."""
+        with self.explained():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            # What a killed process was writing.
+            for left_behind in self.folder.glob(".step-*"):
+                shutil.rmtree(left_behind)
+            trial = self.folder / ".trial"
+            trial.write_bytes(b"\0")
+            trial.unlink()
+
+    def write(self, step: int, state: dict[str, Any], tensors: Tensors) -> None:
+        """Write a checkpoint, then remove those that are too old.
+
+        step (int): The last step that was made.
+        state (dict[str, Any]): Plain values and NumPy's numbers.
+        tensors (Tensors): Tensors by name.
+        RAISES: RunError where it cannot be written; earlier checkpoints are then still there.
+        """
+        with self.explained(), replacing_folder(self.path(step)) as folder:
+            save_tensors(tensors, folder / TENSORS)
+            (folder / STATE).write_text(json.dumps(state, default=encode_number), encoding="utf8")
+        for old in self.steps()[KEPT:]:
+            shutil.rmtree(self.path(old), ignore_errors=True)
+
+    def newest(self) -> Checkpoint | None:
+        """Read the newest checkpoint that is whole, with a warning for each newer one that is not.
+
+        RETURNS (Checkpoint | None): The checkpoint; None where there never was one.
+        RAISES: RunError where none is whole, or where they cannot be read.
+        """
+        steps = self.steps()
+        for step in steps:
+            try:
+                return self.read(step)
+            except DamagedError as error:
+                msg.warn(f"The checkpoint {self.path(step)} is damaged: {error}", "Going back to the one before it.")
+        if steps:
+            raise RunError(
+                f"No checkpoint in {self.folder} is whole ({len(steps)} found): add --fresh to start over, or restore "
+                "the folder from a copy"
+            )
+        return None
+
+    def read(self, step: int) -> Checkpoint:
+        """Read one checkpoint. RAISES: DamagedError where it is not whole, RunError where it cannot be read."""
+        folder = self.path(step)
+        try:
+            state = json.loads((folder / STATE).read_text(encoding="utf8"), object_hook=decode_number)
+            return Checkpoint(step, state, load_file(folder / TENSORS))
+        except FileNotFoundError as error:
+            raise DamagedError(f"{Path(str(error.filename or folder / TENSORS)).name} is missing") from error
+        except OSError as error:
+            raise RunError(f"{folder} cannot be read: {error.strerror}") from error
+        except SafetensorError as error:
+            raise DamagedError(f"{TENSORS} is cut short or garbled ({error})") from error
+        except ValueError as error:
+            raise DamagedError(f"{STATE} is cut short or garbled ({error})") from error
+
+    def clear(self) -> None:
+        """Remove all checkpoints: the run is finished, or another one begins."""
+        if self.folder.exists():
+            with self.explained():
+                shutil.rmtree(self.folder)
+
+    @contextmanager
+    def explained(self) -> Iterator[None]:
+        """Turn what the system says about writing into what its user can do. RAISES: RunError."""
+        try:
+            yield
+        except OSError as error:
+            raise RunError(self._explain(error)) from error
+
+    def _explain(self, error: OSError) -> str:
+        steps = self.steps()
+        rest = f"the training goes on from step {steps[0]}" if steps else "the training begins"
+        again = f"then run the same command again: {rest}"
+        where = error.filename2 or error.filename or self.output
+        if error.errno in FULL:
+            free = shutil.disk_usage(existing(self.output)).free / 2**20
+            return f"The disk is full ({free:,.0f} MB free): {where} could not be written. Make room, {again}"
+        if error.errno in FORBIDDEN:
+            return (
+                f"{where} may not be written ({os.strerror(error.errno)}). Name another folder with --output, or make "
+                f"{self.output} writable and {again}"
+            )
+        return f"{where} could not be written ({error.strerror or error}). Mend that, {again}"
+
+
+def existing(path: Path) -> Path:
+    """RETURNS (Path): A path, or the nearest folder above it that is there."""
+    return next(place for place in [path, *path.absolute().parents] if place.exists())
+
+
+def save_tensors(tensors: Tensors, path: Path) -> None:
+    """Write tensors. RAISES: OSError as the system says it."""
+    apart: Tensors = {}
+    places: set[int] = set()
+    for name, tensor in tensors.items():
+        tensor = tensor.detach().cpu().contiguous()
+        # safetensors refuses to write the same memory twice, as that of tied weights.
+        place = tensor.untyped_storage().data_ptr()
+        apart[name] = tensor.clone() if place in places else tensor
+        places.add(place)
+    try:
+        save_file(apart, path)
+    except SafetensorError as error:
+        found = _OS_ERROR.search(str(error))
+        if found is None:
+            raise
+        raise OSError(int(found[1]), os.strerror(int(found[1])), str(path)) from error
+
+
+def encode_number(value: Any) -> Any:
+    """Encode a NumPy or CuPy number so that its type comes back: sums go on in the same precision."""
+    if hasattr(value, "dtype") and np.ndim(value) == 0:
+        return {"dtype": str(value.dtype), "value": value.item()}
+    raise TypeError(f"A {type(value).__name__} cannot be kept in a checkpoint: {value!r}")
+
+
+def decode_number(data: dict[str, Any]) -> Any:
+    """Decode what `encode_number` gave."""
+    return np.dtype(data["dtype"]).type(data["value"]) if data.keys() == {"dtype", "value"} else data

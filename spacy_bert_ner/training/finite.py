@@ -1,0 +1,47 @@
+"""Finding out at once when training has left the numbers, and which documents it had."""
+
+import math
+from collections.abc import Iterable, Sequence
+
+import torch
+from spacy.training import Example
+
+from .errors import NonFiniteError
+from .parameters import Tensors
+
+SHOWN = 60
+ADVICE = (
+    "Look at these documents; if nothing is wrong with them, lower the learning rate or [training.optimizer] "
+    "grad_clip, or set precision to fp32"
+)
+
+
+def first_non_finite(tensors: Tensors) -> str | None:
+    """RETURNS (str | None): The name of the first tensor that holds something else than finite numbers."""
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            return name
+    return None
+
+
+def check_losses(losses: dict[str, float], step: int) -> None:
+    """RAISES: NonFiniteError where a loss is not a finite number."""
+    for name, loss in losses.items():
+        if not math.isfinite(float(loss)):
+            raise NonFiniteError(f"The loss of {name!r} is {float(loss)} in step {step}")
+
+
+def describe(batch: Sequence[Example], corpus: Iterable[Example]) -> str:
+    """Name the documents of a batch.
+
+    batch (Sequence[Example]): The batch.
+    corpus (Iterable[Example]): The corpus that it is from, read again to number the documents.
+    RETURNS (str): A line for each.
+    """
+    numbers = {example.reference.text: i for i, example in enumerate(corpus)}
+    lines = []
+    for example in batch:
+        text = example.reference.text
+        shown = text if len(text) <= SHOWN else text[:SHOWN] + "…"
+        lines.append(f"  document {numbers.get(text, '?')}: {shown!r}")
+    return "\n".join(lines)

@@ -1,0 +1,173 @@
+"""Everything that training changes in a pipeline's models, under names that are the same in every process.
+
+thinc numbers models as they are made, so that a number says nothing in another process. What is the same there is the
+component, the place of the layer in it, and the parameter's own name: `bert_ner/3/W`, or `transformer/0/shim0/NAME`.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, cast
+
+import numpy as np
+import torch
+from spacy.language import Language
+from thinc.api import Model, Shim, to_numpy
+from torch import Tensor, nn
+
+from .errors import RunError
+
+Key = tuple[int, str]
+Tensors = dict[str, Tensor]
+
+
+class Parameters:
+    """The models of the components that are trained.
+
+    nlp (Language): The initialized pipeline.
+    frozen (Iterable[str]): Components that are not trained.
+    RAISES: RunError where a component's weights are in neither thinc nor torch.
+    """
+
+    def __init__(self, nlp: Language, frozen: Iterable[str]) -> None:
+        self.nodes: dict[str, Model] = {}
+        self.shims: dict[str, Shim] = {}
+        seen: set[int] = set()
+        for name, component in nlp.pipeline:
+            model = getattr(component, "model", None)
+            if name in frozen or not getattr(component, "is_trainable", False) or not isinstance(model, Model):
+                continue
+            for i, node in enumerate(model.walk()):
+                # Components may share layers.
+                if id(node) not in seen:
+                    seen.add(id(node))
+                    self.nodes[f"{name}/{i}"] = node
+                    self.shims |= {f"{name}/{i}/shim{j}": shim for j, shim in enumerate(node.shims)}
+        for place, shim in self.shims.items():
+            if not isinstance(shim._model, nn.Module):
+                raise RunError(
+                    f"Component {place.split('/')[0]!r} keeps its weights in a {type(shim).__name__}, expected thinc's "
+                    "own or torch's: its training cannot be resumed, train it with `python -m spacy train`"
+                )
+
+    def names(self) -> dict[Key, str]:
+        """RETURNS (dict[Key, str]): The name of each parameter, by the key under which optimizers know it."""
+        names = {
+            (node.id, param): f"{place}/{param}" for place, node in self.nodes.items() for param in node.param_names
+        }
+        for place, shim in self.shims.items():
+            names |= {(shim.id, param): f"{place}/{param}" for param, _ in self._module(shim).named_parameters()}
+        return names
+
+    def tensors(self) -> Tensors:
+        """RETURNS (Tensors): All weights, and torch's buffers, by name; not copied where they are on the CPU."""
+        tensors = {
+            f"{place}/{param}": as_tensor(node.get_param(param))
+            for place, node in self.nodes.items()
+            for param in node.param_names
+            if node.has_param(param)
+        }
+        for place, shim in self.shims.items():
+            tensors |= {f"{place}/{name}": tensor for name, tensor in self._module(shim).state_dict().items()}
+        return tensors
+
+    def load_tensors(self, tensors: Mapping[str, Tensor]) -> None:
+        """Put weights in, into the memory where they are. RAISES: RunError where they are not this pipeline's."""
+        expected = self.tensors()
+        odd = [name for name in expected.keys() ^ tensors.keys() if name not in expected or name not in tensors]
+        odd += [name for name in expected.keys() & tensors.keys() if expected[name].shape != tensors[name].shape]
+        if odd:
+            raise RunError(
+                f"The checkpoint does not fit the pipeline: {', '.join(sorted(odd)[:5])} ({len(odd)} in all) are "
+                "missing in one of them or have another shape. Start over with --fresh."
+            )
+        for place, node in self.nodes.items():
+            for param in node.param_names:
+                if node.has_param(param):
+                    array = node.ops.asarray(cast(Any, tensors[f"{place}/{param}"].numpy()))
+                    cast(Any, node.get_param(param))[...] = array
+        for place, shim in self.shims.items():
+            module = self._module(shim)
+            module.load_state_dict({name: tensors[f"{place}/{name}"] for name in module.state_dict()})
+            if hasattr(shim, "_fast"):
+                # Our encoder's copy for prediction, made of the weights before.
+                shim._fast = None
+
+    def state(self) -> dict[str, Any]:
+        """RETURNS (dict[str, Any]): What changes beside the weights, for JSON."""
+        return {
+            "attributes": {place: plain_attributes(node) for place, node in self.nodes.items()},
+            # thinc and its torch shims keep gradients, as zeros, and move what has one.
+            "gradients": [
+                *(f"{place}/{name}" for place, node in self.nodes.items() for name in node.grad_names),
+                *(
+                    f"{place}/{name}"
+                    for place, shim in self.shims.items()
+                    for name, param in self._module(shim).named_parameters()
+                    if param.grad is not None
+                ),
+            ],
+            "scales": {place: scale_of(shim) for place, shim in self.shims.items()},
+        }
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Restore what `state` gave."""
+        kept = set(state["gradients"])
+        for place, node in self.nodes.items():
+            load_attributes(node, state["attributes"][place])
+            for name in node.param_names:
+                if f"{place}/{name}" in kept:
+                    node.set_grad(name, node.ops.alloc(node.get_param(name).shape))
+        for place, shim in self.shims.items():
+            load_scale(shim, state["scales"][place])
+            for name, param in self._module(shim).named_parameters():
+                if f"{place}/{name}" in kept:
+                    param.grad = torch.zeros_like(param)
+
+    @staticmethod
+    def _module(shim: Shim) -> nn.Module:
+        return cast(nn.Module, shim._model)
+
+
+def as_tensor(array: Any) -> Tensor:
+    """RETURNS (Tensor): An array of thinc's, in its own memory where that is the CPU's."""
+    return torch.from_numpy(np.ascontiguousarray(to_numpy(array)))
+
+
+def plain_attributes(node: Model) -> dict[str, Any]:
+    """RETURNS (dict[str, Any]): A layer's attributes that are plain values or sets of them: training changes some."""
+    plain: dict[str, Any] = {}
+    for name, value in node.attrs.items():
+        if isinstance(value, set) and all(isinstance(item, int | str) for item in value):
+            plain[name] = {"set": sorted(value)}
+        elif value is None or isinstance(value, bool | int | float | str):
+            plain[name] = value
+    return plain
+
+
+def load_attributes(node: Model, saved: dict[str, Any]) -> None:
+    """Restore what `plain_attributes` gave."""
+    for name, value in saved.items():
+        if isinstance(value, dict):
+            # Others may hold the same set.
+            node.attrs[name].clear()
+            node.attrs[name].update(value["set"])
+        else:
+            node.attrs[name] = value
+
+
+def scale_of(shim: Any) -> list[float] | None:
+    """RETURNS (list[float] | None): What gradients are scaled by in fp16, and the steps since it changed."""
+    if hasattr(shim, "_loss_scale"):
+        return [shim._loss_scale.value, shim._loss_scale.steps]
+    scaler = getattr(shim, "_grad_scaler", None)
+    return None if scaler is None else [float(scaler._scale), int(scaler._growth_tracker)]
+
+
+def load_scale(shim: Any, saved: list[float] | None) -> None:
+    """Restore what `scale_of` gave."""
+    if saved is None:
+        return
+    if hasattr(shim, "_loss_scale"):
+        shim._loss_scale.value, shim._loss_scale.steps = saved[0], int(saved[1])
+    else:
+        shim._grad_scaler._scale.fill_(saved[0])
+        shim._grad_scaler._growth_tracker.fill_(int(saved[1]))

@@ -1,0 +1,49 @@
+"""The states of the random number generators that training draws from, as plain lists: they go into JSON."""
+
+import random
+from typing import Any
+
+import numpy as np
+import torch
+from thinc.compat import cupy, has_cupy_gpu
+
+States = dict[str, Any]
+
+
+def drawn_states() -> States:
+    """RETURNS (States): The states of Python's, NumPy's and torch's generators on the CPU; cheap, for every step."""
+    version, internal, gauss = random.getstate()
+    kind, keys, *rest = np.random.get_state()
+    return {
+        "python": [version, list(internal), gauss],
+        "numpy": [kind, np.asarray(keys).tolist(), *rest],
+        "torch": torch.get_rng_state().tolist(),
+    }
+
+
+def all_states() -> States:
+    """RETURNS (States): The same, and those of torch's generators on the GPUs."""
+    states = drawn_states()
+    if torch.cuda.is_available():
+        states["cuda"] = [state.tolist() for state in torch.cuda.get_rng_state_all()]
+    return states
+
+
+def put_states(states: States) -> None:
+    """Set generators to states that they had; those that are not named are left alone."""
+    if "python" in states:
+        version, internal, gauss = states["python"]
+        random.setstate((version, tuple(internal), gauss))
+    if "numpy" in states:
+        kind, keys, *rest = states["numpy"]
+        np.random.set_state((kind, np.array(keys, dtype=np.uint32), *rest))
+    if "torch" in states:
+        torch.set_rng_state(torch.tensor(states["torch"], dtype=torch.uint8))
+    if "cuda" in states and torch.cuda.is_available():
+        torch.cuda.set_rng_state_all([torch.tensor(state, dtype=torch.uint8) for state in states["cuda"]])
+
+
+def reseed_cupy(seed: int) -> None:
+    """Seed CuPy's generator, which does not tell its state: after a resumption it must not begin anew."""
+    if has_cupy_gpu:
+        cupy.random.seed(seed)

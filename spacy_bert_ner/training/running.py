@@ -1,0 +1,236 @@
+"""A training run from its config to its saved pipelines: that of `spacy train`, resumed where it was interrupted."""
+
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from spacy import util
+from spacy.cli._util import import_code, setup_gpu, show_validation_error
+from spacy.language import Language
+from spacy.training.initialize import init_nlp
+from spacy.training.loop import (
+    DIR_MODEL_BEST,
+    DIR_MODEL_LAST,
+    clean_output_dir,
+    create_before_to_disk_callback,
+    update_meta,
+)
+from thinc.api import Config, fix_random_seed, set_gpu_allocator
+from wasabi import msg
+
+from ..files import replacing_folder
+from .checkpoints import Checkpoint, Checkpoints
+from .errors import RunError
+from .fingerprint import Fingerprint, differences, take_fingerprint
+from .loop import Run
+
+# Seconds from one checkpoint to the next, beside those at evaluations.
+INTERVAL = 600.0
+
+
+def train(
+    config_path: Path,
+    output: Path,
+    *,
+    use_gpu: int = -1,
+    overrides: dict[str, Any] | None = None,
+    code: Path | None = None,
+    fresh: bool = False,
+    interval: float = INTERVAL,
+) -> Path:
+    """Train a pipeline; an unfinished run of the same config and data in the same folder is taken up.
+
+    config_path (Path): Training config.
+    output (Path): Folder for model-best, model-last and, until the run is finished, checkpoints.
+    use_gpu (int): GPU, or -1 for the CPU.
+    overrides (dict[str, Any] | None): Settings of the config, by dotted path.
+    code (Path | None): Python file with registered functions.
+    fresh (bool): Whether to begin anew even so.
+    interval (float): Seconds after which a checkpoint is written even where no evaluation is due.
+    RETURNS (Path): model-last.
+    RAISES: RunError where the folder holds an unfinished run of something else, cannot be written to, or holds no whole
+        checkpoint; and where a loss is not finite.
+    """
+    checkpoints = Checkpoints(output)
+    checkpoints.prepare()
+    import_code(code)
+    msg.info(f"Saving to output directory: {output}")
+    setup_gpu(use_gpu)
+    with show_validation_error(config_path):
+        config = util.load_config(config_path, overrides=overrides or {}, interpolate=False)
+        fingerprint = take_fingerprint(config.interpolate(), code, use_gpu)
+    saved = None if fresh else find_unfinished(checkpoints, fingerprint)
+    log = log_file(config)
+    if saved is None:
+        clear(checkpoints, log)
+    elif log is not None and saved.state["logged"]:
+        # Written again from the beginning, out of the checkpoint: spaCy's logger writes to no file that is there.
+        log.unlink(missing_ok=True)
+    state = {"fingerprint": fingerprint, "logged": log is not None and not log.exists()}
+    msg.divider("Initializing pipeline")
+    with show_validation_error(config_path, hint_fill=False):
+        nlp = init_nlp(config, use_gpu=use_gpu)
+    msg.good("Initialized pipeline")
+    msg.divider("Training pipeline")
+    run = begin(nlp, use_gpu, saved)
+    work(run, Keeper(run, checkpoints, state, interval), resumed=saved is not None)
+    checkpoints.clear()
+    msg.good("Saved pipeline to output directory", output / DIR_MODEL_LAST)
+    return output / DIR_MODEL_LAST
+
+
+def find_unfinished(checkpoints: Checkpoints, fingerprint: Fingerprint) -> Checkpoint | None:
+    """Find what to go on from.
+
+    checkpoints (Checkpoints): What is in the output folder.
+    fingerprint (Fingerprint): Of the run that is asked for.
+    RETURNS (Checkpoint | None): A checkpoint of that run; None where there is none at all.
+    RAISES: RunError where there is one of another run.
+    """
+    saved = checkpoints.newest()
+    if saved is None:
+        return None
+    different = differences(saved.state["fingerprint"], fingerprint)
+    if different:
+        raise RunError(
+            f"{checkpoints.output} holds an unfinished run, stopped after step {saved.step}, of something else:\n  "
+            + "\n  ".join(different)
+            + "\nTo finish it, put that back; to start over in its place, add --fresh (or delete "
+            f"{checkpoints.folder}); to keep it, name another folder with --output."
+        )
+    evaluations = saved.state["progress"]["evaluations"]
+    if evaluations and evaluations[-1]["step"] < saved.step and not (checkpoints.output / DIR_MODEL_BEST).exists():
+        raise RunError(
+            f"{checkpoints.output} holds an unfinished run, but its {DIR_MODEL_BEST} is gone: put it back, or start "
+            "over with --fresh"
+        )
+    msg.info(
+        f"Resuming at step {saved.step + 1}: {checkpoints.output} holds an unfinished run of the same config and data"
+    )
+    return saved
+
+
+def log_file(config: Config) -> Path | None:
+    """RETURNS (Path | None): Where spaCy's console logger writes its results, too."""
+    output = config.interpolate()["training"].get("logger", {}).get("output_file")
+    return Path(output) if output else None
+
+
+def clear(checkpoints: Checkpoints, log: Path | None) -> None:
+    """Remove what an earlier run left in the output folder, as `spacy train` does; and its log if that lies there."""
+    checkpoints.clear()
+    checkpoints.prepare()
+    clean_output_dir(checkpoints.output)
+    if log is not None and log.absolute().is_relative_to(checkpoints.output.absolute()):
+        log.unlink(missing_ok=True)
+
+
+def begin(nlp: Language, use_gpu: int, saved: Checkpoint | None) -> Run:
+    """Set a run up as `spacy.training.loop.train` does. RETURNS (Run): The run, at its beginning or where it was."""
+    training = nlp.config.interpolate()["training"]
+    if training["seed"] is not None:
+        fix_random_seed(training["seed"])
+    if use_gpu >= 0 and training["gpu_allocator"]:
+        set_gpu_allocator(training["gpu_allocator"])
+    run = Run(nlp)
+    if saved is not None:
+        run.load(saved)
+    return run
+
+
+def work(run: Run, keeper: "Keeper", resumed: bool) -> None:
+    """Make the run's steps, log them, and save the pipeline at each evaluation and at the end.
+
+    run (Run): The run.
+    keeper (Keeper): Writes checkpoints and pipelines.
+    resumed (bool): Whether it was interrupted: the logger is then told again of all evaluations.
+    """
+    nlp, optimizer = run.nlp, run.optimizer
+    msg.info(f"Pipeline: {nlp.pipe_names}")
+    if run.frozen:
+        msg.info(f"Frozen components: {run.frozen}")
+    if annotating := run.settings["annotating_components"]:
+        msg.info(f"Set annotations on update for: {annotating}")
+    msg.info(f"{'Learn rate' if resumed else 'Initial learn rate'}: {optimizer.learn_rate}")
+    with nlp.select_pipes(disable=run.frozen):
+        log_step, finalize_logger = run.settings["logger"](nlp, sys.stdout, sys.stderr)
+    if resumed:
+        repeat_evaluations(run, log_step, keeper.last)
+    try:
+        for is_best in run.steps(keeper.after_step):
+            info = run.progress.info()
+            if is_best is not None:
+                with nlp.select_pipes(disable=run.frozen):
+                    update_meta(run.settings, nlp, info)
+                keeper.save_pipeline(is_best)
+                info["output_path"] = str(keeper.last)
+            log_step(info if is_best is not None else None)
+    except RunError:
+        # What it says would be hidden behind the failure to save, or weights that are no numbers would be saved.
+        finalize_logger()
+        raise
+    except BaseException as error:
+        msg.warn(f"Saving the pipeline as it is now, because of {error!r}")
+        finalize_logger()
+        keeper.save_pipeline(False)
+        raise
+    finalize_logger()
+    keeper.save_pipeline(False)
+
+
+def repeat_evaluations(run: Run, log_step: Callable[[dict[str, Any] | None], None], last: Path) -> None:
+    """Tell a logger and the pipeline's meta of what happened before an interruption.
+
+    The last step is left out: the run itself begins by repeating what follows it.
+    """
+    evaluations = {evaluation["step"]: evaluation for evaluation in run.progress.evaluations}
+    results = run.progress.results
+    for step in range(run.progress.step):
+        info = evaluations.get(step)
+        if info is not None:
+            info = info | {"checkpoints": [result for result in results if result[1] <= step], "output_path": str(last)}
+            with run.nlp.select_pipes(disable=run.frozen):
+                update_meta(run.settings, run.nlp, info)
+        log_step(info)
+
+
+class Keeper:
+    """Writes a run's checkpoints and pipelines.
+
+    A checkpoint is written before the pipeline is saved and the evaluation logged: whatever is cut short then is done
+    again after a resumption.
+
+    run (Run): The run.
+    checkpoints (Checkpoints): Where checkpoints go.
+    state (dict[str, Any]): What each checkpoint holds of the run as a whole.
+    interval (float): Seconds from one checkpoint to the next.
+    """
+
+    def __init__(self, run: Run, checkpoints: Checkpoints, state: dict[str, Any], interval: float) -> None:
+        self.run = run
+        self.checkpoints = checkpoints
+        self.state = state
+        self.interval = interval
+        self.best, self.last = checkpoints.output / DIR_MODEL_BEST, checkpoints.output / DIR_MODEL_LAST
+        self._written = monotonic()
+        self._before_to_disk = create_before_to_disk_callback(run.settings["before_to_disk"])
+
+    def after_step(self) -> None:
+        """Write a checkpoint where one is due."""
+        progress = self.run.progress
+        if progress.evaluated or monotonic() - self._written >= self.interval:
+            state, tensors = self.run.save()
+            self.checkpoints.write(progress.step, self.state | state, tensors)
+            self._written = monotonic()
+
+    def save_pipeline(self, is_best: bool) -> None:
+        """Save the pipeline as model-last, and as model-best where it is that."""
+        with self.checkpoints.explained():
+            with replacing_folder(self.last) as folder, self.run.nlp.use_params(self.run.optimizer.averages):
+                self._before_to_disk(self.run.nlp).to_disk(folder)
+            if is_best:
+                with replacing_folder(self.best) as folder:
+                    shutil.copytree(self.last, folder, dirs_exist_ok=True)
