@@ -115,9 +115,9 @@ class Attention(torch.autograd.Function):
 def _by_kernel(qkv: Tensor, groups: Sequence[Group], heads: int, bias: Tensor | None) -> Tensor:
     mixed = qkv.new_empty(len(qkv), qkv.shape[1] // 3)
     for one in groups:
-        by_head = qkv[one.rows].view(one.count, one.length, 3, heads, -1).permute(2, 0, 3, 1, 4)
+        q, k, v = qkv[one.rows].view(one.count, one.length, 3, heads, -1).permute(2, 0, 3, 1, 4)
         mask = None if bias is None else bias[:, : one.length, : one.length]
-        _put_back(mixed, one, heads, scaled_dot_product_attention(*by_head, attn_mask=mask)[None])
+        _put_back(mixed, one, heads, scaled_dot_product_attention(q, k, v, attn_mask=mask)[None])
     return mixed
 
 
