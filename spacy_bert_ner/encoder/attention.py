@@ -84,7 +84,8 @@ class Attention(torch.autograd.Function):
                     by_window += bias[:, : one.length, : one.length].to(scores.dtype)
                 probabilities = scores.softmax(-1)
                 _put_back(mixed, one, heads, torch.bmm(probabilities, v)[None])
-                saved += [q, k, v, probabilities]
+                if any(ctx.needs_input_grad):
+                    saved += [q, k, v, probabilities]
         ctx.save_for_backward(*saved)
         ctx.groups, ctx.heads = groups, heads
         ctx.bias = None if bias is None else (bias.shape, bias.dtype)
