@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AutoConfig, AutoModel
 
-from spacy_bert_ner.encoder.attention import attend, group
+from spacy_bert_ner.encoder.attention import TOGETHER, attend, group
 from spacy_bert_ner.encoder.packed import KINDS, attention_dropout, can_pack, drop_out
 from spacy_bert_ner.encoder.shim import Encoder
 
@@ -41,6 +41,7 @@ def reference(qkv: Tensor, lengths: list[int], heads: int, bias: Tensor | None) 
 def test_groups_cover_all_rows_in_order(lengths: list[int]) -> None:
     groups = group(lengths)
     assert [one.length for one in groups for _ in range(one.count)] == lengths
+    assert {one.count for one in groups} <= {1, TOGETHER}
     assert [row for one in groups for row in range(len(torch.empty(sum(lengths))))[one.rows]] == list(
         range(sum(lengths))
     )
@@ -61,6 +62,18 @@ def test_attention_and_its_gradients_equal_torchs(biased: bool, lengths: list[in
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
     with torch.no_grad():
         torch.testing.assert_close(attend(qkv, group(lengths), heads, bias), results[0][0], rtol=1e-4, atol=1e-5)
+
+
+def test_attention_leaves_padding_alone() -> None:
+    qkv = torch.full((7, 12), torch.nan)
+    qkv[:5] = torch.randn(5, 12)
+    qkv.requires_grad_()
+    mixed = attend(qkv, group([3, 2]), 2)
+    mixed.sum().backward()
+    assert qkv.grad is not None
+    for rows in (mixed, qkv.grad):
+        assert torch.isfinite(rows).all()
+        assert not rows[5:].any()
 
 
 def test_attention_gives_the_input_s_number_type() -> None:

@@ -19,6 +19,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
+# Windows of the same length that attend together.
+TOGETHER = 4
+
 
 @dataclass(frozen=True)
 class Group:
@@ -43,13 +46,15 @@ def group(lengths: Sequence[int]) -> list[Group]:
     """Group windows of the same length; those that are not neighbours stay apart.
 
     lengths (Sequence[int]): Rows of each window.
-    RETURNS (list[Group]): The groups.
+    RETURNS (list[Group]): The groups, each of TOGETHER windows or of one: oneDNN makes and keeps a program for every
+        shape of matrices that it meets, so that there should be few.
     """
     groups, start = [], 0
     for length, same in groupby(lengths):
         count = len(list(same))
-        groups.append(Group(start, count, length))
-        start += count * length
+        for size in [TOGETHER] * (count // TOGETHER) + [1] * (count % TOGETHER):
+            groups.append(Group(start, size, length))
+            start += size * length
     return groups
 
 
@@ -57,10 +62,10 @@ def attend(qkv: Tensor, groups: Sequence[Group], heads: int, bias: Tensor | None
     """Let every row of a window look at all rows of its window (Vaswani et al. 2017).
 
     qkv (Tensor): (rows, 3 * width) queries, keys and values of each row, each of them by head.
-    groups (Sequence[Group]): The windows.
+    groups (Sequence[Group]): The windows, from the first row on; rows behind them are padding.
     heads (int): How many heads share the width.
     bias (Tensor | None): (heads, length, length) added to the scaled scores, of the longest window at least.
-    RETURNS (Tensor): (rows, width).
+    RETURNS (Tensor): (rows, width), zero for padding.
     """
     if qkv.dtype == torch.float32 and not torch.is_grad_enabled():
         return _by_kernel(qkv, groups, heads, bias)
@@ -73,7 +78,7 @@ class Attention(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, qkv: Tensor, bias: Tensor | None, groups: Sequence[Group], heads: int) -> Tensor:
         """Keep the probabilities, which are cheap to hold and dear to compute again."""
-        mixed = qkv.new_empty(len(qkv), qkv.shape[1] // 3)
+        mixed = _empty(qkv, qkv.shape[1] // 3, groups)
         saved = []
         with torch.autocast(qkv.device.type, enabled=False):
             for one in groups:
@@ -95,7 +100,7 @@ class Attention(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor | None, None, None]:
         """The gradients of queries, keys and values, and of the bias."""
         (d_mixed,) = gradients
-        d_qkv = d_mixed.new_empty(len(d_mixed), 3 * d_mixed.shape[1])
+        d_qkv = _empty(d_mixed, 3 * d_mixed.shape[1], ctx.groups)
         d_bias = None if ctx.bias is None else d_mixed.new_zeros(ctx.bias[0], dtype=torch.float32)
         for i, one in enumerate(ctx.groups):
             q, k, v, probabilities = ctx.saved_tensors[4 * i : 4 * i + 4]
@@ -114,12 +119,19 @@ class Attention(torch.autograd.Function):
 
 
 def _by_kernel(qkv: Tensor, groups: Sequence[Group], heads: int, bias: Tensor | None) -> Tensor:
-    mixed = qkv.new_empty(len(qkv), qkv.shape[1] // 3)
+    mixed = _empty(qkv, qkv.shape[1] // 3, groups)
     for one in groups:
         q, k, v = qkv[one.rows].view(one.count, one.length, 3, heads, -1).permute(2, 0, 3, 1, 4)
         mask = None if bias is None else bias[:, : one.length, : one.length]
         _put_back(mixed, one, heads, scaled_dot_product_attention(q, k, v, attn_mask=mask)[None])
     return mixed
+
+
+def _empty(rows: Tensor, width: int, groups: Sequence[Group]) -> Tensor:
+    """RETURNS (Tensor): (rows, width), zero behind the groups, anything elsewhere."""
+    made = rows.new_empty(len(rows), width)
+    made[groups[-1].rows.stop :] = 0
+    return made
 
 
 def _by_head(rows: Tensor, one: Group, heads: int, parts: int) -> Tensor:

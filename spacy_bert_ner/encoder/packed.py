@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import linear
+from torch.nn.functional import linear, pad
 from transformers import PreTrainedModel
 
 from .attention import Group, attend, group
@@ -163,7 +163,8 @@ def run_packed(transformer: PreTrainedModel, embedded: Tensor, lengths: Sequence
     RETURNS (Tensor): (rows, width).
     """
     names, training = KINDS[transformer.config.model_type], transformer.training
-    rows = _embed(transformer, embedded, lengths, training)
+    count = len(embedded)
+    rows = pad(_embed(transformer, embedded, lengths, training), (0, 0, 0, rounded(count) - count))
     # MPNet's scores depend on the distance of two pieces, in the same way in every layer.
     relative = getattr(getattr(transformer, "encoder", None), "compute_position_bias", None)
     bias = None if relative is None else relative(rows.new_empty(1, max(lengths), 1))[0]
@@ -171,7 +172,17 @@ def run_packed(transformer: PreTrainedModel, embedded: Tensor, lengths: Sequence
     heads = transformer.config.num_attention_heads
     for module in attrgetter(names.layers)(transformer):
         rows = Layer.of(module, names)(rows, groups, heads, bias, training)
-    return rows
+    return rows[:count]
+
+
+def rounded(count: int) -> int:
+    """Round a number of rows up, so that matrices come in few shapes: see attention.group.
+
+    count (int): Rows.
+    RETURNS (int): A few more.
+    """
+    step = 16 if count <= 256 else 64
+    return -(-count // step) * step
 
 
 def drop_out(rows: Tensor, rate: float, training: bool) -> Tensor:
