@@ -12,7 +12,7 @@ from wasabi import msg
 RELEASE_CONFIG = Path(__file__).parent.parent / "bert.cfg"
 # Chosen on CoNLL-2003's dev set: small encoders want the larger rate.
 SMALL_WIDTH = 512
-LEARN_RATE_SMALL, LEARN_RATE_BASE = 2e-4, 5e-5
+LEARN_RATE_SMALL, LEARN_RATE_BASE = 3e-4, 5e-5
 EVALUATIONS = 6
 
 _SECTION = re.compile(r"\[([^\[\]]+)\]$")
