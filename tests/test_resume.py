@@ -24,6 +24,7 @@ from spacy_bert_ner.cli import bert_ner_cli
 from spacy_bert_ner.component import BertNER
 from spacy_bert_ner.training import checkpoints, loop, running
 from spacy_bert_ner.training.errors import NonFiniteError, RunError
+from spacy_bert_ner.training.fingerprint import take_fingerprint
 from spacy_bert_ner.training.parameters import Parameters
 from tests.training_runs import (
     OUTPUT,
@@ -198,6 +199,8 @@ def test_checkpoints_by_time_and_at_evaluations(
         ({"overrides": {"training.frozen_components": ["transformer"]}}, "not there then"),
         ({"corpus": "dev"}, "content of dev.spacy (corpora.dev.path)"),
         ({"torch": "0.1"}, "version of torch"),
+        # Whose pieces the encoder reads.
+        ({"torch": "0.1"}, "version of tokenizers"),
     ],
 )
 def test_goes_on_only_with_the_same(
@@ -208,13 +211,20 @@ def test_goes_on_only_with_the_same(
     if "corpus" in change:
         shutil.copy(folder / "train.spacy", folder / "dev.spacy")
     if "torch" in change:
-        monkeypatch.setattr("spacy_bert_ner.training.fingerprint.version", lambda name: "0.1")
+        monkeypatch.setattr("spacy_bert_ner.provenance.version", lambda name: "0.1")
     with pytest.raises(RunError) as error:
         train(folder, overrides=change.get("overrides"))
     assert said in str(error.value)
     assert "--fresh" in str(error.value)
     if "overrides" in change:
         same(train(folder), expected)
+
+
+def test_an_empty_setting_is_no_file() -> None:
+    # Path("") is the current folder, with whatever changes there.
+    config = Config({"corpora": {"train": {"@readers": "x", "prefix": "", "path": str(PROJECT / "setup.cfg")}}})
+    read = take_fingerprint(config, None, -1)["content of"]
+    assert list(read) == [f"{PROJECT / 'setup.cfg'} (corpora.train.path)"]
 
 
 def test_fresh_starts_over(ours: tuple[Path, dict[str, bytes]], capsys: pytest.CaptureFixture[str]) -> None:
