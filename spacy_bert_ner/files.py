@@ -62,6 +62,22 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     shutil.rmtree(old, ignore_errors=True)
 
 
+def copy_folder(source: Path, target: Path) -> None:
+    """Copy what is in a folder into another one that is there and empty.
+
+    source (Path): The folder to copy.
+    target (Path): Where its content goes.
+    RAISES: OSError as the system says it: shutil.copytree makes of it one that no longer says whether the disk is full.
+    """
+    # A folder is sorted before what is in it.
+    for entry in sorted(source.rglob("*")):
+        place = target / entry.relative_to(source)
+        if entry.is_dir():
+            place.mkdir()
+        else:
+            shutil.copyfile(entry, place)
+
+
 def _flush(path: Path) -> None:
     """Wait until a file, or a folder's list of files, is on the disk."""
     # Windows opens no folders.

@@ -63,10 +63,11 @@ def data_sha256(config: Config) -> dict[str, str]:
     }
     places |= config.get("paths", {})
     found = {name: Path(place) for name, place in places.items() if isinstance(place, str) and place}
-    return {name: _sha256(path) for name, path in sorted(found.items()) if path.exists()}
+    return {name: content_sha256(path) for name, path in sorted(found.items()) if path.exists()}
 
 
-def _sha256(path: Path) -> str:
+def content_sha256(path: Path) -> str:
+    """Hash a file, or a folder's list of names and hashes. RETURNS (str): The SHA-256, in hexadecimal digits."""
     if path.is_file():
         return sha256_of(path)
     files = sorted(file for file in path.rglob("*") if file.is_file())

@@ -24,6 +24,7 @@ from spacy_bert_ner.cli import bert_ner_cli
 from spacy_bert_ner.component import BertNER
 from spacy_bert_ner.training import checkpoints, loop, running
 from spacy_bert_ner.training.errors import NonFiniteError, RunError
+from spacy_bert_ner.training.fingerprint import take_fingerprint
 from spacy_bert_ner.training.parameters import Parameters
 from tests.training_runs import (
     OUTPUT,
@@ -198,6 +199,8 @@ def test_checkpoints_by_time_and_at_evaluations(
         ({"overrides": {"training.frozen_components": ["transformer"]}}, "not there then"),
         ({"corpus": "dev"}, "content of dev.spacy (corpora.dev.path)"),
         ({"torch": "0.1"}, "version of torch"),
+        # Whose pieces the encoder reads.
+        ({"torch": "0.1"}, "version of tokenizers"),
     ],
 )
 def test_goes_on_only_with_the_same(
@@ -208,7 +211,7 @@ def test_goes_on_only_with_the_same(
     if "corpus" in change:
         shutil.copy(folder / "train.spacy", folder / "dev.spacy")
     if "torch" in change:
-        monkeypatch.setattr("spacy_bert_ner.training.fingerprint.version", lambda name: "0.1")
+        monkeypatch.setattr("spacy_bert_ner.provenance.version", lambda name: "0.1")
     with pytest.raises(RunError) as error:
         train(folder, overrides=change.get("overrides"))
     assert said in str(error.value)
@@ -217,11 +220,31 @@ def test_goes_on_only_with_the_same(
         same(train(folder), expected)
 
 
+def test_an_empty_setting_is_no_file() -> None:
+    # Path("") is the current folder, with whatever changes there.
+    config = Config({"corpora": {"train": {"@readers": "x", "prefix": "", "path": str(PROJECT / "setup.cfg")}}})
+    read = take_fingerprint(config, None, -1)["content of"]
+    assert list(read) == [f"{PROJECT / 'setup.cfg'} (corpora.train.path)"]
+
+
 def test_fresh_starts_over(ours: tuple[Path, dict[str, bytes]], capsys: pytest.CaptureFixture[str]) -> None:
     folder, expected = ours
     break_off(folder, 25, overrides={"training.dropout": 0.5})
     same(train(folder, fresh=True), expected)
     assert "Resuming" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+def test_what_cannot_begin_removes_nothing(ours: tuple[Path, dict[str, bytes]], fresh: bool) -> None:
+    folder, expected = ours
+    same(train(folder), expected)
+    if fresh:
+        break_off(folder, 25)
+        shutil.copytree(folder / OUTPUT / "model-last", folder / OUTPUT / "model-best", dirs_exist_ok=True)
+        expected = contents(folder / OUTPUT)
+    with pytest.raises(ValueError, match=r"name = '\./nowhere'"):
+        train(folder, overrides={"components.transformer.model.name": "./nowhere"}, fresh=fresh)
+    assert contents(folder / OUTPUT) == expected
 
 
 @pytest.mark.parametrize(
@@ -257,6 +280,21 @@ def damage(path: Path, length: int | None) -> None:
         path.unlink()
     else:
         path.write_bytes(path.read_bytes()[:length])
+
+
+@pytest.mark.parametrize("evaluated", [True, False])
+def test_the_best_pipeline_is_gone(ours: tuple[Path, dict[str, bytes]], evaluated: bool) -> None:
+    folder, _ = ours
+    break_off(folder, 25, interval=0)
+    shutil.rmtree(folder / OUTPUT / "model-best", ignore_errors=True)
+    for path in (folder / OUTPUT / "checkpoints").glob("*/state.json"):
+        state = json.loads(path.read_text(encoding="utf8"))
+        first = state["progress"]["evaluations"][0] | {"step": 0, "score": 1.0}
+        last = first | {"step": state["progress"]["step"], "score": 0.5}
+        state["progress"]["evaluations"] = [first, last] if evaluated else [first]
+        path.write_text(json.dumps(state), encoding="utf8")
+    with pytest.raises(RunError, match="its model-best is gone: put it back, or start over with --fresh"):
+        train(folder)
 
 
 def test_where_no_checkpoint_is_whole(ours: tuple[Path, dict[str, bytes]]) -> None:
@@ -303,8 +341,9 @@ def test_what_cannot_be_written(ours: tuple[Path, dict[str, bytes]], number: int
             error: Exception = checkpoints.SafetensorError(f"I/O error: something (os error {number}) at somewhere")
             patch.setattr(checkpoints, "save_file", failing_at(2, checkpoints.save_file, error))
         else:
+            # Of the first file that is copied to model-best, deep in the library.
             error = OSError(number, os.strerror(number), "out/model-best/x")
-            patch.setattr(running.shutil, "copytree", failing_at(1, shutil.copytree, error))
+            patch.setattr(shutil, "copyfile", failing_at(1, shutil.copyfile, error))
         with pytest.raises(RunError, match=said) as raised:
             train(folder)
     assert "the training goes on from step 0" in str(raised.value)

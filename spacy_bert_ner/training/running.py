@@ -1,6 +1,5 @@
 """A training run from its config to its saved pipelines: that of `spacy train`, resumed where it was interrupted."""
 
-import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -21,11 +20,11 @@ from spacy.training.loop import (
 from thinc.api import Config, fix_random_seed, set_gpu_allocator
 from wasabi import msg
 
-from ..files import replacing_folder
+from ..files import copy_folder, replacing_folder
 from .checkpoints import Checkpoint, Checkpoints
 from .errors import RunError
 from .fingerprint import Fingerprint, differences, take_fingerprint
-from .loop import Run
+from .loop import Progress, Run
 
 # Seconds from one checkpoint to the next, beside those at evaluations.
 INTERVAL = 600.0
@@ -63,17 +62,18 @@ def train(
         config = util.load_config(config_path, overrides=overrides or {}, interpolate=False)
         fingerprint = take_fingerprint(config.interpolate(), code, use_gpu)
     saved = None if fresh else find_unfinished(checkpoints, fingerprint)
+    msg.divider("Initializing pipeline")
+    with show_validation_error(config_path, hint_fill=False):
+        nlp = init_nlp(config, use_gpu=use_gpu)
+    msg.good("Initialized pipeline")
     log = log_file(config)
+    # Not before: components may be sourced from what an earlier run left, and a config that cannot be costs nothing.
     if saved is None:
         clear(checkpoints, log)
     elif log is not None and saved.state["logged"]:
         # Written again from the beginning, out of the checkpoint: spaCy's logger writes to no file that is there.
         log.unlink(missing_ok=True)
     state = {"fingerprint": fingerprint, "logged": log is not None and not log.exists()}
-    msg.divider("Initializing pipeline")
-    with show_validation_error(config_path, hint_fill=False):
-        nlp = init_nlp(config, use_gpu=use_gpu)
-    msg.good("Initialized pipeline")
     msg.divider("Training pipeline")
     run = begin(nlp, use_gpu, saved)
     work(run, Keeper(run, checkpoints, state, interval), resumed=saved is not None)
@@ -101,8 +101,9 @@ def find_unfinished(checkpoints: Checkpoints, fingerprint: Fingerprint) -> Check
             + "\nTo finish it, put that back; to start over in its place, add --fresh (or delete "
             f"{checkpoints.folder}); to keep it, name another folder with --output."
         )
-    evaluations = saved.state["progress"]["evaluations"]
-    if evaluations and evaluations[-1]["step"] < saved.step and not (checkpoints.output / DIR_MODEL_BEST).exists():
+    progress = Progress(**saved.state["progress"])
+    # A step that gave the best one is followed by saving it, again after an interruption.
+    if progress.evaluations and not progress.is_best and not (checkpoints.output / DIR_MODEL_BEST).exists():
         raise RunError(
             f"{checkpoints.output} holds an unfinished run, but its {DIR_MODEL_BEST} is gone: put it back, or start "
             "over with --fresh"
@@ -233,4 +234,4 @@ class Keeper:
                 self._before_to_disk(self.run.nlp).to_disk(folder)
             if is_best:
                 with replacing_folder(self.best) as folder:
-                    shutil.copytree(self.last, folder, dirs_exist_ok=True)
+                    copy_folder(self.last, folder)
