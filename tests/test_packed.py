@@ -116,7 +116,7 @@ def test_every_kind_equals_its_own_forward_pass_and_gradients(tiny_encoder: Enco
 
 
 def test_what_is_not_known_takes_its_own_forward_pass(tiny_encoder: Encoders) -> None:
-    for unusual in ({"position_embedding_type": "relative_key"}, {"is_decoder": True}):
+    for unusual in ({"position_embedding_type": "relative_key"}, {"is_decoder": True}, {"pruned_heads": {0: [1]}}):
         config = AutoConfig.from_pretrained(tiny_encoder("bert"), **unusual)
         assert not can_pack(AutoModel.from_config(config))
     assert not can_pack(AutoModel.from_pretrained(tiny_encoder("deberta-v2")))
@@ -130,6 +130,19 @@ def test_dropout_of_attention_is_left_to_the_transformer(tiny_encoder: Encoders)
     vectors = [encoder.train(training)(ids, ids, [8]) for training in (True, True, False, False)]
     assert not torch.equal(vectors[0], vectors[1])
     assert torch.equal(vectors[2], vectors[3])
+
+
+def test_what_names_its_dropouts_otherwise_is_trained() -> None:
+    own = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 2}
+    config = AutoConfig.for_model("modernbert", vocab_size=64, pad_token_id=0, **own)
+    encoder = Encoder(AutoModel.from_config(config, attn_implementation="sdpa"), case_features=False).train()
+    ids = torch.randint(5, 60, (8,))
+    assert encoder(ids, ids, [5, 3]).shape == (8, 32)
+
+
+def test_a_dropout_of_nearly_all_leaves_some() -> None:
+    rows = drop_out(torch.ones(100, 100), 0.9999, training=True)
+    assert 0 < int((rows > 0).sum()) < 200
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.5])

@@ -145,6 +145,8 @@ def can_pack(transformer: PreTrainedModel) -> bool:
         config.model_type in KINDS
         and getattr(config, "position_embedding_type", "absolute") == "absolute"
         and not getattr(config, "is_decoder", False)
+        # Layers without some of their heads have fewer than the config says.
+        and not config.pruned_heads
     )
 
 
@@ -193,7 +195,8 @@ def drop_out(rows: Tensor, rate: float, training: bool) -> Tensor:
     training (bool): Whether to do it at all.
     RETURNS (Tensor): The others multiplied so that the expected sum stays.
     """
-    dropped = round(256 * rate)
+    # Never all: there would be nothing left to carry the sum.
+    dropped = min(round(256 * rate), 255)
     if not training or not dropped:
         return rows
     # Eight values' fates from each random number, of which all 64 bits are drawn.

@@ -78,8 +78,8 @@ class Encoder(nn.Module):
         RETURNS (Tensor): (rows, width).
         """
         transformer = self.transformer
-        drops = attention_dropout(transformer) if self.training else 0.0
-        if ids.device.type == "cpu" and can_pack(transformer) and not drops:
+        can = ids.device.type == "cpu" and can_pack(transformer)
+        if can and not (self.training and attention_dropout(transformer)):
             embedded = transformer.get_input_embeddings()(ids)
             return run_packed(transformer, embedded + self.casing(shapes) if self.case_features else embedded, lengths)
         return self._forward_padded(ids, shapes, lengths)
