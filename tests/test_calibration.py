@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from spacy_bert_ner import calibration as cal
 from spacy_bert_ner.calibration import Bin, Calibration, ScoreTable
+from spacy_bert_ner.calibration.entities import JudgedEntities
+from spacy_bert_ner.calibration.report import describe_fit
 from spacy_bert_ner.decoding import Lattice, posteriors, read_spans, viterbi
 from spacy_bert_ner.tags import get_scheme
 
@@ -273,3 +275,24 @@ def test_what_is_undefined_is_none(right: list[bool]) -> None:
     if not right:
         assert cal.reliability(NOTHING, NOTHING) == []
         assert cal.reliability_by_type(NOTHING, NOTHING, []) == {}
+
+
+def test_the_report_shows_both_sides_of_a_fit() -> None:
+    table, right = make_up(4000, 2.0)
+    label, document = np.arange(4000) % 2, np.arange(4000) // 20
+    entities = JudgedEntities(table, right, label, document, ["x"] * 4000)
+
+    def fit_on(chosen: NDArray[np.int64]) -> Calibration:
+        return cal.fit_calibration(table.take(chosen), right[chosen], label[chosen], 2)
+
+    report = describe_fit(entities, fit_on, fit_on(np.arange(4000)), ("LOC", "PER"))
+    assert report["temperature"] == pytest.approx(2.0, rel=0.2)
+    assert report["after"]["ece"] < 0.02 < report["before"]["ece"]
+    for when in ("before", "after"):
+        by_type = report["reliability"][when]
+        assert {name: round(sum(one["count"] for one in bins)) for name, bins in by_type.items()} == {
+            "LOC": 2000,
+            "PER": 2000,
+        }
+    first, second = (report["reliability"][when]["PER"][0] for when in ("before", "after"))
+    assert abs(second["score"] - second["right"]) < abs(first["score"] - first["right"])

@@ -132,6 +132,8 @@ def test_dropout_of_attention_is_left_to_the_transformer(tiny_encoder: Encoders)
     assert torch.equal(vectors[2], vectors[3])
 
 
+# transformers 4.53 makes its ModernBERT with it.
+@pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:DeprecationWarning")
 def test_what_names_its_dropouts_otherwise_is_trained() -> None:
     own = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 2}
     config = AutoConfig.for_model("modernbert", vocab_size=64, pad_token_id=0, **own)

@@ -18,16 +18,23 @@ def describe_fit(
     fitted (Calibration): What was fitted on all.
     labels (Sequence[str]): The component's labels.
     RETURNS (dict[str, Any]): "temperature"; "offsets" by label; "before", at temperature 1 without offsets; "after",
-        each half of the documents scored by what was fitted on the other one; and "reliability" of the latter by type,
-        in 15 bins of equal mass.
+        each half of the documents scored by what was fitted on the other one; and "reliability" of both by type, in 15
+        bins of equal mass.
     """
-    after = cross_fit(entities.table, entities.label, entities.document, fit)
+    scores = {
+        "before": entities.table.at(1.0),
+        "after": cross_fit(entities.table, entities.label, entities.document, fit),
+    }
     types = [labels[i] for i in entities.label]
-    bins = reliability_by_type(after, entities.right, types)
     return {
         "temperature": fitted.temperature,
         "offsets": dict(zip(labels, fitted.offsets.tolist(), strict=True)),
-        "before": summarise(entities.table.at(1.0), entities.right),
-        "after": summarise(after, entities.right),
-        "reliability": {label: [vars(one) for one in own] for label, own in bins.items()},
+        **{when: summarise(own, entities.right) for when, own in scores.items()},
+        "reliability": {
+            when: {
+                label: [vars(one) for one in bins]
+                for label, bins in reliability_by_type(own, entities.right, types).items()
+            }
+            for when, own in scores.items()
+        },
     }

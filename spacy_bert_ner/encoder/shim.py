@@ -206,15 +206,14 @@ class EncoderShim(Shim):
     def _in_fast_type(self) -> Encoder:
         with self._lock:
             if self._fast is None:
-                # Told that they are copied already, deepcopy takes the cast tensors in the others' place.
-                state = [*self.encoder.parameters(), *self.encoder.buffers()]
-                cast_already = {id(tensor): self._cast(tensor) for tensor in state if tensor.is_floating_point()}
+                # Told that they are copied already, deepcopy takes the cast tensors in the others' place. Buffers stay
+                # as they are: rotary frequencies, for one, would turn whole windows by the rounding of a short type.
+                cast_already = {id(param): self._cast(param) for param in self.encoder.parameters()}
                 self._fast = copy.deepcopy(self.encoder, cast_already).eval()
             return self._fast
 
-    def _cast(self, tensor: Tensor) -> Tensor:
-        made = tensor.detach().to(self.dtype)
-        return nn.Parameter(made, requires_grad=False) if isinstance(tensor, nn.Parameter) else made
+    def _cast(self, param: nn.Parameter) -> nn.Parameter:
+        return nn.Parameter(param.detach().to(self.dtype), requires_grad=False)
 
     def begin_update(self, fwd_args: Callable[[Encoder], Tensor]) -> tuple[Tensor, Callable[[Tensor], None]]:
         """Run the module in training mode.
