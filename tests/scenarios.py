@@ -17,6 +17,17 @@ LINES = [
     (["the", "unlucky", "Londoners"], ["O", "O", "O"], ["D", "A", "N"]),
 ]
 TEXTS = ["Jane met IBM", "IBM works near Paris", "the unlucky Londoners"]
+# A tok2vec without a transformer.
+CNN = {
+    "@architectures": "spacy.HashEmbedCNN.v2",
+    "width": 16,
+    "depth": 1,
+    "embed_size": 100,
+    "window_size": 1,
+    "maxout_pieces": 2,
+    "subword_features": True,
+    "pretrained_vectors": None,
+}
 STOCK_LISTENER = {
     "@architectures": "spacy-transformers.TransformerListener.v1",
     "grad_factor": 1.0,

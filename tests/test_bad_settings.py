@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 import spacy
-from scenarios import HEADS, encoder_config, examples_of
 from spacy.language import Language
 from spacy.util import registry
+
+from tests.scenarios import HEADS, encoder_config, examples_of
 
 LISTENER = "spacy-bert-ner.TransformerListener.v1"
 

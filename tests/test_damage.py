@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 import spacy
 import srsly
-from scenarios import TEXTS, entities, make_pipeline, train
 from spacy.language import Language
 from thinc.api import Model
 
 from spacy_bert_ner.saving import CheckedModel, DamagedError, find_damage
+from tests.scenarios import TEXTS, entities, make_pipeline, train
 
 OWN_MODELS = ["bert_ner/model", "transformer/model"]
 FILES = [

@@ -18,18 +18,9 @@ from spacy.training import Corpus, Example
 from spacy_bert_ner.calibration import summarise
 from spacy_bert_ner.decoding import Lattice
 from spacy_bert_ner.tags import SCHEMES, get_scheme, read_entities
+from tests.scenarios import CNN
 
 FILE = Path(__file__).parent.parent / "benchmarks" / "decoding.py"
-CNN = {
-    "@architectures": "spacy.HashEmbedCNN.v2",
-    "width": 16,
-    "depth": 1,
-    "embed_size": 100,
-    "window_size": 1,
-    "maxout_pieces": 2,
-    "subword_features": True,
-    "pretrained_vectors": None,
-}
 
 
 def load() -> ModuleType:

@@ -15,7 +15,7 @@ from spacy_bert_ner.component import BertNER
 from spacy_bert_ner.encoder import model as encoder_model
 from spacy_bert_ner.encoder.faults import Unencoded
 from spacy_bert_ner.encoder.pieces import WordPieces
-from tests.scenarios import TEXTS, entities, expected_entities, make_pipeline, train
+from tests.scenarios import CNN, TEXTS, entities, expected_entities, make_pipeline, train
 
 BAD = "a poisonous text"
 STREAM = [TEXTS[0], BAD, TEXTS[1], "", TEXTS[2]]
@@ -186,23 +186,7 @@ def test_what_stands_for_a_failed_document(trained: Path, monkeypatch: pytest.Mo
 
 def test_components_without_an_encoder_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     nlp = spacy.blank("en")
-    nlp.add_pipe(
-        "bert_ner",
-        config={
-            "model": {
-                "tok2vec": {
-                    "@architectures": "spacy.HashEmbedCNN.v2",
-                    "width": 16,
-                    "depth": 1,
-                    "embed_size": 100,
-                    "window_size": 1,
-                    "maxout_pieces": 2,
-                    "subword_features": True,
-                    "pretrained_vectors": None,
-                }
-            }
-        },
-    ).add_label("PER")  # type: ignore[attr-defined]
+    nlp.add_pipe("bert_ner", config={"model": {"tok2vec": CNN}}).add_label("PER")  # type: ignore[attr-defined]
     nlp.initialize()
     failures = collect(nlp)
     in_decoding(monkeypatch)

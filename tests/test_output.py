@@ -13,6 +13,7 @@ from thinc.types import Ragged
 
 from spacy_bert_ner.batch import DecodedBatch
 from spacy_bert_ner.component import BertNER
+from tests.scenarios import CNN
 
 WORDS = ["Peter", "Blackburn", "visited", "Paris", "."]
 # Columns: O, B-LOC, I-LOC, B-PER, I-PER. The first entity is sure, the second one less so.
@@ -167,15 +168,3 @@ def test_find_threshold_can_set_it(tmp_path):
     assert set(scores) == {0.0, 0.5, 1.0}
     assert scores[1.0] == 0.0
     assert best in scores
-
-
-CNN = {
-    "@architectures": "spacy.HashEmbedCNN.v2",
-    "width": 16,
-    "depth": 1,
-    "embed_size": 100,
-    "window_size": 1,
-    "maxout_pieces": 2,
-    "subword_features": True,
-    "pretrained_vectors": None,
-}

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 import spacy
-from scenarios import TEXTS, make_pipeline
 from spacy.util import load_config
 
 from spacy_bert_ner.packaging import describe
 from spacy_bert_ner.provenance import KEY, config_sha256, data_sha256
+from tests.scenarios import TEXTS, make_pipeline
 
 PROJECT = Path(__file__).parents[1]
 SETTINGS = {
