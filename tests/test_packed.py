@@ -13,7 +13,8 @@ from torch.nn.functional import scaled_dot_product_attention
 from transformers import AutoConfig, AutoModel
 
 from spacy_bert_ner.encoder.attention import TOGETHER, attend, group
-from spacy_bert_ner.encoder.packed import KINDS, attention_dropout, can_pack, drop_out
+from spacy_bert_ner.encoder.dropout import draw_fates, drop_out, kept
+from spacy_bert_ner.encoder.packed import KINDS, can_pack
 from spacy_bert_ner.encoder.shim import Encoder
 
 Encoders = Callable[[str], Path]
@@ -123,9 +124,45 @@ def test_what_is_not_known_takes_its_own_forward_pass(tiny_encoder: Encoders) ->
     assert set(PACKED) | {"camembert"} == set(KINDS)
 
 
-def test_dropout_of_attention_is_left_to_the_transformer(tiny_encoder: Encoders) -> None:
-    encoder = Encoder(AutoModel.from_pretrained(tiny_encoder("bert"), attention_probs_dropout_prob=0.5), False)
-    assert attention_dropout(encoder.transformer) == 0.5
+@pytest.mark.parametrize("dropout", [0.1, 0.5])
+@pytest.mark.parametrize("lengths", [[5], [3, 3, 3, 3], [9, 2, 2, 1]])
+def test_dropout_of_attention_equals_a_plain_one_of_the_same_draws(lengths: list[int], dropout: float) -> None:
+    heads = 2
+    qkv = torch.randn(sum(lengths), 3 * heads * 4, requires_grad=True)
+    groups = group(lengths)
+
+    def plain() -> Tensor:
+        mixed = []
+        for one in groups:
+            q, k, v = qkv[one.rows].view(one.count, one.length, 3, heads, 4).permute(2, 0, 3, 1, 4)
+            probabilities = (q @ k.transpose(-1, -2) / 2).softmax(-1)
+            fates = draw_fates(probabilities)
+            mixed.append((probabilities * kept(fates, dropout, torch.float32) @ v).transpose(1, 2).reshape(-1, 8))
+        return torch.cat(mixed)
+
+    results = []
+    d_mixed = torch.randn(sum(lengths), heads * 4)
+    for way in (lambda: attend(qkv, groups, heads, None, dropout), plain):
+        torch.manual_seed(0)
+        mixed = way()
+        results.append((mixed, *torch.autograd.grad(mixed, qkv, d_mixed)))
+    for found, expected in zip(*results, strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_dropout_of_attention_keeps_what_is_expected() -> None:
+    qkv = torch.randn(6, 24)
+    draws = torch.stack([attend(qkv, group([6]), 2, None, 0.3) for _ in range(4000)])
+    torch.testing.assert_close(draws.mean(0), attend(qkv, group([6]), 2), rtol=0, atol=0.1)
+    assert float(draws.std(0).min()) > 0
+
+
+@pytest.mark.parametrize("name", PACKED)
+def test_every_kind_drops_attention_in_training_alone(tiny_encoder: Encoders, name: str) -> None:
+    config = AutoConfig.from_pretrained(tiny_encoder(name))
+    rates = {key: 0.0 for key in NO_DROPOUT if hasattr(config, key)}
+    attention = "attention_dropout" if name == "distilbert" else "attention_probs_dropout_prob"
+    encoder = Encoder(AutoModel.from_pretrained(tiny_encoder(name), **rates | {attention: 0.5}), False)
     ids = torch.randint(5, 60, (8,))
     vectors = [encoder.train(training)(ids, ids, [8]) for training in (True, True, False, False)]
     assert not torch.equal(vectors[0], vectors[1])

@@ -19,6 +19,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
+from .dropout import draw_fates, kept
+
 # Windows of the same length that attend together.
 TOGETHER = 4
 
@@ -58,25 +60,30 @@ def group(lengths: Sequence[int]) -> list[Group]:
     return groups
 
 
-def attend(qkv: Tensor, groups: Sequence[Group], heads: int, bias: Tensor | None = None) -> Tensor:
+def attend(
+    qkv: Tensor, groups: Sequence[Group], heads: int, bias: Tensor | None = None, dropout: float = 0.0
+) -> Tensor:
     """Let every row of a window look at all rows of its window (Vaswani et al. 2017).
 
     qkv (Tensor): (rows, 3 * width) queries, keys and values of each row, each of them by head.
     groups (Sequence[Group]): The windows, from the first row on; rows behind them are padding.
     heads (int): How many heads share the width.
     bias (Tensor | None): (heads, length, length) added to the scaled scores, of the longest window at least.
+    dropout (float): The share of the probabilities that is dropped.
     RETURNS (Tensor): (rows, width), zero for padding.
     """
-    if qkv.dtype == torch.float32 and not torch.is_grad_enabled():
+    if qkv.dtype == torch.float32 and not dropout and not torch.is_grad_enabled():
         return _by_kernel(qkv, groups, heads, bias)
-    return cast(Tensor, Attention.apply(qkv, bias, groups, heads))
+    return cast(Tensor, Attention.apply(qkv, bias, groups, heads, dropout))
 
 
 class Attention(torch.autograd.Function):
     """See attend."""
 
     @staticmethod
-    def forward(ctx: Any, qkv: Tensor, bias: Tensor | None, groups: Sequence[Group], heads: int) -> Tensor:
+    def forward(
+        ctx: Any, qkv: Tensor, bias: Tensor | None, groups: Sequence[Group], heads: int, dropout: float
+    ) -> Tensor:
         """Keep the probabilities, which are cheap to hold and dear to compute again."""
         mixed = _empty(qkv, qkv.shape[1] // 3, groups)
         saved = []
@@ -88,34 +95,39 @@ class Attention(torch.autograd.Function):
                     by_window = scores.view(one.count, heads, one.length, one.length)
                     by_window += bias[:, : one.length, : one.length].to(scores.dtype)
                 probabilities = scores.softmax(-1)
-                _put_back(mixed, one, heads, torch.bmm(probabilities, v)[None])
+                # A byte a probability: half of what they take dropped, in bf16.
+                fates = draw_fates(probabilities) if dropout else None
+                _put_back(mixed, one, heads, torch.bmm(_drop(probabilities, fates, dropout), v)[None])
                 if any(ctx.needs_input_grad):
-                    saved += [q, k, v, probabilities]
+                    saved += [q, k, v, probabilities, fates]
         ctx.save_for_backward(*saved)
-        ctx.groups, ctx.heads = groups, heads
+        ctx.groups, ctx.heads, ctx.dropout = groups, heads, dropout
         ctx.bias = None if bias is None else (bias.shape, bias.dtype)
         return mixed
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor | None, None, None]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor | None, None, None, None]:
         """The gradients of queries, keys and values, and of the bias."""
         (d_mixed,) = gradients
         d_qkv = _empty(d_mixed, 3 * d_mixed.shape[1], ctx.groups)
         d_bias = None if ctx.bias is None else d_mixed.new_zeros(ctx.bias[0], dtype=torch.float32)
         for i, one in enumerate(ctx.groups):
-            q, k, v, probabilities = ctx.saved_tensors[4 * i : 4 * i + 4]
+            q, k, v, probabilities, fates = ctx.saved_tensors[5 * i : 5 * i + 5]
             (d_out,) = _by_head(d_mixed, one, ctx.heads, 1)
-            d_v = torch.bmm(probabilities.transpose(1, 2), d_out)
-            d_scores = torch._softmax_backward_data(
-                torch.bmm(d_out, v.transpose(1, 2)), probabilities, -1, probabilities.dtype
-            )
+            d_v = torch.bmm(_drop(probabilities, fates, ctx.dropout).transpose(1, 2), d_out)
+            d_probabilities = _drop(torch.bmm(d_out, v.transpose(1, 2)), fates, ctx.dropout)
+            d_scores = torch._softmax_backward_data(d_probabilities, probabilities, -1, probabilities.dtype)
             if d_bias is not None:
                 by_window = d_scores.view(one.count, ctx.heads, one.length, one.length)
                 d_bias[:, : one.length, : one.length] += by_window.sum(0, dtype=torch.float32)
             scale = q.shape[-1] ** -0.5
             d_q, d_k = _product(d_scores, k, scale), _product(d_scores.transpose(1, 2), q, scale)
             _put_back(d_qkv, one, ctx.heads, torch.stack((d_q, d_k, d_v)))
-        return d_qkv, None if d_bias is None else d_bias.to(ctx.bias[1]), None, None
+        return d_qkv, None if d_bias is None else d_bias.to(ctx.bias[1]), None, None, None
+
+
+def _drop(values: Tensor, fates: Tensor | None, rate: float) -> Tensor:
+    return values if fates is None else values * kept(fates, rate, values.dtype)
 
 
 def _by_kernel(qkv: Tensor, groups: Sequence[Group], heads: int, bias: Tensor | None) -> Tensor:

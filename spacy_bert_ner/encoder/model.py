@@ -19,6 +19,7 @@ from transformers.file_utils import ModelOutput
 from ..checks import check_number
 from ..saving import CheckedModel
 from .faults import encode_one_by_one
+from .memory import find_recurrences
 from .pieces import WordPieces
 from .pretrained import load_pretrained, try_out
 from .settings import Settings
@@ -33,6 +34,7 @@ def build_transformer_model(
     max_batch_pieces: int = 4096,
     precision: str = "auto",
     case_features: bool | None = None,
+    document_memory: bool = False,
     hidden_dropout: float | None = None,
     attention_dropout: float | None = None,
     word_dropout: float = 0.0,
@@ -48,9 +50,10 @@ def build_transformer_model(
     max_batch_pieces (int): The most pieces encoded at once, padding counted: the bound of working memory.
     precision (str): "auto" (bf16 where the device multiplies it natively, else fp32), "fp32", "bf16" or "fp16".
     case_features (bool | None): Whether to add word-shape features; by default where the tokenizer loses capitals.
+    document_memory (bool): Whether every occurrence of a word is told what its other occurrences in the document
+        mean to the encoder.
     hidden_dropout (float | None): Share of the activations that training drops; null leaves it to the encoder's config.
-    attention_dropout (float | None): Share of the attention probabilities that it drops. Any keeps the encoder from its
-        fastest way on a CPU.
+    attention_dropout (float | None): Share of the attention probabilities that it drops.
     word_dropout (float): Share of the words that training hides from the encoder, so that it learns to look at their
         neighbours and capitals.
     tokenizer_config (dict | None): Further arguments of `AutoTokenizer.from_pretrained`.
@@ -65,6 +68,7 @@ def build_transformer_model(
         stride,
         max_batch_pieces,
         case_features,
+        document_memory,
         tokenizer_config or {},
         transformer_config or {},
         hidden_dropout,
@@ -241,10 +245,11 @@ def sentence_starts(doc: Doc) -> np.ndarray | None:
     return np.flatnonzero(doc.to_array("SENT_START") == 1)
 
 
-def encode(layout: Layout, pieces: WordPieces, max_pieces: int, encoder: Encoder) -> Tensor:
+def encode(layout: Layout, docs: Sequence[Doc], pieces: WordPieces, max_pieces: int, encoder: Encoder) -> Tensor:
     """Run the encoder over a layout's windows.
 
     layout (Layout): The batch's pieces.
+    docs (Sequence[Doc]): Its documents.
     pieces (WordPieces): The tokenizer, for its special pieces.
     max_pieces (int): The most pieces of a forward pass, padding counted.
     encoder (Encoder): The module.
@@ -276,7 +281,10 @@ def encode(layout: Layout, pieces: WordPieces, max_pieces: int, encoder: Encoder
     order = np.empty(len(layout.ids), dtype=np.int64)
     first = layout.offsets[0][0]
     order[np.concatenate(positions) - first] = np.arange(len(layout.ids))
-    return torch.cat(outputs)[torch.from_numpy(order).to(device)]
+    vectors = torch.cat(outputs)[torch.from_numpy(order).to(device)]
+    if encoder.memory is None:
+        return vectors
+    return cast(Tensor, encoder.memory(vectors, find_recurrences(docs, layout.offsets, layout.counts), max_pieces))
 
 
 def forward(
@@ -289,7 +297,7 @@ def forward(
     if not is_train:
         return predict(shim, settings, docs), lambda d_batch: docs
     layout = lay_out(shim.pieces, settings, docs, is_train)
-    vectors, pull = shim.begin_update(partial(encode, layout, shim.pieces, settings.max_batch_pieces))
+    vectors, pull = shim.begin_update(partial(encode, layout, docs, shim.pieces, settings.max_batch_pieces))
 
     def backprop(d_batch: FullTransformerBatch) -> list[Doc]:
         pull(cast(Any, d_batch.model_output).last_hidden_state.to(vectors.device))
@@ -311,7 +319,7 @@ def predict(shim: EncoderShim, settings: Settings, docs: list[Doc]) -> FullTrans
 
     def run(docs: list[Doc]) -> FullTransformerBatch:
         layout = lay_out(pieces, settings, docs, is_train=False)
-        vectors = shim.predict(partial(encode, layout, pieces, settings.max_batch_pieces))
+        vectors = shim.predict(partial(encode, layout, docs, pieces, settings.max_batch_pieces))
         return pack(layout, shim, vectors.float(), docs)
 
     try:

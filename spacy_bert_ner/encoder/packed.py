@@ -16,6 +16,7 @@ from torch.nn.functional import linear, pad
 from transformers import PreTrainedModel
 
 from .attention import Group, attend, group
+from .dropout import drop_out
 
 
 class Names(NamedTuple):
@@ -23,6 +24,7 @@ class Names(NamedTuple):
 
     layers (str): The list of layers, within the transformer; all others within a layer.
     query, key, value, mix (str): Linear layers of attention.
+    attention_drop (str): Dropout of its probabilities.
     mix_drop (str | None): Dropout behind it.
     mix_norm (str): The norm of its sum with what came in.
     expand, activation, contract (str): The feed-forward network.
@@ -34,6 +36,7 @@ class Names(NamedTuple):
     query: str
     key: str
     value: str
+    attention_drop: str
     mix: str
     mix_drop: str | None
     mix_norm: str
@@ -56,6 +59,7 @@ _BERT = Names(
     "attention.self.query",
     "attention.self.key",
     "attention.self.value",
+    "attention.self.dropout",
     "attention.output.dense",
     "attention.output.dropout",
     "attention.output.LayerNorm",
@@ -66,6 +70,7 @@ _MPNET = Names(
     "attention.attn.q",
     "attention.attn.k",
     "attention.attn.v",
+    "attention.attn.dropout",
     "attention.attn.o",
     "attention.dropout",
     "attention.LayerNorm",
@@ -76,6 +81,7 @@ _DISTILBERT = Names(
     "attention.q_lin",
     "attention.k_lin",
     "attention.v_lin",
+    "attention.dropout",
     "attention.out_lin",
     None,
     "sa_layer_norm",
@@ -104,6 +110,7 @@ class Layer:
     query: nn.Linear
     key: nn.Linear
     value: nn.Linear
+    attention_drop: float
     mix: nn.Linear
     mix_drop: float
     mix_norm: nn.Module
@@ -121,7 +128,7 @@ class Layer:
             for field, path in names._asdict().items()
             if field != "layers"
         }
-        for field in ("mix_drop", "drop"):
+        for field in ("attention_drop", "mix_drop", "drop"):
             found[field] = 0.0 if found[field] is None else found[field].p
         return cls(**found)
 
@@ -132,7 +139,7 @@ class Layer:
         parts = (self.query, self.key, self.value)
         # One product instead of three: the larger it is, the nearer it comes to what the processor can do.
         qkv = linear(rows, torch.cat([part.weight for part in parts]), torch.cat([part.bias for part in parts]))
-        mixed = self.mix(attend(qkv, groups, heads, bias))
+        mixed = self.mix(attend(qkv, groups, heads, bias, self.attention_drop if training else 0.0))
         rows = self.mix_norm(drop_out(mixed, self.mix_drop, training) + rows)
         hidden = self.contract(self.activation(self.expand(rows)))
         return cast(Tensor, self.norm(drop_out(hidden, self.drop, training) + rows))
@@ -150,14 +157,8 @@ def can_pack(transformer: PreTrainedModel) -> bool:
     )
 
 
-def attention_dropout(transformer: PreTrainedModel) -> float:
-    """RETURNS (float): The share of attention probabilities that training drops; the transformer can be packed."""
-    config = transformer.config
-    return float(config.attention_dropout if config.model_type == "distilbert" else config.attention_probs_dropout_prob)
-
-
 def run_packed(transformer: PreTrainedModel, embedded: Tensor, lengths: Sequence[int]) -> Tensor:
-    """Encode windows without padding; equal to the transformer's own forward pass, without dropout of attention.
+    """Encode windows without padding; equal to the transformer's own forward pass but for the draws of dropout.
 
     transformer (PreTrainedModel): A transformer that `can_pack` approves of.
     embedded (Tensor): (rows, width) input embeddings of all windows' pieces, one window after another.
@@ -185,24 +186,6 @@ def rounded(count: int) -> int:
     """
     step = 16 if count <= 256 else 64
     return -(-count // step) * step
-
-
-def drop_out(rows: Tensor, rate: float, training: bool) -> Tensor:
-    """Set a share of values to zero (Srivastava et al. 2014), to a 256th, at a fraction of the cost of torch's own.
-
-    rows (Tensor): Any values.
-    rate (float): The share.
-    training (bool): Whether to do it at all.
-    RETURNS (Tensor): The others multiplied so that the expected sum stays.
-    """
-    # Never all: there would be nothing left to carry the sum.
-    dropped = min(round(256 * rate), 255)
-    if not training or not dropped:
-        return rows
-    # Eight values' fates from each random number, of which all 64 bits are drawn.
-    numbers = torch.empty(-(-rows.numel() // 8), dtype=torch.int64).random_(-(2**63), None)
-    fates = numbers.view(torch.uint8)[: rows.numel()].view(rows.shape)
-    return rows * ((fates >= dropped).to(rows.dtype) * (256 / (256 - dropped)))
 
 
 def _embed(transformer: PreTrainedModel, embedded: Tensor, lengths: Sequence[int], training: bool) -> Tensor:

@@ -25,7 +25,7 @@ def load_pretrained(settings: Settings) -> tuple[Encoder, WordPieces]:
     pieces = load_pieces(settings, config)
     check_window(settings.window, pieces, f"the encoder {settings.name!r}")
     case_features = pieces.lowercases if settings.case_features is None else settings.case_features
-    return Encoder(load_transformer(settings, config), case_features), pieces
+    return Encoder(load_transformer(settings, config), case_features, settings.document_memory), pieces
 
 
 def load_config(settings: Settings) -> Any:

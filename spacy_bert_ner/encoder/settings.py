@@ -27,6 +27,7 @@ class Settings:
     stride: int
     max_batch_pieces: int
     case_features: bool | None
+    document_memory: bool
     tokenizer_config: dict[str, Any]
     transformer_config: dict[str, Any]
     hidden_dropout: float | None = None

@@ -22,7 +22,8 @@ from transformers import AutoConfig, AutoModel, PreTrainedModel
 from transformers.modeling_utils import no_init_weights
 
 from .casing import CLASSES
-from .packed import attention_dropout, can_pack, run_packed
+from .memory import DocumentMemory
+from .packed import can_pack, run_packed
 from .pieces import WordPieces
 from .precision import choose_dtype
 from .settings import check_window
@@ -55,19 +56,21 @@ if hasattr(os, "register_at_fork"):
 
 
 class Encoder(nn.Module):
-    """A Hugging Face transformer, with word-shape features added to its input embeddings where asked for.
+    """A Hugging Face transformer with what this project adds to it.
 
-    transformer (PreTrainedModel): Any encoder that accepts `inputs_embeds`.
-    case_features (bool): Whether to add them.
+    transformer (PreTrainedModel): Any encoder; one that accepts `inputs_embeds` for case features.
+    case_features (bool): Whether word-shape features are added to its input embeddings.
+    document_memory (bool): Whether there is a memory, which works on whole documents, behind it.
     """
 
-    def __init__(self, transformer: PreTrainedModel, case_features: bool) -> None:
+    def __init__(self, transformer: PreTrainedModel, case_features: bool, document_memory: bool = False) -> None:
         super().__init__()
         self.transformer = transformer
         self.case_features = case_features
         if case_features:
             self.casing = nn.Embedding(CLASSES, transformer.get_input_embeddings().embedding_dim)
             nn.init.zeros_(self.casing.weight)
+        self.memory = DocumentMemory(transformer.config.hidden_size) if document_memory else None
 
     def forward(self, ids: Tensor, shapes: Tensor, lengths: Sequence[int]) -> Tensor:
         """Encode windows that lie one after another.
@@ -78,8 +81,7 @@ class Encoder(nn.Module):
         RETURNS (Tensor): (rows, width).
         """
         transformer = self.transformer
-        can = ids.device.type == "cpu" and can_pack(transformer)
-        if can and not (self.training and attention_dropout(transformer)):
+        if ids.device.type == "cpu" and can_pack(transformer):
             embedded = transformer.get_input_embeddings()(ids)
             return run_packed(transformer, embedded + self.casing(shapes) if self.case_features else embedded, lengths)
         return self._forward_padded(ids, shapes, lengths)
@@ -306,6 +308,7 @@ class EncoderShim(Shim):
         data = {
             "config": self.encoder.transformer.config.to_json_string(use_diff=False),
             "case_features": self.encoder.case_features,
+            "document_memory": self.encoder.memory is not None,
             "pieces": self.pieces.to_dict(),
             "weights": save_safetensors(state),
         }
@@ -328,7 +331,9 @@ class EncoderShim(Shim):
             config = AutoConfig.for_model(settings.pop("model_type"), **settings)
             # Weights that are about to be replaced need no random numbers, which others may count on.
             with no_init_weights():
-                encoder = Encoder(new_transformer(config, trust_remote_code=False), data["case_features"])
+                transformer = new_transformer(config, trust_remote_code=False)
+                # Models of 0.1.0 say nothing of a memory.
+                encoder = Encoder(transformer, data["case_features"], data.get("document_memory", False))
             encoder.load_state_dict(load_safetensors(data["weights"]))
         except (RuntimeError, SafetensorError, ValueError) as error:
             raise ValueError(WEIGHTS_ERROR.format(error=error)) from error

@@ -1,0 +1,126 @@
+"""Document memory: what the encoder knows of a word from the rest of its document.
+
+The encoder sees a window at a time, so that a name that the first lines explain stands bare further down. Here every
+occurrence of a word is told the average vector of the word's other occurrences in its document:
+
+    vector + W2 gelu(W1 [vector; average of the others])
+
+W2 starts at zero, so that an encoder with a memory begins as the encoder without it. Akbik et al. 2019 (pooled
+contextualized embeddings) average over all texts read so far; here nothing outlives the document.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from spacy.tokens import Doc
+from torch import Tensor, nn
+from torch.nn.functional import gelu
+
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Recurrences:
+    """Words that occur more than once in a document, one document after another, occurrences side by side.
+
+    firsts (Ints): The first piece of each occurrence. (occurrences,)
+    sizes (Ints): How many occurrences each word has, at least 2. (words,)
+    pieces (Ints): All pieces of the occurrences. (pieces,)
+    owners (Ints): Which occurrence each of them belongs to. (pieces,)
+    """
+
+    firsts: Ints
+    sizes: Ints
+    pieces: Ints
+    owners: Ints
+
+
+def find_recurrences(docs: Sequence[Doc], offsets: Sequence[Ints], counts: Sequence[Ints]) -> Recurrences:
+    """Find the words that recur within their documents; capitals make no difference.
+
+    docs (Sequence[Doc]): The documents.
+    offsets (Sequence[Ints]): (words + 1,) each word's first piece in the batch, by document.
+    counts (Sequence[Ints]): Pieces of each word, by document.
+    RETURNS (Recurrences): What recurs.
+    """
+    firsts, lengths, sizes = [], [], []
+    for doc, own, pieces in zip(docs, offsets, counts, strict=True):
+        # Not by LOWER: a vocabulary without a language's attributes has none.
+        known: dict[str, int] = {}
+        word = np.array([known.setdefault(token.text.lower(), len(known)) for token in doc], dtype=np.int64)
+        times = np.bincount(word, minlength=len(known))
+        recurring = np.flatnonzero(times[word] > 1)
+        ordered = recurring[np.argsort(word[recurring], kind="stable")]
+        firsts.append(own[ordered])
+        lengths.append(pieces[ordered])
+        sizes.append(times[times > 1])
+    begin, length = _join(firsts), _join(lengths)
+    owners = np.repeat(np.arange(len(begin)), length)
+    within = np.arange(len(owners)) - np.repeat(np.cumsum(length) - length, length)
+    return Recurrences(begin, _join(sizes), begin[owners] + within, owners)
+
+
+class DocumentMemory(nn.Module):
+    """See the module.
+
+    width (int): Of the vectors.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.compare = nn.Linear(2 * width, width)
+        self.add = nn.Linear(width, width)
+        nn.init.normal_(self.compare.weight, std=0.02)
+        for zero in (self.compare.bias, self.add.weight, self.add.bias):
+            nn.init.zeros_(zero)
+
+    def forward(self, vectors: Tensor, found: Recurrences, most: int) -> Tensor:
+        """Tell every occurrence of the others.
+
+        vectors (Tensor): (pieces, width) of whole documents.
+        found (Recurrences): What recurs in them.
+        most (int): The most occurrences that are worked on at once, which bounds the memory that this takes.
+        RETURNS (Tensor): (pieces, width).
+        """
+        if not len(found.firsts):
+            return vectors
+        firsts, sizes, pieces, owners = (
+            torch.from_numpy(part).to(vectors.device)
+            for part in (found.firsts, found.sizes, found.pieces, found.owners)
+        )
+        own = vectors[firsts]
+        others = MeanOfOthers.apply(own, sizes)
+        added = torch.cat(
+            [
+                self.add(gelu(self.compare(torch.cat([mine, theirs], 1))))
+                for mine, theirs in zip(own.split(most), others.split(most), strict=True)
+            ]
+        )
+        return vectors.index_add(0, pieces, added.to(vectors.dtype)[owners])
+
+
+class MeanOfOthers(torch.autograd.Function):
+    """The average of a group's other rows; a symmetric matrix, so that its gradient is the same of the gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, sizes: Tensor) -> Tensor:
+        """Rows of groups, one after another, (rows, width), and the groups' sizes, at least 2, to the averages."""
+        ctx.save_for_backward(sizes)
+        group = torch.repeat_interleave(sizes)
+        wide = rows.float()
+        sums = wide.new_zeros(len(sizes), rows.shape[1]).index_add_(0, group, wide)
+        return ((sums[group] - wide) / (sizes[group, None] - 1)).to(rows.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        """See the class."""
+        (sizes,) = ctx.saved_tensors
+        return MeanOfOthers.apply(gradients[0], sizes), None
+
+
+def _join(parts: Sequence[Ints]) -> Ints:
+    return np.concatenate([np.zeros(0, dtype=np.int64), *parts]).astype(np.int64)
