@@ -33,6 +33,9 @@ MOMENTS = ("mean", "square", "steps")
 # Where Hugging Face's encoders number their layers: encoder.layer.3, transformer.layer.3, layers.3, h.3.
 LAYER = re.compile(r"(?:^|\.)(?:layers?|h|block)\.(\d+)\.")
 
+# What an encoder has that no pretraining saw, by the beginning of its name: a DocumentMemory.
+UNTRAINED = "memory."
+
 NOT_NEGATIVE = (lambda x: 0 <= x < math.inf), "a number of at least 0"
 BELOW_ONE = (lambda x: 0 <= x < 1), "a number of at least 0 and below 1"
 # In the order of build_adamw's arguments.
@@ -79,7 +82,8 @@ def build_adamw(
     """Make an AdamW optimizer (Loshchilov & Hutter 2019).
 
     learn_rate (float | schedule): Learning rate of the encoder's last layer.
-    head_factor (float): What the learning rate is multiplied by for parameters outside a torch encoder.
+    head_factor (float): What the learning rate is multiplied by for parameters that no pretraining saw: those outside a
+        torch encoder, and an encoder's memory.
     layer_decay (float): What it is multiplied by for each layer further from the head (Clark et al. 2020, ELECTRA).
     beta1, beta2, eps (float): Adam's.
     weight_decay (float): Decoupled decay; none on vectors, which are biases and norms.
@@ -259,7 +263,7 @@ class AdamW(Optimizer):
     def _factor(self, key: Key, parameter: "Parameter") -> float:
         """Say what the learning rate is multiplied by for one parameter."""
         # thinc's own parameters have plain names, torch modules' have dotted ones.
-        if "." not in key[1]:
+        if "." not in key[1] or key[1].startswith(UNTRAINED):
             return self.head_factor
         # What has no layer's number is the embeddings, below the first layer.
         return float(self.layer_decay ** (self._deepest - parameter.layer))
