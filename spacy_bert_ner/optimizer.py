@@ -33,8 +33,8 @@ MOMENTS = ("mean", "square", "steps")
 # Where Hugging Face's encoders number their layers: encoder.layer.3, transformer.layer.3, layers.3, h.3.
 LAYER = re.compile(r"(?:^|\.)(?:layers?|h|block)\.(\d+)\.")
 
-# What an encoder has that no pretraining saw, by the beginning of its name: a DocumentMemory.
-UNTRAINED = "memory."
+# What an encoder has that no pretraining saw, by the beginnings of its names: case features and a DocumentMemory.
+UNTRAINED = ("casing.", "memory.")
 
 NOT_NEGATIVE = (lambda x: 0 <= x < math.inf), "a number of at least 0"
 BELOW_ONE = (lambda x: 0 <= x < 1), "a number of at least 0 and below 1"
@@ -83,7 +83,7 @@ def build_adamw(
 
     learn_rate (float | schedule): Learning rate of the encoder's last layer.
     head_factor (float): What the learning rate is multiplied by for parameters that no pretraining saw: those outside a
-        torch encoder, and an encoder's memory.
+        torch encoder, and an encoder's case features and memory.
     layer_decay (float): What it is multiplied by for each layer further from the head (Clark et al. 2020, ELECTRA).
     beta1, beta2, eps (float): Adam's.
     weight_decay (float): Decoupled decay; none on vectors, which are biases and norms.

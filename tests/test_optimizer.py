@@ -158,15 +158,15 @@ def test_rates_by_layer_and_for_the_head() -> None:
     assert moved(in_spacys_loop(build_adamw(0.01))) == pytest.approx(dict.fromkeys(expected, 0.01), rel=1e-3)
 
 
-def test_an_encoders_memory_has_the_heads_rate() -> None:
+def test_what_an_encoder_was_not_pretrained_with_has_the_heads_rate() -> None:
     optimizer = in_spacys_loop(build_adamw(0.01, head_factor=5.0, layer_decay=0.5))
     moves = {}
-    for name in ("memory.add.weight", "transformer.memory.weight", "transformer.encoder.layer.1.bias"):
+    for name in ("memory.add.weight", "casing.weight", "transformer.memory.weight", "transformer.encoder.layer.1.bias"):
         array = np.ones(4, dtype="f")
         optimizer((1, name), array, np.ones_like(array))
         moves[name] = array
     optimizer.step_schedules()
-    assert [float(1.0 - array[0]) for array in moves.values()] == pytest.approx([0.05, 0.0025, 0.01], rel=1e-3)
+    assert [float(1.0 - array[0]) for array in moves.values()] == pytest.approx([0.05, 0.05, 0.0025, 0.01], rel=1e-3)
 
 
 @pytest.mark.parametrize(
