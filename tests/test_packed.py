@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AutoConfig, AutoModel
 
-from spacy_bert_ner.encoder.attention import TOGETHER, attend, group
+from spacy_bert_ner.encoder.attention import STEP, TOGETHER, attend, group, places
 from spacy_bert_ner.encoder.dropout import draw_fates, drop_out, kept
 from spacy_bert_ner.encoder.packed import KINDS, can_pack
 from spacy_bert_ner.encoder.shim import Encoder
@@ -38,14 +39,24 @@ def reference(qkv: Tensor, lengths: list[int], heads: int, bias: Tensor | None) 
     return torch.cat(mixed)
 
 
-@given(st.lists(st.integers(1, 9), min_size=1, max_size=12))
-def test_groups_cover_all_rows_in_order(lengths: list[int]) -> None:
+@given(st.lists(st.integers(1, 19), min_size=1, max_size=12))
+def test_groups_hold_all_windows_in_order(lengths: list[int]) -> None:
     groups = group(lengths)
-    assert [one.length for one in groups for _ in range(one.count)] == lengths
+    assert [size for one in groups for size in one.sizes] == lengths
     assert {one.count for one in groups} <= {1, TOGETHER}
-    assert [row for one in groups for row in range(len(torch.empty(sum(lengths))))[one.rows]] == list(
-        range(sum(lengths))
-    )
+    assert all(0 <= one.length - size < STEP and one.length % STEP == 0 for one in groups for size in one.sizes)
+    ends = [0, *(one.rows.stop for one in groups)]
+    assert [one.rows.start for one in groups] == ends[:-1]
+    own = places(groups).tolist()
+    assert len(own) == sum(lengths)
+    assert own == sorted(set(own))
+
+
+def by_ours(qkv: Tensor, lengths: list[int], *args: Any) -> Tensor:
+    """Our attention over rows with garbage where they are masked."""
+    groups = group(lengths)
+    rows = torch.full((groups[-1].rows.stop, qkv.shape[1]), 7.0).index_copy(0, places(groups), qkv)
+    return attend(rows, groups, *args)[places(groups)]
 
 
 @pytest.mark.parametrize("biased", [False, True])
@@ -53,32 +64,33 @@ def test_groups_cover_all_rows_in_order(lengths: list[int]) -> None:
 @given(lengths=st.lists(st.integers(1, 9), min_size=1, max_size=6), heads=st.integers(1, 3))
 def test_attention_and_its_gradients_equal_torchs(biased: bool, lengths: list[int], heads: int) -> None:
     qkv = torch.randn(sum(lengths), 3 * heads * 4, requires_grad=True)
-    bias = torch.randn(heads, max(lengths), max(lengths), requires_grad=True) if biased else None
+    longest = max(one.length for one in group(lengths))
+    bias = torch.randn(heads, longest, longest, requires_grad=True) if biased else None
     inputs = [tensor for tensor in (qkv, bias) if tensor is not None]
     d_mixed = torch.randn(sum(lengths), heads * 4)
     results = []
-    for mixed in (attend(qkv, group(lengths), heads, bias), reference(qkv, lengths, heads, bias)):
+    for mixed in (by_ours(qkv, lengths, heads, bias), reference(qkv, lengths, heads, bias)):
         results.append([mixed, *torch.autograd.grad(mixed, inputs, d_mixed)])
     for found, expected in zip(*results, strict=True):
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
     with torch.no_grad():
-        torch.testing.assert_close(attend(qkv, group(lengths), heads, bias), results[0][0], rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(by_ours(qkv, lengths, heads, bias), results[0][0], rtol=1e-4, atol=1e-5)
 
 
-def test_attention_leaves_padding_alone() -> None:
-    qkv = torch.full((7, 12), torch.nan)
-    qkv[:5] = torch.randn(5, 12)
+def test_attention_leaves_rows_behind_the_windows_alone() -> None:
+    qkv = torch.full((14, 12), torch.nan)
+    qkv[:8] = torch.randn(8, 12)
     qkv.requires_grad_()
     mixed = attend(qkv, group([3, 2]), 2)
-    mixed.sum().backward()
+    mixed[:8].sum().backward()
     assert qkv.grad is not None
     for rows in (mixed, qkv.grad):
         assert torch.isfinite(rows).all()
-        assert not rows[5:].any()
+        assert not rows[8:].any()
 
 
 def test_attention_gives_the_input_s_number_type() -> None:
-    qkv = torch.randn(4, 12, dtype=torch.bfloat16, requires_grad=True)
+    qkv = torch.randn(8, 12, dtype=torch.bfloat16, requires_grad=True)
     mixed = attend(qkv, group([2, 2]), 2)
     mixed.sum().backward()
     assert mixed.dtype == torch.bfloat16
@@ -125,7 +137,7 @@ def test_what_is_not_known_takes_its_own_forward_pass(tiny_encoder: Encoders) ->
 
 
 @pytest.mark.parametrize("dropout", [0.1, 0.5])
-@pytest.mark.parametrize("lengths", [[5], [3, 3, 3, 3], [9, 2, 2, 1]])
+@pytest.mark.parametrize("lengths", [[8], [4, 4, 4, 4], [12, 4, 4, 4]])
 def test_dropout_of_attention_equals_a_plain_one_of_the_same_draws(lengths: list[int], dropout: float) -> None:
     heads = 2
     qkv = torch.randn(sum(lengths), 3 * heads * 4, requires_grad=True)
@@ -152,8 +164,8 @@ def test_dropout_of_attention_equals_a_plain_one_of_the_same_draws(lengths: list
 
 def test_dropout_of_attention_keeps_what_is_expected() -> None:
     qkv = torch.randn(6, 24)
-    draws = torch.stack([attend(qkv, group([6]), 2, None, 0.3) for _ in range(4000)])
-    torch.testing.assert_close(draws.mean(0), attend(qkv, group([6]), 2), rtol=0, atol=0.1)
+    draws = torch.stack([by_ours(qkv, [6], 2, None, 0.3) for _ in range(4000)])
+    torch.testing.assert_close(draws.mean(0), by_ours(qkv, [6], 2), rtol=0, atol=0.1)
     assert float(draws.std(0).min()) > 0
 
 

@@ -4,10 +4,10 @@ torch's own fused kernel for processors leaves the fast matrix instructions for 
 softmax between them take two thirds of its time, and a fifth of it on the way back. In fp32 they are no worse in
 training, but the kernel is twice as fast where no gradients are wanted, so that it is left to do that.
 
-Windows of the same length attend together, so that there is nothing to mask:
+Windows of about the same length attend together; what rounds their lengths up to the next multiple of STEP is masked:
 
-    rows      AAAA BBBB CCC DDD E           lengths 4 4 3 3 1
-    groups    [A B]     [C D]   [E]
+    rows      AAAAAAAA BBBBBBB_ CCCC DDD_ EEE_          lengths 8 7 4 3 3
+    groups    [A       B      ] [C   D    E  ]
 """
 
 from collections.abc import Sequence
@@ -23,20 +23,27 @@ from .dropout import draw_fates, kept
 
 # Windows of the same length that attend together.
 TOGETHER = 4
+# Lengths come in multiples of it: windows end at word boundaries, and would seldom be of the same length.
+STEP = 4
 
 
 @dataclass(frozen=True)
 class Group:
-    """Windows of the same length that follow each other.
+    """Windows of the same rounded length that follow each other.
 
     start (int): Their first row.
-    count (int): How many they are.
-    length (int): Rows of each.
+    length (int): Rows of each, the masked ones at its end counted.
+    sizes (tuple[int, ...]): Rows of each without them.
     """
 
     start: int
-    count: int
     length: int
+    sizes: tuple[int, ...]
+
+    @property
+    def count(self) -> int:
+        """RETURNS (int): How many windows they are."""
+        return len(self.sizes)
 
     @property
     def rows(self) -> slice:
@@ -45,19 +52,28 @@ class Group:
 
 
 def group(lengths: Sequence[int]) -> list[Group]:
-    """Group windows of the same length; those that are not neighbours stay apart.
+    """Group windows of about the same length; those that are not neighbours stay apart.
 
     lengths (Sequence[int]): Rows of each window.
     RETURNS (list[Group]): The groups, each of TOGETHER windows or of one: oneDNN makes and keeps a program for every
         shape of matrices that it meets, so that there should be few.
     """
     groups, start = [], 0
-    for length, same in groupby(lengths):
-        count = len(list(same))
-        for size in [TOGETHER] * (count // TOGETHER) + [1] * (count % TOGETHER):
-            groups.append(Group(start, size, length))
-            start += size * length
+    for length, same in groupby(lengths, key=lambda size: -(-size // STEP) * STEP):
+        sizes = tuple(same)
+        full = len(sizes) - len(sizes) % TOGETHER
+        parts = [sizes[i : i + TOGETHER] for i in range(0, full, TOGETHER)] + [(size,) for size in sizes[full:]]
+        for part in parts:
+            groups.append(Group(start, length, part))
+            start += len(part) * length
     return groups
+
+
+def places(groups: Sequence[Group]) -> Tensor:
+    """RETURNS (Tensor): (rows,) where the windows' own rows are, window by window, among the masked ones."""
+    starts = [one.start + i * one.length for one in groups for i in range(one.count)]
+    sizes = [size for one in groups for size in one.sizes]
+    return torch.cat([torch.arange(start, start + size) for start, size in zip(starts, sizes, strict=True)])
 
 
 def attend(
@@ -66,11 +82,11 @@ def attend(
     """Let every row of a window look at all rows of its window (Vaswani et al. 2017).
 
     qkv (Tensor): (rows, 3 * width) queries, keys and values of each row, each of them by head.
-    groups (Sequence[Group]): The windows, from the first row on; rows behind them are padding.
+    groups (Sequence[Group]): The windows, from the first row on; rows behind them belong to none.
     heads (int): How many heads share the width.
     bias (Tensor | None): (heads, length, length) added to the scaled scores, of the longest window at least.
     dropout (float): The share of the probabilities that is dropped.
-    RETURNS (Tensor): (rows, width), zero for padding.
+    RETURNS (Tensor): (rows, width), zero behind the windows, anything finite for masked rows.
     """
     if qkv.dtype == torch.float32 and not dropout and not torch.is_grad_enabled():
         return _by_kernel(qkv, groups, heads, bias)
@@ -94,6 +110,7 @@ class Attention(torch.autograd.Function):
                 if bias is not None:
                     by_window = scores.view(one.count, heads, one.length, one.length)
                     by_window += bias[:, : one.length, : one.length].to(scores.dtype)
+                _mask(scores, one)
                 probabilities = scores.softmax(-1)
                 # A byte a probability: half of what they take dropped, in bf16.
                 fates = draw_fates(probabilities) if dropout else None
@@ -130,11 +147,23 @@ def _drop(values: Tensor, fates: Tensor | None, rate: float) -> Tensor:
     return values if fates is None else values * kept(fates, rate, values.dtype)
 
 
+def _mask(scores: Tensor, one: Group) -> None:
+    """Let nobody look at masked rows. scores: (windows * heads, length, length), or with one row for all."""
+    by_window = scores.view(one.count, -1, *scores.shape[-2:])
+    for i, size in enumerate(one.sizes):
+        if size < one.length:
+            by_window[i, ..., size:] = -torch.inf
+
+
 def _by_kernel(qkv: Tensor, groups: Sequence[Group], heads: int, bias: Tensor | None) -> Tensor:
     mixed = _empty(qkv, qkv.shape[1] // 3, groups)
     for one in groups:
         q, k, v = qkv[one.rows].view(one.count, one.length, 3, heads, -1).permute(2, 0, 3, 1, 4)
-        mask = None if bias is None else bias[:, : one.length, : one.length]
+        mask = None
+        if bias is not None or min(one.sizes) < one.length:
+            mask = qkv.new_zeros(one.count, 1, 1, one.length)
+            _mask(mask, one)
+            mask = mask if bias is None else mask + bias[:, : one.length, : one.length]
         _put_back(mixed, one, heads, scaled_dot_product_attention(q, k, v, attn_mask=mask)[None])
     return mixed
 

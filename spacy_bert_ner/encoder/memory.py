@@ -11,14 +11,16 @@ contextualized embeddings) average over all texts read so far; here nothing outl
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from spacy.tokens import Doc
 from torch import Tensor, nn
-from torch.nn.functional import gelu
+from torch.nn.functional import gelu, pad
+
+from .packed import rounded
 
 Ints = npt.NDArray[np.int64]
 
@@ -92,15 +94,15 @@ class DocumentMemory(nn.Module):
             torch.from_numpy(part).to(vectors.device)
             for part in (found.firsts, found.sizes, found.pieces, found.owners)
         )
-        own = vectors[firsts]
-        others = MeanOfOthers.apply(own, sizes)
-        added = torch.cat(
-            [
-                self.add(gelu(self.compare(torch.cat([mine, theirs], 1))))
-                for mine, theirs in zip(own.split(most), others.split(most), strict=True)
-            ]
-        )
-        return vectors.index_add(0, pieces, added.to(vectors.dtype)[owners])
+        own = vectors.index_select(0, firsts)
+        told = torch.cat([own, MeanOfOthers.apply(own, sizes)], 1)
+        added = torch.cat([self._work_out(part) for part in told.split(most)])
+        return vectors.index_add(0, pieces, added.to(vectors.dtype).index_select(0, owners))
+
+    def _work_out(self, told: Tensor) -> Tensor:
+        """RETURNS (Tensor): (occurrences, width), of (occurrences, 2 * width)."""
+        count = len(told)
+        return cast(Tensor, self.add(gelu(self.compare(pad(told, (0, 0, 0, rounded(count) - count))))))[:count]
 
 
 class MeanOfOthers(torch.autograd.Function):

@@ -12,10 +12,10 @@ from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import linear, pad
+from torch.nn.functional import linear
 from transformers import PreTrainedModel
 
-from .attention import Group, attend, group
+from .attention import Group, attend, group, places
 from .dropout import drop_out
 
 
@@ -166,16 +166,17 @@ def run_packed(transformer: PreTrainedModel, embedded: Tensor, lengths: Sequence
     RETURNS (Tensor): (rows, width).
     """
     names, training = KINDS[transformer.config.model_type], transformer.training
-    count = len(embedded)
-    rows = pad(_embed(transformer, embedded, lengths, training), (0, 0, 0, rounded(count) - count))
+    groups = group(lengths)
+    own = places(groups)
+    rows = _embed(transformer, embedded, lengths, training)
+    rows = rows.new_zeros(rounded(groups[-1].rows.stop), rows.shape[1]).index_copy(0, own, rows)
     # MPNet's scores depend on the distance of two pieces, in the same way in every layer.
     relative = getattr(getattr(transformer, "encoder", None), "compute_position_bias", None)
-    bias = None if relative is None else relative(rows.new_empty(1, max(lengths), 1))[0]
-    groups = group(lengths)
+    bias = None if relative is None else relative(rows.new_empty(1, max(one.length for one in groups), 1))[0]
     heads = transformer.config.num_attention_heads
     for module in attrgetter(names.layers)(transformer):
         rows = Layer.of(module, names)(rows, groups, heads, bias, training)
-    return rows[:count]
+    return rows.index_select(0, own)
 
 
 def rounded(count: int) -> int:
