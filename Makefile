@@ -22,7 +22,8 @@ test: $(INSTALLED)
 
 demo: $(INSTALLED)
 	$(BIN)/python -m spacy project run all . --vars.corpus sample --vars.encoder minilm --vars.gpu_id -1 \
-		--vars.name bert_ner_sample --vars.license CC0-1.0 --vars.epochs 20 --vars.learn_rate 0.0003 --vars.batch_words 400
+		--vars.name bert_ner_sample --vars.license CC0-1.0 --vars.epochs 20 --vars.learn_rate 0.0003 --vars.head_factor 5 \
+		--vars.batch_words 400
 
 clean:
 	rm -rf .venv assets training metrics packages corpus/*.spacy project.lock build *.egg-info

@@ -12,7 +12,7 @@ from spacy.util import load_config
 from typer.testing import CliRunner
 
 from spacy_bert_ner.cli import bert_ner_cli
-from spacy_bert_ner.commands.init_config import LEARN_RATE_BASE, LEARN_RATE_SMALL, default_rate
+from spacy_bert_ner.commands.init_config import BASE, SMALL, Rates, default_rates
 
 SAMPLE = Path(__file__).parents[1] / "corpus" / "sample"
 
@@ -29,7 +29,8 @@ def test_from_column_files_to_a_trained_pipeline(tmp_path: Path, tiny_bert: Path
     steps = config["training"]["max_steps"]
     assert steps == config["training"]["optimizer"]["learn_rate"]["total_steps"]
     assert steps % config["training"]["eval_frequency"] == 0
-    assert config["training"]["optimizer"]["learn_rate"]["initial_rate"] == LEARN_RATE_SMALL
+    assert config["training"]["optimizer"]["learn_rate"]["initial_rate"] == SMALL.learn_rate
+    assert config["training"]["optimizer"]["head_factor"] == SMALL.head_factor
     assert '# "auto" is bf16' in path.read_text(encoding="utf8")
     debug_config(path)
     assert invoke("debug", path, "--no-timing") == 0
@@ -46,8 +47,8 @@ def test_bad_arguments_write_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(("sizes", "rate"), [({"hidden_size": 384}, LEARN_RATE_SMALL), ({"dim": 768}, LEARN_RATE_BASE)])
-def test_the_learning_rate_follows_the_width(sizes: dict[str, int], rate: float, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("sizes", "rates"), [({"hidden_size": 384}, SMALL), ({"dim": 768}, BASE)])
+def test_the_learning_rates_follow_the_width(sizes: dict[str, int], rates: Rates, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps(sizes), encoding="utf8")
-    assert default_rate(str(tmp_path)) == rate
-    assert default_rate("bert-base-uncased") == LEARN_RATE_BASE
+    assert default_rates(str(tmp_path)) == rates
+    assert default_rates("bert-base-uncased") == BASE

@@ -109,7 +109,7 @@ def project(tmp_path_factory) -> Path:
 
 @pytest.mark.slow
 def test_the_whole_workflow_and_what_reruns(project, tiny_bert):
-    first = project_run(project, "all", tiny_bert, epochs=8, learn_rate=0.003, batch_words=500)
+    first = project_run(project, "all", tiny_bert, epochs=8, learn_rate=0.003, head_factor=5, batch_words=500)
     metrics = json.loads((project / "metrics" / "test.json").read_text(encoding="utf8"))
     assert metrics["counts"]["gold"] == 249
     assert set(metrics["types"]) == {"LOC", "MISC", "ORG", "PER"}
@@ -127,7 +127,7 @@ def test_the_whole_workflow_and_what_reruns(project, tiny_bert):
     assert any(requirement.startswith("spacy-bert-ner") for requirement in meta["requirements"])
 
     steps = ("convert", "train", "calibrate", "evaluate", "package", "verify")
-    second = project_run(project, "all", tiny_bert, epochs=8, learn_rate=0.003, batch_words=500)
+    second = project_run(project, "all", tiny_bert, epochs=8, learn_rate=0.003, head_factor=5, batch_words=500)
     assert [step for step in steps if f"Skipping '{step}': nothing changed" not in second] == []
 
     # A touched source reruns what depends on it: the reports' code has no part in training.

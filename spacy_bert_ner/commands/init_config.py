@@ -3,16 +3,25 @@
 import json
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from spacy.cli._util import Arg, Opt
 from thinc.api import Config
 from wasabi import msg
 
 RELEASE_CONFIG = Path(__file__).parent.parent / "bert.cfg"
-# Chosen on CoNLL-2003's dev set: small encoders want the larger rate.
+
+
+class Rates(NamedTuple):
+    """Learning rates: the encoder's, and what it is multiplied by for what no pretraining saw."""
+
+    learn_rate: float
+    head_factor: float
+
+
+# Chosen on CoNLL-2003's dev set: small encoders want the larger rate, and head and memory about the same with both.
 SMALL_WIDTH = 512
-LEARN_RATE_SMALL, LEARN_RATE_BASE = 3e-4, 5e-5
+SMALL, BASE = Rates(3e-4, 5.0), Rates(5e-5, 20.0)
 EVALUATIONS = 6
 
 _SECTION = re.compile(r"\[([^\[\]]+)\]$")
@@ -38,14 +47,15 @@ def init_config_cli(
     if output.exists() and not force:
         msg.fail(f"{output} is there already", "Add --force to replace it", exits=1)
     check_lang(lang)
-    rate = learn_rate if learn_rate is not None else default_rate(encoder)
+    rates = default_rates(encoder)
     overrides: dict[str, Any] = {
         "paths.train": str(train),
         "paths.dev": str(dev),
         "paths.encoder": encoder,
         "nlp.lang": lang,
         "system.gpu_allocator": "pytorch" if gpu else None,
-        "training.optimizer.learn_rate.initial_rate": rate,
+        "training.optimizer.learn_rate.initial_rate": rates.learn_rate if learn_rate is None else learn_rate,
+        "training.optimizer.head_factor": rates.head_factor,
     }
     if gpu:
         overrides |= {"components.transformer.model.max_batch_pieces": 16384, "training.batcher.size": 2000}
@@ -74,13 +84,13 @@ def check_lang(lang: str) -> None:
         msg.fail(f"There is no language {lang!r}", str(error), exits=1)
 
 
-def default_rate(encoder: str) -> float:
-    """Choose a learning rate. RETURNS (float): The small encoders' where a folder says that it holds one."""
+def default_rates(encoder: str) -> Rates:
+    """Choose learning rates. RETURNS (Rates): The small encoders' where a folder says that it holds one."""
     config = Path(encoder) / "config.json"
     sizes = json.loads(config.read_text(encoding="utf8")) if config.is_file() else {}
     # DistilBERT calls it otherwise.
     width = sizes.get("hidden_size", sizes.get("dim"))
-    return LEARN_RATE_SMALL if width is not None and width < SMALL_WIDTH else LEARN_RATE_BASE
+    return SMALL if width is not None and width < SMALL_WIDTH else BASE
 
 
 def plan(train: Path, epochs: float, overrides: dict[str, Any]) -> dict[str, Any]:
