@@ -21,16 +21,16 @@ from torch import nn
 from transformers import AutoModel, AutoTokenizer
 
 from spacy_bert_ner.encoder.casing import CLASSES, SHAPES, piece_classes, shape
+from spacy_bert_ner.encoder.layout import lay_out
 from spacy_bert_ner.encoder.model import (
     PackedBatch,
     build_tok2vec_transformer,
     build_transformer_model,
     get_shim,
-    lay_out,
 )
 from spacy_bert_ner.encoder.pieces import WordPieces
-from spacy_bert_ner.encoder.precision import choose_dtype
-from spacy_bert_ner.encoder.shim import EncoderShim, LossScale
+from spacy_bert_ner.encoder.precision import LossScale, choose_dtype
+from spacy_bert_ner.encoder.shim import EncoderShim
 from spacy_bert_ner.optimizer import build_adamw
 from tests.encoders import (
     NO_DROPOUT,

@@ -65,6 +65,19 @@ def test_it_equals_the_formula_with_gradients(texts: Words, pieces: int, most: i
         torch.testing.assert_close(ours, expected, rtol=1e-4, atol=1e-5)
 
 
+@given(texts=TEXTS, most=st.integers(1, 20))
+def test_parts_are_whole_words_within_the_bound(texts: Words, most: int) -> None:
+    found, _, _ = recurrences(texts, lambda i: 1 + i % 2)
+    parts = list(found.parts(most))
+    for name in ("firsts", "sizes", "pieces"):
+        together = [number for part in parts for number in getattr(part, name)]
+        assert together == list(getattr(found, name))
+    for part in parts:
+        assert len(part.firsts) == sum(part.sizes)
+        assert len(part.firsts) <= most or len(part.sizes) == 1
+        assert set(part.owners) == set(range(len(part.firsts)))
+
+
 def test_the_mean_of_others_is_a_product_with_a_matrix_as_is_its_gradient() -> None:
     rows = torch.randn(9, 3, dtype=torch.float32, requires_grad=True)
     sizes = torch.tensor([2, 3, 4])

@@ -15,8 +15,8 @@ from transformers import AutoConfig, AutoModel
 
 from spacy_bert_ner.encoder.attention import STEP, TOGETHER, attend, group, places
 from spacy_bert_ner.encoder.dropout import draw_fates, drop_out, kept
+from spacy_bert_ner.encoder.module import Encoder
 from spacy_bert_ner.encoder.packed import KINDS, can_pack
-from spacy_bert_ner.encoder.shim import Encoder
 
 Encoders = Callable[[str], Path]
 PACKED = ["bert", "roberta", "xlm-roberta", "electra", "distilbert", "mpnet"]

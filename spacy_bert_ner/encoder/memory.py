@@ -9,7 +9,7 @@ W2 starts at zero, so that an encoder with a memory begins as the encoder withou
 contextualized embeddings) average over all texts read so far; here nothing outlives the document.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -39,6 +39,26 @@ class Recurrences:
     sizes: Ints
     pieces: Ints
     owners: Ints
+
+    def parts(self, most: int) -> Iterator["Recurrences"]:
+        """Take them apart between words.
+
+        most (int): Occurrences of a part; a word with more is a part of its own.
+        RETURNS (Iterator[Recurrences]): The parts.
+        """
+        ends = np.cumsum(self.sizes)
+        word = start = 0
+        while word < len(ends):
+            following = max(int(np.searchsorted(ends, start + most, side="right")), word + 1)
+            end = int(ends[following - 1])
+            low, high = np.searchsorted(self.owners, (start, end))
+            yield Recurrences(
+                self.firsts[start:end],
+                self.sizes[word:following],
+                self.pieces[low:high],
+                self.owners[low:high] - start,
+            )
+            word, start = following, end
 
 
 def find_recurrences(docs: Sequence[Doc], offsets: Sequence[Ints], counts: Sequence[Ints]) -> Recurrences:
@@ -85,24 +105,25 @@ class DocumentMemory(nn.Module):
 
         vectors (Tensor): (pieces, width) of whole documents.
         found (Recurrences): What recurs in them.
-        most (int): The most occurrences that are worked on at once, which bounds the memory that this takes.
+        most (int): The most occurrences that are worked on at once, if they are not of one word: what bounds the memory
+            that this takes.
         RETURNS (Tensor): (pieces, width).
         """
-        if not len(found.firsts):
-            return vectors
-        firsts, sizes, pieces, owners = (
-            torch.from_numpy(part).to(vectors.device)
-            for part in (found.firsts, found.sizes, found.pieces, found.owners)
-        )
-        own = vectors.index_select(0, firsts)
-        told = torch.cat([own, MeanOfOthers.apply(own, sizes)], 1)
-        added = torch.cat([self._work_out(part) for part in told.split(most)])
-        return vectors.index_add(0, pieces, added.to(vectors.dtype).index_select(0, owners))
+        told = vectors.clone()
+        for part in found.parts(most):
+            firsts, sizes, pieces, owners = (
+                torch.from_numpy(numbers).to(vectors.device)
+                for numbers in (part.firsts, part.sizes, part.pieces, part.owners)
+            )
+            own = vectors.index_select(0, firsts)
+            added = self._compare(torch.cat([own, MeanOfOthers.apply(own, sizes)], 1))
+            told.index_add_(0, pieces, added.to(vectors.dtype).index_select(0, owners))
+        return told
 
-    def _work_out(self, told: Tensor) -> Tensor:
+    def _compare(self, both: Tensor) -> Tensor:
         """RETURNS (Tensor): (occurrences, width), of (occurrences, 2 * width)."""
-        count = len(told)
-        return cast(Tensor, self.add(gelu(self.compare(pad(told, (0, 0, 0, rounded(count) - count))))))[:count]
+        count = len(both)
+        return cast(Tensor, self.add(gelu(self.compare(pad(both, (0, 0, 0, rounded(count) - count))))))[:count]
 
 
 class MeanOfOthers(torch.autograd.Function):

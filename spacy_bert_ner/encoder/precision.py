@@ -1,9 +1,10 @@
-"""Which number type the encoder computes in: what the device multiplies natively."""
+"""Which number type the encoder computes in, what the device multiplies natively, and how fp16 keeps its gradients."""
 
 import platform
 from typing import Literal, get_args
 
 import torch
+from torch import nn
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -38,3 +39,30 @@ def has_native_bf16(device: torch.device) -> bool:
         # oneDNN calls bf16 supported from avx512 on, where it is emulated: the instructions came later.
         return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
     return False
+
+
+class LossScale:
+    """Keeps fp16's gradients within its range (Micikevicius et al. 2018).
+
+    It grows after many steps, and shrinks after one whose gradients overflow.
+
+    value (float): What gradients are multiplied by on their way through the encoder.
+    steps (int): Steps since it changed, or a multiple of those after which it grows.
+    """
+
+    def __init__(self) -> None:
+        self.value = 2.0**16
+        self.steps = 0
+
+    def take_out(self, params: list[nn.Parameter]) -> bool:
+        """Divide gradients by the scale, and adapt it. RETURNS: Whether all of them are finite."""
+        grads = [param.grad for param in params if param.grad is not None]
+        for grad in grads:
+            grad.div_(self.value)
+        finite = not grads or bool(torch.isfinite(torch.nn.utils.get_total_norm(grads)))
+        self.steps = self.steps + 1 if finite else 0
+        if not finite:
+            self.value /= 2
+        elif self.steps % 2000 == 0:
+            self.value *= 2
+        return finite

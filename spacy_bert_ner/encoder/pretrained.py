@@ -9,9 +9,10 @@ from safetensors import SafetensorError
 from transformers import AutoConfig, PreTrainedModel
 
 from ..sources import how_to_convert, list_names
+from .module import Encoder
 from .pieces import WordPieces
 from .settings import Settings, check_window, own_dropouts
-from .shim import Encoder, new_transformer
+from .shim import new_transformer
 
 
 def load_pretrained(settings: Settings) -> tuple[Encoder, WordPieces]:

@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any, cast
 
@@ -21,11 +21,9 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, PreTrainedModel
 from transformers.modeling_utils import no_init_weights
 
-from .casing import CLASSES
-from .memory import DocumentMemory
-from .packed import can_pack, run_packed
+from .module import Encoder
 from .pieces import WordPieces
-from .precision import choose_dtype
+from .precision import LossScale, choose_dtype
 from .settings import check_window
 
 NOT_THERE = "The encoder is not there yet: call nlp.initialize(), or load a trained pipeline"
@@ -53,78 +51,6 @@ def be_a_worker() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=be_a_worker)
-
-
-class Encoder(nn.Module):
-    """A Hugging Face transformer with what this project adds to it.
-
-    transformer (PreTrainedModel): Any encoder; one that accepts `inputs_embeds` for case features.
-    case_features (bool): Whether word-shape features are added to its input embeddings.
-    document_memory (bool): Whether there is a memory, which works on whole documents, behind it.
-    """
-
-    def __init__(self, transformer: PreTrainedModel, case_features: bool, document_memory: bool = False) -> None:
-        super().__init__()
-        self.transformer = transformer
-        self.case_features = case_features
-        if case_features:
-            self.casing = nn.Embedding(CLASSES, transformer.get_input_embeddings().embedding_dim)
-            nn.init.zeros_(self.casing.weight)
-        self.memory = DocumentMemory(transformer.config.hidden_size) if document_memory else None
-
-    def forward(self, ids: Tensor, shapes: Tensor, lengths: Sequence[int]) -> Tensor:
-        """Encode windows that lie one after another.
-
-        ids (Tensor): (rows,) piece ids of all windows.
-        shapes (Tensor): (rows,) word-shape classes.
-        lengths (Sequence[int]): Pieces of each window.
-        RETURNS (Tensor): (rows, width).
-        """
-        transformer = self.transformer
-        if ids.device.type == "cpu" and can_pack(transformer):
-            embedded = transformer.get_input_embeddings()(ids)
-            return run_packed(transformer, embedded + self.casing(shapes) if self.case_features else embedded, lengths)
-        return self._forward_padded(ids, shapes, lengths)
-
-    def _forward_padded(self, ids: Tensor, shapes: Tensor, lengths: Sequence[int]) -> Tensor:
-        """Do the same by the transformer's own forward pass, which wants every window as long as the longest."""
-        sizes = torch.tensor(lengths, device=ids.device)
-        mask = torch.arange(max(lengths), device=ids.device) < sizes[:, None]
-        padded = torch.zeros(mask.shape, dtype=ids.dtype, device=ids.device)
-        inputs = {"input_ids": padded.masked_scatter(mask, ids)}
-        if self.case_features:
-            embedded = self.transformer.get_input_embeddings()(inputs["input_ids"])
-            inputs = {"inputs_embeds": embedded + self.casing(padded.masked_scatter(mask, shapes))}
-        # Asked for, as the encoder's config may say otherwise.
-        hidden = self.transformer(**inputs, attention_mask=mask.long(), return_dict=True).last_hidden_state
-        return cast(Tensor, hidden[mask])
-
-
-class LossScale:
-    """Keeps fp16's gradients within its range (Micikevicius et al. 2018).
-
-    It grows after many steps, and shrinks after one whose gradients overflow.
-
-    value (float): What gradients are multiplied by on their way through the encoder.
-    steps (int): Steps since it changed, or a multiple of those after which it grows.
-    """
-
-    def __init__(self) -> None:
-        self.value = 2.0**16
-        self.steps = 0
-
-    def take_out(self, params: list[nn.Parameter]) -> bool:
-        """Divide gradients by the scale, and adapt it. RETURNS: Whether all of them are finite."""
-        grads = [param.grad for param in params if param.grad is not None]
-        for grad in grads:
-            grad.div_(self.value)
-        finite = not grads or bool(torch.isfinite(torch.nn.utils.get_total_norm(grads)))
-        self.steps = self.steps + 1 if finite else 0
-        if not finite:
-            self.value /= 2
-        elif self.steps % 2000 == 0:
-            self.value *= 2
-        return finite
 
 
 class EncoderShim(Shim):

@@ -8,8 +8,9 @@ import numpy as np
 from spacy.language import Language
 from spacy.training import Example
 
-from spacy_bert_ner.encoder.model import Settings, lay_out
+from spacy_bert_ner.encoder.layout import lay_out
 from spacy_bert_ner.encoder.pieces import WordPieces
+from spacy_bert_ner.encoder.settings import Settings
 from spacy_bert_ner.encoder.shim import EncoderShim
 from spacy_bert_ner.inspection.annotation import Finding, place
 
