@@ -49,6 +49,7 @@ BAD: list[tuple[Callable[..., None], str, list[Any]]] = [
     (encoder, "max_batch_pieces", [0, -5, "many", 1.5]),
     (encoder, "precision", ["fp8", 32, None]),
     (encoder, "case_features", ["yes", 2]),
+    (encoder, "document_memory", ["yes", 2]),
     (encoder, "tokenizer_config", ["x", [1], {"trust_remote_code": True}, {"auto_map": {"AutoTokenizer": "a.B"}}]),
     (encoder, "transformer_config", ["x", {"trust_remote_code": True}, {"auto_map": {"AutoModel": "a.B"}}]),
     (encoder, "windw", [64]),

@@ -16,7 +16,7 @@ from torch import Tensor
 from spacy_bert_ner.encoder.memory import DocumentMemory, MeanOfOthers, Recurrences, find_recurrences
 from spacy_bert_ner.encoder.model import get_shim
 from spacy_bert_ner.encoder.pieces import WordPieces
-from tests.encoders import NO_DROPOUT, backward, check_close, doc_of, encoder_of, long_doc, make, predict
+from tests.encoders import NO_DROPOUT, Encoders, backward, check_close, doc_of, encoder_of, long_doc, make, predict
 
 Words = list[list[str]]
 TEXTS = st.lists(st.lists(st.sampled_from(["a", "A", "b", ",", "\n", "ﬁ", "c"]), max_size=9), max_size=4)
@@ -33,8 +33,7 @@ def recurrences(texts: Words, pieces: Callable[[int], int]) -> tuple[Recurrences
     offsets = [
         start + np.concatenate([[0], np.cumsum(own)]).astype(int) for start, own in zip(ends, counts, strict=True)
     ]
-    docs = [doc_of(words) for words in texts]
-    return find_recurrences(docs, offsets, counts), offsets, counts
+    return find_recurrences(texts, offsets, counts), offsets, counts
 
 
 def remember(vectors: Tensor, memory: DocumentMemory, texts: Words, offsets: Any) -> Tensor:
@@ -91,7 +90,7 @@ def test_the_mean_of_others_is_a_product_with_a_matrix_as_is_its_gradient() -> N
 
 
 @pytest.mark.parametrize("name", ["bert", "roberta", "deberta-v2"])
-def test_an_encoder_begins_as_one_without(tiny_encoder: Callable[[str], Path], name: str) -> None:
+def test_an_encoder_begins_as_one_without(tiny_encoder: Encoders, name: str) -> None:
     docs = [long_doc(150), doc_of([]), doc_of(["once"]), long_doc(40)]
     without, with_memory = (predict(make(tiny_encoder(name), document_memory=on), docs) for on in (False, True))
     for plain, told in zip(without, with_memory, strict=True):

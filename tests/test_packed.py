@@ -1,6 +1,5 @@
 """The pass without padding: attention, dropout and every kind of transformer against independent references."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,8 @@ from spacy_bert_ner.encoder.attention import STEP, TOGETHER, attend, group, plac
 from spacy_bert_ner.encoder.dropout import draw_fates, drop_out, kept
 from spacy_bert_ner.encoder.module import Encoder
 from spacy_bert_ner.encoder.packed import KINDS, can_pack
+from tests.encoders import Encoders
 
-Encoders = Callable[[str], Path]
 PACKED = ["bert", "roberta", "xlm-roberta", "electra", "distilbert", "mpnet"]
 NO_DROPOUT = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0, "dropout": 0.0, "attention_dropout": 0.0}
 LENGTHS = [5, 5, 3, 1, 1]

@@ -59,7 +59,7 @@ def group(lengths: Sequence[int]) -> list[Group]:
         shape of matrices that it meets, so that there should be few.
     """
     groups, start = [], 0
-    for length, same in groupby(lengths, key=lambda size: -(-size // STEP) * STEP):
+    for length, same in groupby(lengths, key=lambda size: round_up(size, STEP)):
         sizes = tuple(same)
         full = len(sizes) - len(sizes) % TOGETHER
         parts = [sizes[i : i + TOGETHER] for i in range(0, full, TOGETHER)] + [(size,) for size in sizes[full:]]
@@ -67,6 +67,11 @@ def group(lengths: Sequence[int]) -> list[Group]:
             groups.append(Group(start, length, part))
             start += len(part) * length
     return groups
+
+
+def round_up(count: int, step: int) -> int:
+    """RETURNS (int): The next multiple of `step`."""
+    return -(-count // step) * step
 
 
 def places(groups: Sequence[Group]) -> Tensor:

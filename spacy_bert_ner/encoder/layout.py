@@ -21,12 +21,14 @@ from .windows import Window, assign, batches, cut, cut_at_random
 class Layout:
     """Where a batch's pieces come from and go to.
 
+    texts (list[list[str]]): The words, by document.
     ids, shapes (ndarray): (pieces,) of all documents, one after another.
     counts (list[ndarray]): Pieces of each word, by document.
     windows (list[Window]): The windows.
     offsets (list[ndarray]): (words + 1,) position of each word's first piece in `ids`, by document.
     """
 
+    texts: list[list[str]]
     ids: np.ndarray
     shapes: np.ndarray
     counts: list[np.ndarray]
@@ -78,7 +80,7 @@ def lay_out(pieces: WordPieces, settings: Settings, docs: Sequence[Doc], is_trai
         hidden = np.random.random_sample(len(counts)) < settings.word_dropout
         ids[np.repeat(hidden, counts)] = pieces.settings["mask"]
     shapes = np.fromiter(chain.from_iterable(word.classes for word in encoded), dtype=np.int64, count=every)
-    return Layout(ids, shapes, counts_by_doc, windows, by_doc)
+    return Layout(texts, ids, shapes, counts_by_doc, windows, by_doc)
 
 
 def sentence_starts(doc: Doc) -> np.ndarray | None:
@@ -88,11 +90,10 @@ def sentence_starts(doc: Doc) -> np.ndarray | None:
     return np.flatnonzero(doc.to_array("SENT_START") == 1)
 
 
-def encode(layout: Layout, docs: Sequence[Doc], pieces: WordPieces, max_pieces: int, encoder: Encoder) -> Tensor:
+def encode(layout: Layout, pieces: WordPieces, max_pieces: int, encoder: Encoder) -> Tensor:
     """Run the encoder over a layout's windows.
 
     layout (Layout): The batch's pieces.
-    docs (Sequence[Doc]): Its documents.
     pieces (WordPieces): The tokenizer, for its special pieces.
     max_pieces (int): The most pieces of a forward pass, padding counted.
     encoder (Encoder): The module.
@@ -127,4 +128,5 @@ def encode(layout: Layout, docs: Sequence[Doc], pieces: WordPieces, max_pieces: 
     vectors = torch.cat(outputs)[torch.from_numpy(order).to(device)]
     if encoder.memory is None:
         return vectors
-    return cast(Tensor, encoder.memory(vectors, find_recurrences(docs, layout.offsets, layout.counts), max_pieces))
+    recurrences = find_recurrences(layout.texts, layout.offsets, layout.counts)
+    return cast(Tensor, encoder.memory(vectors, recurrences, max_pieces))

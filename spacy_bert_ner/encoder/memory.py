@@ -16,7 +16,6 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 import torch
-from spacy.tokens import Doc
 from torch import Tensor, nn
 from torch.nn.functional import gelu, pad
 
@@ -61,19 +60,19 @@ class Recurrences:
             word, start = following, end
 
 
-def find_recurrences(docs: Sequence[Doc], offsets: Sequence[Ints], counts: Sequence[Ints]) -> Recurrences:
+def find_recurrences(texts: Sequence[Sequence[str]], offsets: Sequence[Ints], counts: Sequence[Ints]) -> Recurrences:
     """Find the words that recur within their documents; capitals make no difference.
 
-    docs (Sequence[Doc]): The documents.
+    texts (Sequence[Sequence[str]]): The words, by document.
     offsets (Sequence[Ints]): (words + 1,) each word's first piece in the batch, by document.
     counts (Sequence[Ints]): Pieces of each word, by document.
     RETURNS (Recurrences): What recurs.
     """
     firsts, lengths, sizes = [], [], []
-    for doc, own, pieces in zip(docs, offsets, counts, strict=True):
-        # Not by LOWER: a vocabulary without a language's attributes has none.
+    for words, own, pieces in zip(texts, offsets, counts, strict=True):
+        # Not by spaCy's LOWER: a vocabulary without a language's attributes has none.
         known: dict[str, int] = {}
-        word = np.array([known.setdefault(token.text.lower(), len(known)) for token in doc], dtype=np.int64)
+        word = np.array([known.setdefault(text.lower(), len(known)) for text in words], dtype=np.int64)
         times = np.bincount(word, minlength=len(known))
         recurring = np.flatnonzero(times[word] > 1)
         ordered = recurring[np.argsort(word[recurring], kind="stable")]

@@ -180,7 +180,7 @@ def forward(
     if not is_train:
         return predict(shim, settings, docs), lambda d_batch: docs
     layout = lay_out(shim.pieces, settings, docs, is_train)
-    vectors, pull = shim.begin_update(partial(encode, layout, docs, shim.pieces, settings.max_batch_pieces))
+    vectors, pull = shim.begin_update(partial(encode, layout, shim.pieces, settings.max_batch_pieces))
 
     def backprop(d_batch: FullTransformerBatch) -> list[Doc]:
         pull(cast(Any, d_batch.model_output).last_hidden_state.to(vectors.device))
@@ -202,7 +202,7 @@ def predict(shim: EncoderShim, settings: Settings, docs: list[Doc]) -> FullTrans
 
     def run(docs: list[Doc]) -> FullTransformerBatch:
         layout = lay_out(pieces, settings, docs, is_train=False)
-        vectors = shim.predict(partial(encode, layout, docs, pieces, settings.max_batch_pieces))
+        vectors = shim.predict(partial(encode, layout, pieces, settings.max_batch_pieces))
         return pack(layout, shim, vectors.float(), docs)
 
     try:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 from transformers import PreTrainedModel
 
-from .attention import Group, attend, group, places
+from .attention import Group, attend, group, places, round_up
 from .dropout import drop_out
 
 
@@ -185,8 +185,7 @@ def rounded(count: int) -> int:
     count (int): Rows.
     RETURNS (int): A few more.
     """
-    step = 16 if count <= 256 else 64
-    return -(-count // step) * step
+    return round_up(count, 16 if count <= 256 else 64)
 
 
 def _embed(transformer: PreTrainedModel, embedded: Tensor, lengths: Sequence[int], training: bool) -> Tensor:
