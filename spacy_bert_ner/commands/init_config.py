@@ -58,7 +58,7 @@ def init_config_cli(
         "training.optimizer.head_factor": rates.head_factor,
     }
     if gpu:
-        overrides |= {"components.transformer.model.max_batch_pieces": 16384, "training.batcher.size": 2000}
+        overrides |= {"components.bert_ner.model.tok2vec.max_batch_pieces": 16384, "training.batcher.size": 2000}
     if train.is_file():
         overrides |= plan(train, epochs, overrides)
     else:
