@@ -26,11 +26,7 @@ def gpu():
 
 def test_trains_and_what_it_learnt_predicts_the_same_on_the_cpu(gpu, tiny_bert: Path, tmp_path: Path):
     nlp = spacy.blank("en")
-    nlp.add_pipe(
-        "transformer",
-        config={"model": {"@architectures": "spacy-bert-ner.TransformerModel.v1", "name": str(tiny_bert)}},
-    )
-    nlp.add_pipe("bert_ner")
+    nlp.add_pipe("bert_ner", config={"model": {"tok2vec": {"name": str(tiny_bert)}}})
     example = Example.from_dict(nlp.make_doc(TEXT), GOLD)
     optimizer = nlp.initialize(lambda: [example])
     optimizer.learn_rate = 0.003
