@@ -13,13 +13,13 @@ same in less than one, whose speeds mean nothing. It ends with an error where a 
                     alone, special pieces, padding and overlap not counted
 Plain loops train on sentences whose pieces are there already; ours splits words into pieces at every step.
 
-A machine with torch, transformers and CuPy but no network needs wheels, 57 MiB for Python 3.12, gathered by
+Where there are torch, transformers and CuPy but no network, the rest (57 MiB for Python 3.12) is gathered elsewhere by
     pip wheel --no-deps --wheel-dir wheels .
-    pip download --dest wheels --only-binary :all: --python-version 3.12 --platform manylinux_2_28_x86_64 \\
-        --platform manylinux_2_17_x86_64 --constraint constraints.txt wheels/spacy_bert_ner-*.whl
-    rm wheels/{numpy,tokenizers,safetensors,huggingface_hub,hf_xet,pyyaml,pygments,setuptools}-*
-the last of which came with those three, and installed there by
-    pip install --no-index --find-links wheels spacy-bert-ner
+    pip download --no-deps --dest wheels --only-binary :all: --python-version 3.12 --platform manylinux_2_28_x86_64 \\
+        --platform manylinux_2_17_x86_64 --constraint constraints.txt spacy thinc blis srsly preshed cymem murmurhash \\
+        catalogue confection wasabi weasel spacy-legacy spacy-loggers cloudpathlib smart-open pydantic pydantic-core \\
+        annotated-types typing-inspection
+and installed there by `pip install --no-index --find-links wheels spacy-bert-ner`, which names what is still missing.
 """
 
 import argparse
