@@ -24,8 +24,6 @@ from .saving import CheckedModel
 TokenVectors = PieceVectors | list[Floats2d]
 
 
-
-
 def build_token_classifier(
     tok2vec: Model[list[Doc], TokenVectors], pieces: Pieces = "first", nO: int | None = None
 ) -> Model[list[Doc], Ragged]:

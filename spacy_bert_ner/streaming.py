@@ -9,8 +9,8 @@ from spacy.tokens import Doc
 from spacy.util import raise_error
 
 ONE_BY_ONE = (
-    "Component {name!r} failed on a batch of {count} documents, but on none of them alone: {error}. If memory is short, "
-    "lower nlp.batch_size or the encoder's max_batch_pieces."
+    "Component {name!r} failed on a batch of {count} documents, but on none of them alone: {error}. If memory is "
+    "short, lower nlp.batch_size or the encoder's max_batch_pieces."
 )
 
 # Words that are predicted together; a longer document is a batch of its own. It bounds the memory that a batch takes.

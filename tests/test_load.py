@@ -95,6 +95,6 @@ def test_long_words_are_not_remembered(nlp: Language) -> None:
     blob = "x" * 100_000
     docs = list(nlp.pipe([f"Jane met {blob}{i}" for i in range(3)]))
     assert [doc[2].text for doc in docs] == [f"{blob}{i}" for i in range(3)]
-    assert max(map(len, pieces._cache)) <= 100
+    assert max(map(len, pieces._table.rows)) <= 100
     # The three blobs, and their one piece each, begin with the same hundred characters.
     assert shape.cache_info().currsize <= 3

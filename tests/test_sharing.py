@@ -249,7 +249,9 @@ def test_vectors_stand_on_the_doc_and_are_its_own(tiny_bert: Path, pooling: str)
     if pooling == "first":
         np.testing.assert_allclose(docs[0].tensor, vectors.data[first], atol=1e-5)
     else:
-        np.testing.assert_allclose(docs[0].tensor, np.add.reduceat(vectors.data, first) / vectors.pieces[:, None], atol=1e-5)
+        np.testing.assert_allclose(
+            docs[0].tensor, np.add.reduceat(vectors.data, first) / vectors.pieces[:, None], atol=1e-5
+        )
 
 
 def test_the_cleaner_leaves_an_empty_array(tiny_bert: Path, tmp_path: Path) -> None:
@@ -265,7 +267,9 @@ def test_the_cleaner_leaves_an_empty_array(tiny_bert: Path, tmp_path: Path) -> N
         assert Doc(doc.vocab).from_bytes(doc.to_bytes()).text == doc.text
 
 
-@pytest.mark.parametrize(("width", "message"), [(31, r"width = 31: .* have 32 numbers\. Set width = 32"), (0, "width = 0")])
+@pytest.mark.parametrize(
+    ("width", "message"), [(31, r"width = 31: .* have 32 numbers\. Set width = 32"), (0, "width = 0")]
+)
 def test_a_wrong_width_is_refused(tiny_bert: Path, width: int, message: str) -> None:
     nlp = spacy.blank("en")
     config = shared_config(tiny_bert)

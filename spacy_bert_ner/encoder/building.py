@@ -138,7 +138,7 @@ def fill(encoder: nn.Module, names: Mapping[str, list[str]], state: Mapping[str,
 
 
 def _is_dropped(name: str) -> bool:
-    """Say whether an encoder's weights are of no use here: what pools a text into one vector, and numbers of positions."""
+    """Say whether weights are of no use here: what pools a text into one vector, and numbers of positions."""
     return "pooler" in name or name.endswith(("position_ids", "token_type_ids"))
 
 

@@ -1,4 +1,4 @@
-"""A pretrained encoder's files, in a folder or on the Hub: config.json, tokenizer.json and safetensors, read as data."""
+"""A pretrained encoder's files, in a folder or on the Hub: config.json, tokenizer.json, safetensors; read as data."""
 
 import json
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""Transformers of other kinds, by Hugging Face's classes: DeBERTa, ModernBERT, ALBERT and what else gives one vector a piece.
+"""Transformers of other kinds, by Hugging Face's classes: DeBERTa, ModernBERT, ALBERT and others.
 
 transformers is imported when one is asked for, and not before; its fourth and its fifth major version both serve.
 """
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 NEEDED = (
-    "{what} needs transformers, which is not installed: pip install \"spacy-bert-ner[train]\". Without it, the kinds "
+    '{what} needs transformers, which is not installed: pip install "spacy-bert-ner[train]". Without it, the kinds '
     "{kinds} are read."
 )
 

@@ -1,7 +1,7 @@
 """Document memory: what the encoder knows of a word from the rest of its document.
 
-The encoder sees a window at a time, so that a name that the first lines explain stands bare further down. Here a learned
-function of the mean vector of a word's other occurrences in its document is added to each occurrence:
+The encoder sees a window at a time, so that a name that the first lines explain stands bare further down. Here a
+learned function of the mean vector of a word's other occurrences in its document is added to each occurrence:
 
     vector + W2 gelu(W1 [vector; mean of the others])
 
@@ -9,7 +9,7 @@ W2 starts at zero, so that an encoder with a memory begins as the encoder withou
 contextualized embeddings) average over all texts read so far; here nothing outlives the document.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn.functional import gelu, pad
 
 from .attention import rounded
+from .layers import Linear
 
 Ints = npt.NDArray[np.int64]
 
@@ -71,7 +72,12 @@ def find_recurrences(folded: Ints, tokens: Ints, starts: Ints, counts: Ints) -> 
     """
     document = np.repeat(np.arange(len(tokens)), tokens)
     kinds = int(folded.max()) + 1 if len(folded) else 1
-    _, word, times = np.unique(document * kinds + folded, return_inverse=True, return_counts=True)
+    _, first, word, times = np.unique(
+        document * kinds + folded, return_index=True, return_inverse=True, return_counts=True
+    )
+    # In the order in which they first occur: the numbers depend on what was read before.
+    rank = np.argsort(np.argsort(first))
+    word, times = rank[word], times[np.argsort(first)]
     recurring = np.flatnonzero(times[word] > 1)
     # Occurrences side by side, in the order of the text.
     occurrences = recurring[np.argsort(word[recurring], kind="stable")]
@@ -89,8 +95,11 @@ class DocumentMemory(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.compare = nn.Linear(2 * width, width)
-        self.add = nn.Linear(width, width)
+        self.compare = Linear(2 * width, width)
+        self.add = Linear(width, width)
+
+    def initialize(self) -> None:
+        """Give it its first values, with which it adds nothing."""
         nn.init.normal_(self.compare.weight, std=0.02)
         for zero in (self.compare.bias, self.add.weight, self.add.bias):
             nn.init.zeros_(zero)
@@ -100,8 +109,8 @@ class DocumentMemory(nn.Module):
 
         vectors (Tensor): (pieces, width) of whole documents.
         found (Recurrences): What recurs in them.
-        most (int): Maximum number of occurrences that are worked on at once, if they are not of one word: what bounds the
-            memory that this takes.
+        most (int): Maximum number of occurrences that are worked on at once, if they are not of one word: what
+            bounds the memory that this takes.
         RETURNS (Tensor): (pieces, width).
         """
         told = vectors.clone()
@@ -138,4 +147,3 @@ class MeanOfOthers(torch.autograd.Function):
         """See the class."""
         (sizes,) = ctx.saved_tensors
         return MeanOfOthers.apply(gradients[0], sizes), None
-

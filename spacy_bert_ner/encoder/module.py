@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from .casing import CLASSES
 from .foreign import Foreign
+from .layers import Embedding
 from .memory import DocumentMemory
 from .network import Transformer
 
@@ -32,9 +33,15 @@ class Encoder(nn.Module):
         self.config = config
         self.case_features = case_features
         if case_features:
-            self.casing = nn.Embedding(CLASSES, network.embedding_width)
-            nn.init.zeros_(self.casing.weight)
+            self.casing = Embedding(CLASSES, network.embedding_width)
         self.memory = DocumentMemory(network.width) if document_memory else None
+
+    def initialize(self) -> None:
+        """Give what no checkpoint holds its first values: an encoder begins as the transformer without it."""
+        if self.case_features:
+            nn.init.zeros_(self.casing.weight)
+        if self.memory is not None:
+            self.memory.initialize()
 
     @property
     def width(self) -> int:

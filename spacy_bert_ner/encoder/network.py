@@ -1,6 +1,6 @@
 """Transformers of the BERT kind (Vaswani et al. 2017; Devlin et al. 2019), without any padding.
 
-    ids ─► embeddings ─► [ qkv ─► attention ─► mix ─► norm ─► expand ─► activation ─► contract ─► norm ] × layers
+    ids ─► embeddings ─► [ qkv ─► attention ─► mix ─► norm ─► expand ─► activation ─► contract ─► norm ] for each layer
            words + positions + types + what is added                     residuals around both halves
 
 All but attention sees the pieces of a batch's windows as one long row after another, and attention sees windows of
@@ -18,6 +18,7 @@ from torch.nn import functional
 from .attention import Group, attend, group, places, rounded
 from .dropout import drop_out
 from .kinds import Shape
+from .layers import Embedding, LayerNorm, Linear
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "none": functional.gelu,
@@ -39,7 +40,7 @@ class Transformer(nn.Module):
         super().__init__()
         self.shape = shape
         self.embeddings = Embeddings(shape)
-        self.relative = nn.Embedding(shape.buckets, shape.heads) if shape.buckets else None
+        self.relative = Embedding(shape.buckets, shape.heads) if shape.buckets else None
         self.layer = nn.ModuleList(Layer(shape) for _ in range(shape.layers))
 
     @property
@@ -87,11 +88,11 @@ class Embeddings(nn.Module):
         super().__init__()
         self.first_position = shape.first_position
         self.dropout = shape.dropout
-        self.words = nn.Embedding(shape.words, shape.embedding)
-        self.positions = nn.Embedding(shape.positions, shape.embedding)
-        self.types = nn.Embedding(shape.types, shape.embedding) if shape.types else None
-        self.norm = nn.LayerNorm(shape.embedding, eps=shape.eps)
-        self.project = nn.Linear(shape.embedding, shape.width) if shape.embedding != shape.width else None
+        self.words = Embedding(shape.words, shape.embedding)
+        self.positions = Embedding(shape.positions, shape.embedding)
+        self.types = Embedding(shape.types, shape.embedding) if shape.types else None
+        self.norm = LayerNorm(shape.embedding, eps=shape.eps)
+        self.project = Linear(shape.embedding, shape.width) if shape.embedding != shape.width else None
 
     def forward(self, ids: Tensor, added: Tensor | None, lengths: Sequence[int]) -> Tensor:
         """RETURNS (Tensor): (rows, width): see Transformer.forward."""
@@ -122,14 +123,14 @@ class Layer(nn.Module):
         self.attention = nn.ModuleDict(
             {
                 # One product instead of three: the larger it is, the nearer it comes to what the processor can do.
-                "qkv": nn.Linear(shape.width, 3 * shape.width),
-                "mix": nn.Linear(shape.width, shape.width),
-                "norm": nn.LayerNorm(shape.width, eps=shape.eps),
+                "qkv": Linear(shape.width, 3 * shape.width),
+                "mix": Linear(shape.width, shape.width),
+                "norm": LayerNorm(shape.width, eps=shape.eps),
             }
         )
-        self.expand = nn.Linear(shape.width, shape.inner)
-        self.contract = nn.Linear(shape.inner, shape.width)
-        self.norm = nn.LayerNorm(shape.width, eps=shape.eps)
+        self.expand = Linear(shape.width, shape.inner)
+        self.contract = Linear(shape.inner, shape.width)
+        self.norm = LayerNorm(shape.width, eps=shape.eps)
 
     def forward(self, rows: Tensor, groups: Sequence[Group], bias: Tensor | None) -> Tensor:
         """RETURNS (Tensor): (rows, width), from (rows, width)."""

@@ -203,9 +203,9 @@ POSITIONS_AFTER_PADDING = frozenset(
 
 
 def _apply(backend: Tokenizer, told: Mapping[str, Any]) -> None:
-    """Let tokenizer_config.json overrule tokenizer.json in what BERT's tokenizers do with letters, as transformers does.
+    """Let tokenizer_config.json overrule tokenizer.json in what BERT's tokenizers do with letters.
 
-    A checkpoint whose two files differ was trained with what the class made of both.
+    As transformers does: a checkpoint whose two files differ was trained with what its class made of both.
     """
     settings = {
         ours: told[theirs]

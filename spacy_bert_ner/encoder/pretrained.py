@@ -16,7 +16,7 @@ from .kinds import KINDS, Shape, find_obstacle
 from .module import Encoder
 from .network import Transformer
 from .pieces import WordPieces
-from .settings import SECTION, Settings, check_window, own_dropouts
+from .settings import SECTION, Settings, check_vocabulary, check_window, own_dropouts
 
 # Settings of every transformers config that change nothing of the vectors.
 WITHOUT_EFFECT = ("return_dict", "output_hidden_states", "output_attentions", "use_cache", "torch_dtype", "dtype")
@@ -46,7 +46,9 @@ def load_pretrained(settings: Settings) -> tuple[Encoder, WordPieces]:
         network = load_network(settings, checkpoint, config)
         rows = network.shape.words
     check_vocabulary(pieces, rows, f"[{SECTION}] name = {settings.name!r}")
-    return Encoder(network, config, case_features, settings.document_memory), pieces
+    encoder = Encoder(network, config, case_features, settings.document_memory)
+    encoder.initialize()
+    return encoder, pieces
 
 
 def load_config(settings: Settings, checkpoint: Checkpoint) -> dict[str, Any]:
@@ -128,22 +130,6 @@ def load_pieces(settings: Settings, checkpoint: Checkpoint, config: Mapping[str,
     return WordPieces.from_tokenizer(tokenizer, settings.name, dict(config))
 
 
-def check_vocabulary(pieces: WordPieces, rows: int, where: str) -> None:
-    """Compare a tokenizer with the table of embeddings: a piece without a row would fail when a text first has it.
-
-    pieces (WordPieces): The tokenizer.
-    rows (int): Rows of the table.
-    where (str): What the error calls the place.
-    RAISES: ValueError where a piece has no row.
-    """
-    if pieces.count > rows:
-        raise ValueError(
-            f"{where}: its tokenizer has {pieces.count:,} pieces, but its embeddings have {rows:,} rows. Whoever added "
-            "pieces forgot model.resize_token_embeddings(len(tokenizer)): call it, and save both, or take the tokenizer "
-            "that belongs to the weights"
-        )
-
-
 def load_network(settings: Settings, checkpoint: Checkpoint, config: dict[str, Any]) -> Transformer:
     """Load an encoder of a kind that is ours. RETURNS (Transformer): The network, its weights in fp32."""
     try:
@@ -205,7 +191,7 @@ def load_foreign(settings: Settings, config: dict[str, Any]) -> Foreign:
 
 
 def _refuse_what_is_gone(known: Any, config: Mapping[str, Any], obstacle: str, name: str) -> None:
-    """Refuse what this version of transformers would pass over: it has no pruned heads, no relative positions any more."""
+    """Refuse what this version of transformers would pass over: the fifth has dropped it."""
     from transformers import __version__
 
     gone = obstacle == "pruned_heads" or obstacle.startswith("position_embedding_type")
@@ -232,8 +218,8 @@ def try_out(encoder: Encoder, pieces: WordPieces, name: str) -> int:
     except (AttributeError, KeyError, NotImplementedError, TypeError, ValueError) as error:
         inner = encoder.network.transformer if isinstance(encoder.network, Foreign) else encoder.network
         raise ValueError(
-            f"The encoder {name!r} ({type(inner).__name__}) does not give one vector per word piece: {error}. Choose an "
-            "encoder of the BERT kind; one that takes no `inputs_embeds` needs case_features = false."
+            f"The encoder {name!r} ({type(inner).__name__}) does not give one vector per word piece: {error}. Choose "
+            "an encoder of the BERT kind; one that takes no `inputs_embeds` needs case_features = false."
         ) from error
     return int(hidden.shape[-1])
 
@@ -255,8 +241,8 @@ def _unreadable(settings: Settings, error: BaseException) -> str:
 
 def _lacking(settings: Settings, missing: list[str]) -> str:
     return (
-        f"[{SECTION}] name = {settings.name!r}: its weights lack {list_names(missing)}, which would be random. Expected "
-        f"the weights that config.json and transformer_config = {settings.transformer_config} describe"
+        f"[{SECTION}] name = {settings.name!r}: its weights lack {list_names(missing)}, which would be random. "
+        f"Expected the weights that config.json and transformer_config = {settings.transformer_config} describe"
     )
 
 

@@ -1,6 +1,6 @@
 """One encoder for several components, by spaCy's own seam: the model of its `tok2vec` component, and a cleaner.
 
-    tok2vec (spacy-bert-ner.Tok2Vec.v1) ─► doc.tensor ─► tagger, parser, textcat, bert_ner (spacy.Tok2VecListener.v1)
+tok2vec (spacy-bert-ner.Tok2Vec.v1) ─► doc.tensor ─► tagger, parser, textcat, bert_ner (spacy.Tok2VecListener.v1)
 """
 
 from collections.abc import Callable

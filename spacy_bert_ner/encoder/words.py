@@ -1,10 +1,10 @@
 """A table of words that were split before, in flat arrays: a batch's pieces are taken from it without a loop.
 
-    rows     {"the": 0, "Londoners": 1, …}
-    starts   0  1 …          where a word's pieces begin in ids and classes
-    counts   1  3 …          how many it has
-    folded   0  1 …          the same number for words that differ in capitals alone
-    ids      1996  2414  2545  2015 …
+rows     {"the": 0, "Londoners": 1, …}
+starts   0  1 …          where a word's pieces begin in ids and classes
+counts   1  3 …          how many it has
+folded   0  1 …          the same number for words that differ in capitals alone
+ids      1996  2414  2545  2015 …
 """
 
 from collections.abc import Iterable

@@ -2,9 +2,9 @@
 
 from spacy.language import Language
 
+from spacy_bert_ner.bridge.upstream import listens
 from spacy_bert_ner.component import BertNER
 from spacy_bert_ner.inspection.annotation import Finding
-from spacy_bert_ner.bridge.upstream import listens
 
 
 def inspect_order(nlp: Language) -> list[Finding]:
