@@ -11,6 +11,7 @@ from spacy.tokens import Doc
 from spacy.training import Example
 from thinc.api import Model
 
+from spacy_bert_ner.encoder.model import get_shim
 from spacy_bert_ner.encoder.shim import EncoderShim
 from spacy_bert_ner.optimizer import build_adamw
 from tests.bridge.transformers import backward, make, vectors_of
