@@ -7,11 +7,11 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
-from evaluating import EVERY_VERDICT, make_case
 from typer.testing import CliRunner
 
 from spacy_bert_ner.cli import bert_ner_cli
 from spacy_bert_ner.commands.evaluate import find_curve
+from tests.evaluating import EVERY_VERDICT, make_case
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "evaluate.py"
 # `told`, the pipelines' component, is known to this process and to those that are given its file.

@@ -30,7 +30,8 @@ def load_pretrained(settings: Settings) -> tuple[Encoder, WordPieces]:
     """Load a pretrained encoder.
 
     settings (Settings): Its name, and what overrides its own settings.
-    RETURNS (tuple[Encoder, WordPieces]): The module, its weights in fp32, and its tokenizer.
+    RETURNS (tuple[Encoder, WordPieces]): The module, in evaluation mode, its weights in fp32, and
+        its tokenizer.
     RAISES: ValueError where there is none of that name, a file of it is missing or damaged, or it cannot serve.
     """
     checkpoint = Checkpoint(settings.name)
@@ -47,7 +48,7 @@ def load_pretrained(settings: Settings) -> tuple[Encoder, WordPieces]:
     check_vocabulary(pieces, network.rows, f"[{SECTION}] name = {settings.name!r}")
     encoder = Encoder(network, config, case_features, settings.document_memory)
     encoder.initialize()
-    return encoder, pieces
+    return encoder.eval(), pieces
 
 
 def load_config(settings: Settings, checkpoint: Checkpoint) -> dict[str, Any]:
@@ -118,6 +119,9 @@ def load_pieces(settings: Settings, checkpoint: Checkpoint, config: Mapping[str,
 
         arguments = {"use_fast": True, **settings.tokenizer_config, "trust_remote_code": False}
         tokenizer = AutoTokenizer.from_pretrained(settings.name, **arguments)
+        # transformers 5 makes a tokenizer of nothing where there is no file of it.
+        if len(tokenizer) <= len(set(tokenizer.all_special_ids)):
+            raise ValueError("its files hold no vocabulary")
     except ImportError:
         raise
     # The library `tokenizers` raises bare exceptions.
