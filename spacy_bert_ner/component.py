@@ -53,6 +53,10 @@ grad_factor = 1.0
 SETTINGS = ("scheme", "overwrite", "annotate_ents", "spans_key", "threshold", "sentence_boundaries", "loss")
 LOSSES = ("token", "sequence")
 
+# Here, since spaCy imports this module wherever it makes a pipeline: documents that were saved with their confidences
+# can then be read with spacy.blank.
+install_extension()
+
 
 @Language.factory(
     "bert_ner",
@@ -144,7 +148,6 @@ class BertNER(TrainablePipe):
             raise ValueError(f'[components.{name}] spans_key = "": expected a name, or null to switch it off')
         if loss not in LOSSES:
             raise ValueError(f"[components.{name}] loss = {loss!r} is none of {', '.join(map(repr, LOSSES))}")
-        install_extension()
         self.vocab = vocab
         self.model = model
         self.name = name

@@ -67,30 +67,31 @@ def predict_on_raw_text(nlp: Language, gold: Sequence[Doc], *, progress: bool = 
     """
     # The tokenizer itself, since nlp.make_doc refuses long texts.
     docs = (nlp.tokenizer(raw_text(doc)) for doc in gold)
-    stream = _Stopwatch(nlp.pipe(docs), len(gold), "raw text", progress)
-    records, examples = [], []
-    for reference, predicted in zip(gold, stream, strict=True):
-        records.append(judge_raw_text(reference, predicted))
+    with_tokens = ((doc, [(token.idx, token.idx + len(token)) for token in doc]) for doc in docs)
+    stream = _Stopwatch(nlp.pipe(with_tokens, as_tuples=True), len(gold), "raw text", progress)
+    records, examples, words = [], [], 0
+    for reference, (predicted, tokens) in zip(gold, stream, strict=True):
+        records.append(judge_raw_text(reference, predicted, tokens))
         examples.append(Example(_entities_only(predicted), reference))
-    return Prediction(records, examples, sum(len(eg.predicted) for eg in examples), stream.seconds)
+        words += len(tokens)
+    return Prediction(records, examples, words, stream.seconds)
 
 
 class _Stopwatch:
-    """A stream of documents that sums up the time its consumer waits for them."""
+    """A stream of documents, or of what goes with them, that sums up the time its consumer waits for it."""
 
-    def __init__(self, docs: Iterator[Doc], total: int, name: str, progress: bool) -> None:
+    def __init__(self, docs: Iterator[Any], total: int, name: str, progress: bool) -> None:
         # disable=None shows the bar only where standard error is a terminal.
         self.docs: Any = iter(tqdm(docs, name, total, unit=" docs", disable=None if progress else True))
         self.seconds = 0.0
 
-    def __iter__(self) -> Iterator[Doc]:
+    def __iter__(self) -> Iterator[Any]:
         return self
 
-    def __next__(self) -> Doc:
+    def __next__(self) -> Any:
         start = time.perf_counter()
         try:
-            doc: Doc = next(self.docs)
-            return doc
+            return next(self.docs)
         finally:
             self.seconds += time.perf_counter() - start
 
