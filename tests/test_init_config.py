@@ -9,6 +9,7 @@ import spacy
 from spacy.cli.debug_config import debug_config
 from spacy.cli.train import train
 from spacy.util import load_config
+from thinc.api import Config
 from typer.testing import CliRunner
 
 from spacy_bert_ner.cli import bert_ner_cli
@@ -40,6 +41,17 @@ def test_from_column_files_to_a_trained_pipeline(tmp_path: Path, tiny_bert: Path
     assert invoke("init-config", path, "--encoder", tiny_bert, "--gpu", "--force", "--lang", "de") == 0
     config = load_config(path)
     assert (config["nlp"]["lang"], config["system"]["gpu_allocator"]) == ("de", "pytorch")
+
+
+def test_a_dash_writes_the_config_and_nothing_else_to_standard_output(
+    tmp_path: Path, tiny_bert: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(bert_ner_cli, ["init-config", "-", "--encoder", str(tiny_bert)])
+    assert result.exit_code == 0
+    assert Config().from_str(result.stdout)["paths"]["encoder"] == str(tiny_bert)
+    assert "There is no corpus/train.spacy" in result.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_bad_arguments_write_nothing(tmp_path: Path) -> None:

@@ -87,19 +87,19 @@ def debug(path: Path, overrides: dict[str, Any], timing: bool, gpu_id: int = -1)
 def initialize(config: Config, gpu_id: int) -> "tuple[Language, tuple[str, ...], list[Finding]]":
     """Make and initialize a config's pipeline. RETURNS: It, its `bert_ner`'s labels, and what is wrong."""
     from spacy import util
-    from spacy.training.initialize import init_nlp
 
+    from .. import sourced
     from ..component import BertNER
-    from ..inspection import Finding, inspect_order
+    from ..inspection import Finding, inspect_order, inspect_sources
 
     msg.text("Initializing the pipeline ...")
     try:
-        nlp = init_nlp(config, use_gpu=gpu_id)
+        nlp = sourced.initialize(config, gpu_id)
     except (OSError, ValueError) as error:
         message = f"The pipeline cannot be initialized: {error}"
         return util.load_model_from_config(config, auto_fill=True), (), [Finding("error", "initialize", message)]
     labels = next((pipe.labels for _, pipe in nlp.pipeline if isinstance(pipe, BertNER)), ())
-    return nlp, labels, inspect_order(nlp)
+    return nlp, labels, [*inspect_sources(config), *inspect_order(nlp)]
 
 
 def try_updates(

@@ -9,7 +9,6 @@ from typing import Any
 from spacy import util
 from spacy.cli._util import import_code, setup_gpu, show_validation_error
 from spacy.language import Language
-from spacy.training.initialize import init_nlp
 from spacy.training.loop import (
     DIR_MODEL_BEST,
     DIR_MODEL_LAST,
@@ -21,6 +20,7 @@ from thinc.api import Config, fix_random_seed, set_gpu_allocator
 from wasabi import msg
 
 from ..files import copy_folder, replacing_folder
+from ..sourced import initialize
 from .checkpoints import Checkpoint, Checkpoints
 from .errors import RunError
 from .fingerprint import Fingerprint, differences, take_fingerprint
@@ -64,7 +64,7 @@ def train(
     saved = None if fresh else find_unfinished(checkpoints, fingerprint)
     msg.divider("Initializing pipeline")
     with show_validation_error(config_path, hint_fill=False):
-        nlp = init_nlp(config, use_gpu=use_gpu)
+        nlp = initialize(config, use_gpu)
     msg.good("Initialized pipeline")
     log = log_file(config)
     # Not before: components may be sourced from what an earlier run left, and a config that cannot be costs nothing.
