@@ -112,7 +112,7 @@ def test_every_scorer_agrees(corpus: list[list[tuple[str, str]]]) -> None:
             doc.set_ents([Span(doc, *ent) for ent in entities], default="outside")
             docs.append(doc)
         examples.append(Example(*docs))
-    records = [make_record(eg.reference, eg.predicted, None) for eg in examples]
+    records = [make_record(eg.reference, eg.predicted, None, {}) for eg in examples]
     parity = check_parity(records, examples, count_all(records).total()[0])
     assert parity["agree"]
     assert parity["reasons"] == []
@@ -244,7 +244,7 @@ def test_raw_text_is_judged_by_characters() -> None:
     tokens = [(token.idx, token.idx + len(token)) for token in predicted]
     # spaCy's English tokenizer cuts at hyphens: Anna | Smith | - | Jones | lives | in | Bonn | .
     predicted.ents = [Span(predicted, 0, 2, "PER"), Span(predicted, 6, 7, "LOC")]
-    found = judge_raw_text(gold, predicted, tokens)
+    found = judge_raw_text(gold, predicted, tokens, {})
     assert found.gold == [Entity(0, 16, "PER"), Entity(26, 30, "LOC")]
     assert found.found == [Entity(0, 10, "PER"), Entity(26, 30, "LOC")]
     assert found.cut_otherwise == {Entity(0, 16, "PER")}

@@ -1,10 +1,11 @@
 """What a config that trains a pipeline further takes over from it."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from thinc.api import Config
 from wasabi import msg
+
+from .inputs import load_pipeline
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -33,16 +34,9 @@ def read_source(name: str) -> Source:
     name (str): Folder or package name.
     RETURNS (Source): What the config needs.
     """
-    import spacy
-
     from ..component import BertNER
 
-    if (Path(name) / "config.json").is_file() and not (Path(name) / "meta.json").is_file():
-        msg.fail(f"{name} is a pretrained encoder, expected a trained pipeline", f"Try --encoder {name}", exits=1)
-    try:
-        nlp = spacy.load(name)
-    except (OSError, ValueError) as error:
-        msg.fail(f"The pipeline {name} cannot be loaded", str(error), exits=1)
+    nlp = load_pipeline(name)
     heads = [head for head, pipe in nlp.pipeline if isinstance(pipe, BertNER)]
     if not heads:
         msg.fail(f"{name} holds no bert_ner, but {', '.join(nlp.pipe_names) or 'nothing'}", exits=1)

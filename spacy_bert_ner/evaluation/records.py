@@ -1,18 +1,27 @@
 """What evaluation knows of a document: plain data, so that documents and their tensors need not be kept."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
-from spacy.tokens import Doc, SpanGroup
+from spacy.tokens import Doc, Span, SpanGroup
 
 from ..output import look_up
 from ..tags import Entity
 from .cutting import MISSING, cut_finer
 from .rawtext import known_or_usual_spaces, to_characters, write_text
+
+
+class Place(NamedTuple):
+    """First character, character after the last, and label."""
+
+    start: int
+    end: int
+    label: str
 
 
 @dataclass(frozen=True)
@@ -76,13 +85,14 @@ class RawRecord(Judged):
     unreachable: int = 0
 
 
-def make_record(reference: Doc, predicted: Doc, spans_key: str | None) -> Record:
+def make_record(reference: Doc, predicted: Doc, spans_key: str | None, rename: Mapping[str, str]) -> Record:
     """Read off what evaluation needs.
 
     reference (Doc): The gold document.
     predicted (Doc): The same text with predicted entities, on the same tokens or on what a component of the pipeline
         has made of them by merging and splitting.
     spans_key (str | None): The SpanGroup with scores; None for any that has them.
+    rename (Mapping[str, str]): Predicted labels to other labels.
     RETURNS (Record): The document's record.
     """
     spaces = known_or_usual_spaces(reference)
@@ -92,7 +102,7 @@ def make_record(reference: Doc, predicted: Doc, spans_key: str | None) -> Record
     starts = {token.idx: token.i for token in reference}
     ends = {token.idx + len(token): token.i + 1 for token in reference}
     found = {
-        Entity(starts[ent.start_char], ends[ent.end_char], ent.label_): (ent.start_char, ent.end_char, ent.label_)
+        Entity(starts[ent.start_char], ends[ent.end_char], rename.get(ent.label_, ent.label_)): place_of(ent)
         for ent in predicted.ents
     }
     ignored = [ent for ent in found if any(token.ent_iob == MISSING for token in reference[ent.start : ent.end])]
@@ -109,19 +119,22 @@ def make_record(reference: Doc, predicted: Doc, spans_key: str | None) -> Record
     )
 
 
-def judge_raw_text(reference: Doc, predicted: Doc, tokens: Collection[tuple[int, int]]) -> RawRecord:
+def judge_raw_text(
+    reference: Doc, predicted: Doc, tokens: Collection[tuple[int, int]], rename: Mapping[str, str]
+) -> RawRecord:
     """Compare entities by the characters of the raw text, exactly: no gold token helps.
 
     reference (Doc): The gold document.
     predicted (Doc): `raw_text(reference)` with predicted entities.
     tokens (Collection[tuple[int, int]]): First character of, and character after, each token that the pipeline's
         tokenizer has made of it: components may have merged or split them since.
+    rename (Mapping[str, str]): Predicted labels to other labels.
     RETURNS (RawRecord): Gold and predicted entities, in characters.
     """
     words = [token.text for token in reference]
     _, starts = write_text(words, known_or_usual_spaces(reference))
     gold = to_characters(entities_of(reference), words, starts)
-    found = [Entity(ent.start_char, ent.end_char, ent.label_) for ent in predicted.ents]
+    found = [Entity(e.start_char, e.end_char, rename.get(e.label_, e.label_)) for e in predicted.ents]
     unknown = [(starts[token.i], starts[token.i] + len(token)) for token in reference if token.ent_iob == MISSING]
     ignored = [ent for ent in found if any(ent.start < end and start < ent.end for start, end in unknown)]
     begins, ends = {start for start, _ in tokens}, {end for _, end in tokens}
@@ -150,28 +163,32 @@ def entities_of(doc: Doc) -> list[Entity]:
     return [Entity(ent.start, ent.end, ent.label_) for ent in doc.ents]
 
 
-def _scores(doc: Doc, spans_key: str | None) -> dict[tuple[int, int, str], float]:
-    """Look up scores. RETURNS: Of first character, character after the last, and label, the score."""
-    scores: dict[tuple[int, int, str], float] = {}
+def place_of(span: Span) -> Place:
+    """RETURNS (Place): What a score is of."""
+    return Place(span.start_char, span.end_char, span.label_)
+
+
+def _scores(doc: Doc, spans_key: str | None) -> dict[Place, float]:
+    """Look up the scores of entities."""
+    scores: dict[Place, float] = {}
     for key, group in doc.spans.items():
         if spans_key is None or key == spans_key:
             scores |= _of_entities(doc, group) or _of_spans(group)
     return scores
 
 
-def _of_entities(doc: Doc, group: SpanGroup) -> dict[tuple[int, int, str], float]:
+def _of_entities(doc: Doc, group: SpanGroup) -> dict[Place, float]:
     """Look up the scores of doc.ents as bert_ner writes them."""
     found = ((ent, look_up(group.attrs, ent)) for ent in doc.ents)
-    return {(ent.start_char, ent.end_char, ent.label_): score for ent, score in found if score is not None}
+    return {place_of(ent): score for ent, score in found if score is not None}
 
 
-def _of_spans(group: SpanGroup) -> dict[tuple[int, int, str], float]:
+def _of_spans(group: SpanGroup) -> dict[Place, float]:
     """Look up scores as spancat writes them: `attrs["scores"]`, parallel to the spans of a group."""
     values = group.attrs.get("scores", ())
-    scores: dict[tuple[int, int, str], float] = {}
+    scores: dict[Place, float] = {}
     for i in range(len(group) if len(values) == len(group) else 0):
         # Where tokens were merged, a span may be of some beyond the end: its characters cannot be read any more.
         with suppress(IndexError):
-            span = group[i]
-            scores[span.start_char, span.end_char, span.label_] = float(values[i])
+            scores[place_of(group[i])] = float(values[i])
     return scores

@@ -21,6 +21,7 @@ from wasabi import msg
 
 from ..files import copy_folder, replacing_folder
 from ..sourced import initialize
+from .annotated import require_annotation
 from .checkpoints import Checkpoint, Checkpoints
 from .errors import RunError
 from .fingerprint import Fingerprint, differences, take_fingerprint
@@ -66,6 +67,7 @@ def train(
     with show_validation_error(config_path, hint_fill=False):
         nlp = initialize(config, use_gpu)
     msg.good("Initialized pipeline")
+    require_annotation(nlp)
     log = log_file(config)
     # Not before: components may be sourced from what an earlier run left, and a config that cannot be costs nothing.
     if saved is None:
