@@ -13,10 +13,12 @@ from evaluating import EVERY_VERDICT, make_case
 from spacy.tokens import Doc, DocBin
 from spacy.vocab import Vocab
 from typer.testing import CliRunner
+from wasabi import msg
 
 from spacy_bert_ner.cli import bert_ner_cli
 from spacy_bert_ner.commands.evaluate import find_curve
 from spacy_bert_ner.tags import Entity
+from spacy_bert_ner.terminal import follow_terminal
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "evaluate.py"
 # `told`, the pipelines' component, is known to this process and to those that are given its file.
@@ -207,3 +209,28 @@ def test_importing_the_command_costs_next_to_nothing() -> None:
     added = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
     assert not {name.partition(".")[0] for name in added} & {"matplotlib", "torch", "transformers", "seqeval", "jinja2"}
     assert {name.partition(".")[0] for name in added} == {"spacy_bert_ner"}
+
+
+@pytest.mark.parametrize("no_color", ["", "1"])
+def test_no_colour_codes_where_there_is_no_terminal(
+    case: tuple[str, str], no_color: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", no_color)
+    monkeypatch.setattr(msg, "show_color", True)
+    monkeypatch.delenv("ANSI_COLORS_DISABLED", raising=False)
+    printed = run(*case, "--no-raw-text", "--resamples", "100")
+    assert "words per second" in printed
+    assert "\x1b" not in printed
+    # As it is left for what comes after.
+    assert msg.show_color is False
+    monkeypatch.delenv("ANSI_COLORS_DISABLED", raising=False)
+
+
+def test_no_color_holds_in_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    for no_color, terminal, expected in (("", True, True), ("", False, False), ("1", True, False)):
+        monkeypatch.setenv("NO_COLOR", no_color)
+        monkeypatch.setattr(msg, "show_color", True)
+        monkeypatch.setattr("sys.stdout.isatty", lambda: terminal)  # noqa: B023
+        follow_terminal()
+        assert msg.show_color is expected
+        monkeypatch.delenv("ANSI_COLORS_DISABLED", raising=False)
