@@ -2,8 +2,12 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+# The lane of the bridge to spacy-transformers, which wants an older transformers: an environment of its own.
+BRIDGE_BIN := .venv-bridge/bin
+BRIDGE_INSTALLED := .venv-bridge/.installed
+BRIDGE_TESTS := tests/bridge tests/encoder tests/test_sharing.py tests/test_fixtures.py tests/test_upgrade.py
 
-.PHONY: install lint test demo clean
+.PHONY: install lint test test-bridge demo clean
 
 install: $(INSTALLED)
 
@@ -12,13 +16,21 @@ $(INSTALLED): setup.cfg pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
 	touch $@
 
+$(BRIDGE_INSTALLED): setup.cfg pyproject.toml constraints-bridge.txt
+	$(PYTHON) -m venv .venv-bridge
+	$(BRIDGE_BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints-bridge.txt -e ".[dev,bridge]"
+	touch $@
+
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m "not bridge"
+
+test-bridge: $(BRIDGE_INSTALLED)
+	$(BRIDGE_BIN)/python -m pytest $(BRIDGE_TESTS)
 
 demo: $(INSTALLED)
 	$(BIN)/python -m spacy project run all . --vars.corpus sample --vars.encoder minilm --vars.gpu_id -1 \
@@ -26,5 +38,5 @@ demo: $(INSTALLED)
 		--vars.batch_words 400
 
 clean:
-	rm -rf .venv assets training metrics packages corpus/*.spacy project.lock build *.egg-info
+	rm -rf .venv .venv-bridge assets training metrics packages corpus/*.spacy project.lock build *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

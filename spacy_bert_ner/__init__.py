@@ -3,4 +3,4 @@
 Everything is found through entry points (see setup.cfg), so importing this package costs next to nothing.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -8,6 +8,7 @@ from .commands.debug import debug_cli
 from .commands.evaluate import evaluate_cli
 from .commands.init_config import init_config_cli
 from .commands.train import train_cli
+from .commands.upgrade import upgrade_cli
 from .terminal import follow_terminal
 
 bert_ner_cli = typer.Typer(name="bert-ner", no_args_is_help=True, callback=follow_terminal)
@@ -19,3 +20,4 @@ bert_ner_cli.command("init-config")(init_config_cli)
 bert_ner_cli.command("debug", context_settings=OVERRIDES)(debug_cli)
 bert_ner_cli.command("evaluate")(evaluate_cli)
 bert_ner_cli.command("train", context_settings=OVERRIDES)(train_cli)
+bert_ner_cli.command("upgrade")(upgrade_cli)

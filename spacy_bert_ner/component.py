@@ -1,6 +1,8 @@
 """The `bert_ner` component: entities from per-token tag scores."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Any, Self
@@ -15,6 +17,8 @@ from thinc.api import Config, Model, Optimizer, set_dropout_rate
 from thinc.types import Ragged
 
 from .batch import DecodedBatch
+from .bridge.standin import register_standin
+from .bridge.upstream import require_transformer, require_transformer_output, require_upstream
 from .decoding import Lattice, Posteriors
 from .gold import gold_tags
 from .losses import sequence_loss, token_loss
@@ -23,7 +27,6 @@ from .provenance import record
 from .saving import check_state, check_state_file
 from .streaming import annotate_stream
 from .tags import SCHEMES, Entity, get_scheme
-from .upstream import require_transformer, require_transformer_output, require_upstream
 
 DEFAULT_CONFIG = """
 [bert_ner]
@@ -44,18 +47,18 @@ pieces = "first"
 nO = null
 
 [bert_ner.model.tok2vec]
-@architectures = "spacy-bert-ner.TransformerListener.v1"
-upstream = "*"
-grad_factor = 1.0
+@architectures = "spacy-bert-ner.Encoder.v1"
+name = "bert-base-uncased"
 """
 
 # What the config decides at every load; the rest of `cfg` is what training has found out and comes from the disk.
 SETTINGS = ("scheme", "overwrite", "annotate_ents", "spans_key", "threshold", "sentence_boundaries", "loss")
 LOSSES = ("token", "sequence")
 
-# Here, since spaCy imports this module wherever it makes a pipeline: documents that were saved with their confidences
-# can then be read with spacy.blank.
+# Here, as spaCy imports this module at every start of a pipeline: documents that were saved with their confidences can
+# then be read with spacy.blank.
 install_extension()
+register_standin()
 
 
 @Language.factory(
@@ -183,7 +186,7 @@ class BertNER(TrainablePipe):
     @property
     def lattice(self) -> Lattice:
         """RETURNS (Lattice): The legal tag sequences."""
-        return Lattice(get_scheme(self.cfg["scheme"]), self.labels)
+        return _lattice(self.cfg["scheme"], self.labels)
 
     def add_label(self, label: str) -> int:
         """Add an entity type; an initialized model gets outputs for it and keeps the others.
@@ -241,6 +244,13 @@ class BertNER(TrainablePipe):
         require_transformer(self.model, self.name)
         self.model.initialize(X=docs)
 
+    # From nlp.pipe to doc.ents:
+    #   pipe ─► annotate_stream: batches of documents; one that fails takes no other with it
+    #     predict
+    #       decode: model.predict: words ─► pieces ─► windows ─► encoder ─► logits;  best legal tags of every document
+    #       judge: posteriors of the entities ─► calibrated confidences
+    #     set_annotations: doc.ents, doc.spans["bert_ner"]
+
     def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
         """Find the entities of a stream of documents; one that fails takes no other with it (see annotate_stream).
 
@@ -270,7 +280,7 @@ class BertNER(TrainablePipe):
         ]
 
     def decode(self, docs: Sequence[Doc]) -> DecodedBatch:
-        """Score every token and find the best legal tags.
+        """Compute every token's logits and find the best legal tags.
 
         docs (Sequence[Doc]): The documents, at least one with a token.
         RETURNS (DecodedBatch): The batch, its entities not yet judged.
@@ -378,14 +388,29 @@ class BertNER(TrainablePipe):
         self._restore(settings)
         return self
 
+    def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
+        """Save the component to a folder; the encoder's weights have a file of their own, encoder.safetensors."""
+        with self._weights_in(Path(path)):
+            super().to_disk(path, exclude=exclude)
+
     def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> Self:
         """Load the component from a folder; the settings of its config stay as they are. RETURNS: The component."""
         settings = {key: self.cfg[key] for key in SETTINGS}
         if "cfg" not in exclude:
             check_state_file(Path(path) / "cfg")
-        super().from_disk(path, exclude=exclude)
+        with self._weights_in(Path(path)):
+            super().from_disk(path, exclude=exclude)
         self._restore(settings)
         return self
+
+    def _weights_in(self, folder: Path) -> AbstractContextManager[Any]:
+        """Keep the encoder's weights, where there is an encoder, in a file beside the rest."""
+        stack = ExitStack()
+        for node in self.model.walk():
+            for shim in node.shims:
+                if hasattr(shim, "weights_in"):
+                    stack.enter_context(shim.weights_in(folder))
+        return stack
 
     def _restore(self, settings: dict[str, Any]) -> None:
         check_state(self.cfg, f"Component {self.name!r}")
@@ -398,3 +423,9 @@ class BertNER(TrainablePipe):
                 f"[components.{self.name}] scheme to what the model was trained with; where the labels are not those "
                 "that it was trained with, copy the pipeline's folder anew."
             )
+
+
+@lru_cache(maxsize=64)
+def _lattice(scheme: str, labels: tuple[str, ...]) -> Lattice:
+    """RETURNS (Lattice): The legal tag sequences, which take long to find for many labels."""
+    return Lattice(get_scheme(scheme), labels)

@@ -10,7 +10,6 @@ and in the first step of all, each parameter moves at once, and is clipped by it
 """
 
 import math
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -24,17 +23,12 @@ from torch import Tensor
 from torch.optim.adamw import adamw
 
 from .checks import check_number
+from .encoder.freezing import is_new, layer_of
 
 Key = tuple[int, str]
 
 # Fields of Parameter that are saved.
 MOMENTS = ("mean", "square", "steps")
-
-# Where Hugging Face's encoders number their layers: encoder.layer.3, transformer.layer.3, layers.3, h.3.
-LAYER = re.compile(r"(?:^|\.)(?:layers?|h|block)\.(\d+)\.")
-
-# What an encoder has that no pretraining saw, by the beginnings of its names: case features and a DocumentMemory.
-UNTRAINED = ("casing.", "memory.")
 
 NOT_NEGATIVE = (lambda x: 0 <= x < math.inf), "a number of at least 0"
 BELOW_ONE = (lambda x: 0 <= x < 1), "a number of at least 0 and below 1"
@@ -82,12 +76,12 @@ def build_adamw(
     """Make an AdamW optimizer (Loshchilov & Hutter 2019).
 
     learn_rate (float | schedule): Learning rate of the encoder's last layer.
-    head_factor (float): What the learning rate is multiplied by for parameters that no pretraining saw: those outside a
+    head_factor (float): What the learning rate is multiplied by for newly initialised parameters: those outside a
         torch encoder, and an encoder's case features and memory.
     layer_decay (float): What it is multiplied by for each layer further from the head (Clark et al. 2020, ELECTRA).
     beta1, beta2, eps (float): Adam's.
     weight_decay (float): Decoupled decay; none on vectors, which are biases and norms.
-    grad_clip (float): The most norm of the gradient over all parameters; 0 switches clipping off.
+    grad_clip (float): Maximum norm of the gradient over all parameters; 0 switches clipping off.
     RETURNS (AdamW): The optimizer.
     RAISES: ValueError for a setting out of range.
     """
@@ -213,13 +207,12 @@ class AdamW(Optimizer):
         if known is not None and known.weights.shape == weights.shape:
             known.weights = weights
             return
-        found = LAYER.search(key[1])
         self._known[key] = Parameter(
             weights,
             torch.zeros_like(weights),
             torch.zeros_like(weights),
             torch.zeros((), device=weights.device),
-            layer=int(found[1]) if found else -1,
+            layer=layer_of(key[1]),
         )
         self._deepest = max(parameter.layer for parameter in self._known.values())
         name = self._names.get(key)
@@ -263,7 +256,7 @@ class AdamW(Optimizer):
     def _factor(self, key: Key, parameter: "Parameter") -> float:
         """Say what the learning rate is multiplied by for one parameter."""
         # thinc's own parameters have plain names, torch modules' have dotted ones.
-        if "." not in key[1] or key[1].startswith(UNTRAINED):
+        if "." not in key[1] or is_new(key[1]):
             return self.head_factor
         # What has no layer's number is the embeddings, below the first layer.
         return float(self.layer_decay ** (self._deepest - parameter.layer))

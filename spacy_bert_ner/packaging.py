@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from .provenance import KEY, versions
+from .provenance import KEY, require, versions
 
 
 def describe(
@@ -34,6 +34,7 @@ def describe(
             label: {"p": row["precision"], "r": row["recall"], "f": row["f1"]} for label, row in scores["types"].items()
         },
     }
+    require(meta)
     f1 = "undefined" if scores["f1"] is None else f"{100 * scores['f1']:.2f}"
     return {
         **meta,

@@ -7,10 +7,13 @@ Scores stand beside it in "performance", where spaCy writes them.
 
 import hashlib
 import json
-from importlib.metadata import version
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 from spacy.language import Language
+from spacy.util import get_minor_version_range, split_requirement
 from thinc.api import Config
 
 from .sources import sha256_of
@@ -22,10 +25,11 @@ PACKAGES = ("spacy-bert-ner", "spacy", "spacy-transformers", "thinc", "torch", "
 
 
 def record(nlp: Language) -> None:
-    """Note in a pipeline's meta what it is about to be trained with.
+    """Note in a pipeline's meta what it is about to be trained with, and what its package requires.
 
     nlp (Language): The pipeline, with the config of the training.
     """
+    require(nlp.meta)
     config = Config(nlp.config)
     filled = config.interpolate()
     nlp.meta[KEY] = {
@@ -36,9 +40,25 @@ def record(nlp: Language) -> None:
     }
 
 
+def require(meta: dict[str, Any]) -> None:
+    """Add this package, with what prediction needs, to the requirements in a pipeline's meta.
+
+    `spacy package` finds the package by itself, but not its extra.
+
+    meta (dict[str, Any]): The meta; another range of this package is replaced.
+    """
+    own = f"spacy-bert-ner[torch]{get_minor_version_range(version('spacy-bert-ner'))}"
+    others = [each for each in meta.get("requirements", []) if split_requirement(each)[0] != "spacy-bert-ner"]
+    meta["requirements"] = [*others, own]
+
+
 def versions() -> dict[str, str]:
-    """RETURNS (dict[str, str]): The installed versions of PACKAGES."""
-    return {package: version(package) for package in PACKAGES}
+    """RETURNS (dict[str, str]): The versions of those of PACKAGES that are installed."""
+    found = {}
+    for package in PACKAGES:
+        with suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found
 
 
 def config_sha256(config: Config) -> str:

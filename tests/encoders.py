@@ -2,23 +2,47 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from spacy.tokens import Doc
 from spacy.vocab import Vocab
-from spacy_transformers.data_classes import FullTransformerBatch, TransformerData
 from thinc.api import Model
 from torch import nn
 
-from spacy_bert_ner.encoder.model import build_transformer_model, get_shim
-from spacy_bert_ner.encoder.settings import Settings
+from spacy_bert_ner.encoder.building import checkpoint_names
+from spacy_bert_ner.encoder.model import build_encoder_model, get_shim
+from spacy_bert_ner.encoder.vectors import PieceVectors
+from spacy_bert_ner.encoder.words import Encoded
 
 Encoders = Callable[[str], Path]
 VOCAB = Vocab()
 WORDS = ["Jane", "met", "the", "IBM", "man", "near", "Paris", ",", "unlucky", "Londoners", "said"]
+WEIRD = ["🙂", "\x01", "\u200b", "\ufeff", "ﬁ", "e\u0301", "</s>", "[SEP]", "<pad>", " ", "\n\n", "x" * 10_000]
 NO_DROPOUT = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+
+
+class Word(NamedTuple):
+    """One word's pieces."""
+
+    ids: list[int]
+    classes: list[int]
+
+
+def words_of(encoded: Encoded) -> list[Word]:
+    """Take words apart that were encoded together."""
+    ends = np.cumsum(encoded.counts).tolist()
+    starts = [0, *ends[:-1]]
+    parts = zip(starts, ends, strict=True)
+    return [Word(encoded.ids[a:b].tolist(), encoded.classes[a:b].tolist()) for a, b in parts]
+
+
+class Pieces(NamedTuple):
+    """One document's part of a batch of vectors: (pieces, width), and pieces of each token."""
+
+    data: Any
+    lengths: Any
 
 
 def doc_of(words: list[str]) -> Doc:
@@ -29,9 +53,9 @@ def long_doc(length: int, seed: int = 0) -> Doc:
     return doc_of([WORDS[i] for i in np.random.default_rng(seed).integers(0, len(WORDS), length)])
 
 
-def make(name: Path | str, **settings: Any) -> Model[list[Doc], FullTransformerBatch]:
+def make(name: Path | str, **settings: Any) -> Model[list[Doc], PieceVectors]:
     settings = {"window": 64, "stride": 48, "precision": "fp32", "case_features": False, **settings}
-    model = build_transformer_model(str(name), **settings)
+    model = build_encoder_model(str(name), **settings)
     model.initialize(X=[doc_of(["hello"])])
     return model
 
@@ -40,16 +64,21 @@ def encoder_of(model: Model) -> nn.Module:
     return get_shim(model).encoder
 
 
+def split(vectors: PieceVectors) -> list[Pieces]:
+    """Take a batch apart by document."""
+    found = []
+    token = row = 0
+    for count in vectors.tokens.tolist():
+        lengths = vectors.pieces[token : token + count]
+        rows = int(lengths.sum())
+        found.append(Pieces(vectors.data[row : row + rows], lengths))
+        token, row = token + count, row + rows
+    assert row == len(vectors.data)
+    return found
+
+
 def predict(model: Model, docs: list[Doc]) -> list[Any]:
-    return [vectors_of(data) for data in model.predict(docs).doc_data]
-
-
-def vectors_of(data: TransformerData) -> Any:
-    return data.model_output.last_hidden_state[0] if data.model_output else np.zeros((0, 32), dtype="f")
-
-
-def settings_of(model: Model) -> Settings:
-    return cast(Settings, cast(Any, model._func).keywords["settings"])
+    return [pieces.data for pieces in split(model.predict(docs))]
 
 
 def gradients(model: Model) -> dict[str, Any]:
@@ -58,10 +87,19 @@ def gradients(model: Model) -> dict[str, Any]:
 
 
 def backward(model: Model, docs: list[Doc], d_vectors: list[Any]) -> dict[str, Any]:
-    """Send gradients back by document, as listeners do. RETURNS: The parameters' gradients."""
-    batch, backprop = model.begin_update(docs)
-    backprop(batch.unsplit_by_doc([[d[None]] for d in d_vectors if len(d)]))
+    """Send gradients back, which come by document. RETURNS: The parameters' gradients."""
+    vectors, backprop = model.begin_update(docs)
+    backprop(vectors.with_data(np.concatenate(d_vectors)))
     return gradients(model)
+
+
+def as_ours(config: dict[str, Any], theirs: dict[str, Any]) -> dict[str, Any]:
+    """Hugging Face's parameters, or their gradients, by our names: queries, keys and values are joined."""
+    found = {}
+    for name, parts in checkpoint_names(config, "").items():
+        if all(part in theirs for part in parts):
+            found[f"network.{name}"] = torch.cat([theirs[part] for part in parts])
+    return found
 
 
 def check_close(found: dict[str, Any], expected: dict[str, Any], tolerance: float = 1e-5) -> None:

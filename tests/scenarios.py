@@ -28,13 +28,11 @@ CNN = {
     "subword_features": True,
     "pretrained_vectors": None,
 }
-STOCK_LISTENER = {
-    "@architectures": "spacy-transformers.TransformerListener.v1",
-    "grad_factor": 1.0,
-    "pooling": {"@layers": "reduce_mean.v1"},
-}
+# What listens to a shared encoder, of the tests' width.
+WIDTH = 32
+LISTENER = {"@architectures": "spacy.Tok2VecListener.v1", "width": WIDTH, "upstream": "tok2vec"}
 HEADS: dict[str, dict[str, Any]] = {
-    "tagger": {"model": {"@architectures": "spacy.Tagger.v2", "nO": None, "tok2vec": STOCK_LISTENER}},
+    "tagger": {"model": {"@architectures": "spacy.Tagger.v2", "nO": None, "tok2vec": LISTENER}},
     "parser": {
         "min_action_freq": 1,
         "model": {
@@ -44,7 +42,7 @@ HEADS: dict[str, dict[str, Any]] = {
             "hidden_width": 16,
             "maxout_pieces": 1,
             "use_upper": False,
-            "tok2vec": STOCK_LISTENER,
+            "tok2vec": LISTENER,
         },
     },
     "textcat": {
@@ -55,28 +53,43 @@ HEADS: dict[str, dict[str, Any]] = {
             "use_reduce_last": False,
             "use_reduce_max": False,
             "use_reduce_mean": True,
-            "tok2vec": STOCK_LISTENER,
+            "tok2vec": LISTENER,
         }
     },
-    "bert_ner": {},
+    "bert_ner": {"model": {"tok2vec": LISTENER}},
 }
 
 
-def encoder_config(folder: Path, **settings: Any) -> dict[str, Any]:
+def encoder_block(folder: Path, **settings: Any) -> dict[str, Any]:
+    """An encoder's section of a config."""
     still = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
-    model = {"@architectures": "spacy-bert-ner.TransformerModel.v1", "name": str(folder), "precision": "fp32"}
-    return {"model": {**model, "window": 64, "stride": 48, "transformer_config": still, **settings}}
+    block = {"@architectures": "spacy-bert-ner.Encoder.v1", "name": str(folder), "precision": "fp32"}
+    return {**block, "window": 64, "stride": 48, "transformer_config": still, **settings}
+
+
+def encoder_config(folder: Path, **settings: Any) -> dict[str, Any]:
+    """The config of a `bert_ner` with its encoder."""
+    return {"model": {"tok2vec": encoder_block(folder, **settings)}}
+
+
+def shared_config(folder: Path, **settings: Any) -> dict[str, Any]:
+    """The config of a `tok2vec` with an encoder for several components."""
+    encoder = encoder_block(folder, **settings)
+    return {"model": {"@architectures": "spacy-bert-ner.Tok2Vec.v1", "width": WIDTH, "encoder": encoder}}
 
 
 def make_pipeline(
     folder: Path, components: tuple[str, ...] = ("bert_ner",), lang: str = "en", **settings: Any
 ) -> Language:
-    """An initialized pipeline of an encoder and what listens to it."""
+    """An initialized pipeline: a `bert_ner` with its encoder, or several components that share one."""
     fix_random_seed(0)
     nlp = spacy.blank(lang)
-    nlp.add_pipe("transformer", config=encoder_config(folder, **settings))
-    for name in components:
-        nlp.add_pipe(name, config=HEADS[name])
+    if components == ("bert_ner",):
+        nlp.add_pipe("bert_ner", config=encoder_config(folder, **settings))
+    else:
+        nlp.add_pipe("tok2vec", config=shared_config(folder, **settings))
+        for name in components:
+            nlp.add_pipe(name, config=HEADS[name])
     nlp.initialize(lambda: examples_of(nlp))
     return nlp
 

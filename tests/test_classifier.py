@@ -4,69 +4,58 @@ import numpy as np
 import pytest
 import spacy
 from spacy.ml.models import build_hash_embed_cnn_tok2vec
-from spacy_transformers.data_classes import TransformerData, WordpieceBatch
 from thinc.api import get_current_ops
 from thinc.types import Ragged
-from transformers.file_utils import ModelOutput
 
-from spacy_bert_ner.classifier import (
-    build_token_classifier,
-    build_transformer_listener,
-    resize_output,
-    to_rows,
-)
+from spacy_bert_ner.classifier import build_token_classifier, resize_output, to_rows
+from spacy_bert_ner.encoder.vectors import PieceVectors
 
-# Three tokens: two pieces, none (whitespace in spacy-transformers' alignment), one.
-ALIGN = ([1, 2, 4], [2, 0, 1])
+# Two documents of one and two tokens: one piece, two, one; and one without tokens between them.
+LENGTHS = ([1, 2, 1], [1, 0, 2])
 
 
-def trf_data(hidden: np.ndarray, index: list[int], lengths: list[int]) -> TransformerData:
-    align = Ragged(np.array(index, dtype="i"), np.array(lengths, dtype="i"))
-    return TransformerData(WordpieceBatch.empty(), ModelOutput(last_hidden_state=hidden[None]), align)
+def vectors(data: np.ndarray) -> PieceVectors:
+    pieces, tokens = (np.array(numbers) for numbers in LENGTHS)
+    return PieceVectors(data, pieces, tokens)
 
 
 @pytest.fixture
-def hidden() -> np.ndarray:
-    return np.arange(10, dtype="f").reshape(5, 2) + 1
+def data() -> np.ndarray:
+    return np.arange(8, dtype="f").reshape(4, 2) + 1
 
 
 @pytest.mark.parametrize(
     ("pieces", "rows", "lengths"),
     [
-        ("first", [[3, 4], [0, 0], [9, 10]], [1, 1, 1]),
-        ("mean", [[4, 5], [0, 0], [9, 10]], [1, 1, 1]),
-        ("all", [[3, 4], [5, 6], [0, 0], [9, 10]], [2, 1, 1]),
+        ("first", [[1, 2], [3, 4], [7, 8]], [1, 1, 1]),
+        ("mean", [[1, 2], [4, 5], [7, 8]], [1, 1, 1]),
+        ("all", [[1, 2], [3, 4], [5, 6], [7, 8]], [1, 2, 1]),
     ],
 )
-def test_rows_of_each_setting(hidden, pieces, rows, lengths):
-    output = to_rows(pieces).predict([trf_data(hidden, *ALIGN)])
+def test_rows_of_each_setting(data, pieces, rows, lengths):
+    output = to_rows(pieces).predict(vectors(data))
     assert output.dataXd.tolist() == rows
     assert output.lengths.tolist() == lengths
 
 
 @pytest.mark.parametrize("pieces", ["first", "mean", "all"])
-def test_gradient_equals_finite_differences(hidden, pieces):
+def test_gradient_equals_finite_differences(data, pieces):
     model = to_rows(pieces)
     weights = np.random.RandomState(0).normal(size=(4, 2)).astype("f")
 
     def loss(values: np.ndarray) -> float:
-        rows = model.predict([trf_data(values, *ALIGN), TransformerData.empty()]).dataXd
+        rows = model.predict(vectors(values)).dataXd
         return float((rows * weights[: len(rows)]).sum())
 
-    rows, backprop = model.begin_update([trf_data(hidden, *ALIGN), TransformerData.empty()])
-    (d_data,) = backprop(Ragged(weights[: len(rows.dataXd)].copy(), rows.lengths))
-    numeric = np.zeros_like(hidden)
-    for at in np.ndindex(hidden.shape):
-        step = np.zeros_like(hidden)
+    rows, backprop = model.begin_update(vectors(data))
+    found = backprop(Ragged(weights[: len(rows.dataXd)].copy(), rows.lengths))
+    numeric = np.zeros_like(data)
+    for at in np.ndindex(data.shape):
+        step = np.zeros_like(data)
         step[at] = 1.0
-        numeric[at] = (loss(hidden + step) - loss(hidden - step)) / 2
-    np.testing.assert_allclose(d_data.model_output["last_hidden_state"][0], numeric, atol=1e-3)
-
-
-def test_an_empty_document_gives_no_rows_and_wants_no_gradient(hidden):
-    rows, backprop = to_rows("first").begin_update([TransformerData.empty(), trf_data(hidden, *ALIGN)])
-    assert rows.lengths.tolist() == [1, 1, 1]
-    assert len(backprop(rows)) == 1
+        numeric[at] = (loss(data + step) - loss(data - step)) / 2
+    np.testing.assert_allclose(found.data, numeric, atol=1e-3)
+    assert found.tokens.tolist() == LENGTHS[1]
 
 
 def test_vectors_of_any_tok2vec_are_rows_as_they_are():
@@ -89,14 +78,14 @@ def cnn():
 
 
 def test_all_pieces_are_refused_where_there_are_none():
-    with pytest.raises(ValueError, match="pieces = 'all' needs the word pieces of a transformer") as error:
+    with pytest.raises(ValueError, match="pieces = 'all' needs the word pieces of an encoder") as error:
         build_token_classifier(cnn(), pieces="all")
-    assert "spacy-bert-ner.TransformerListener.v1" in str(error.value)
+    assert "spacy-bert-ner.Encoder.v1" in str(error.value)
 
 
 def test_an_unknown_setting_is_named():
     with pytest.raises(ValueError, match="pieces = 'last': expected one of first, mean, all"):
-        build_token_classifier(build_transformer_listener(), pieces="last")  # type: ignore[arg-type]
+        build_token_classifier(cnn(), pieces="last")  # type: ignore[arg-type]
 
 
 def test_new_outputs_are_appended_and_old_ones_kept():

@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from spacy_bert_ner.encoder.packed import KINDS, can_pack
 from thinc.api import fix_random_seed
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
@@ -15,7 +16,6 @@ from transformers import AutoConfig, AutoModel
 from spacy_bert_ner.encoder.attention import STEP, TOGETHER, attend, group, places
 from spacy_bert_ner.encoder.dropout import draw_fates, drop_out, kept
 from spacy_bert_ner.encoder.module import Encoder
-from spacy_bert_ner.encoder.packed import KINDS, can_pack
 from tests.encoders import Encoders
 
 PACKED = ["bert", "roberta", "xlm-roberta", "electra", "distilbert", "mpnet"]

@@ -3,12 +3,23 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import spacy
 from spacy.language import Language
 from spacy.tokens import Doc, Span
 
-from tests.scenarios import LINES, TEXTS, encoder_config, entities, examples_of, expected_entities, make_pipeline, train
+from tests.scenarios import (
+    CNN,
+    LINES,
+    TEXTS,
+    encoder_config,
+    entities,
+    examples_of,
+    expected_entities,
+    make_pipeline,
+    train,
+)
 
 RULES = [{"label": "VERB", "pattern": "met"}, {"label": "GPE", "pattern": [{"LOWER": "near"}, {"LOWER": "paris"}]}]
 
@@ -38,8 +49,7 @@ def found(nlp: Language) -> list[list[tuple[str, str]]]:
 # --- adding ----------------------------------------------------------------------------------------------------------
 
 
-def test_sourced_with_its_transformer(trained: Language, stranger: Language, tmp_path: Path) -> None:
-    stranger.add_pipe("transformer", source=trained)
+def test_sourced(trained: Language, stranger: Language, tmp_path: Path) -> None:
     stranger.add_pipe("bert_ner", source=trained)
     assert found(stranger) == expected_entities()
     assert all(token.tag_ == "N" for doc in stranger.pipe(TEXTS) for token in doc)
@@ -47,26 +57,27 @@ def test_sourced_with_its_transformer(trained: Language, stranger: Language, tmp
     assert found(spacy.load(tmp_path)) == expected_entities()
 
 
-def test_sourced_under_other_names(trained: Language, stranger: Language) -> None:
-    stranger.add_pipe("transformer", source=trained, name="encoder")
+def test_sourced_under_another_name(trained: Language, stranger: Language, tmp_path: Path) -> None:
     stranger.add_pipe("bert_ner", source=trained, name="names")
     assert found(stranger) == expected_entities()
+    stranger.to_disk(tmp_path)
+    assert found(spacy.load(tmp_path)) == expected_entities()
 
 
-def test_sourced_as_one_component(trained: Language, stranger: Language, tmp_path: Path) -> None:
-    trained.to_disk(tmp_path / "source")
-    source = spacy.load(tmp_path / "source")
-    source.replace_listeners("transformer", "bert_ner", ["model.tok2vec"])
-    stranger.add_pipe("bert_ner", source=source)
-    assert "transformer" not in stranger.pipe_names
-    assert found(stranger) == expected_entities()
-    stranger.to_disk(tmp_path / "target")
-    assert found(spacy.load(tmp_path / "target")) == expected_entities()
+def test_a_strangers_pipeline_stays_as_it_was(trained: Language, stranger: Language) -> None:
+    tok2vec = {"@architectures": "spacy.HashEmbedCNN.v2", **{key: CNN[key] for key in CNN if key != "@architectures"}}
+    stranger.add_pipe("tok2vec", config={"model": tok2vec}).initialize(lambda: examples_of(stranger), nlp=stranger)  # type: ignore[attr-defined]
+    before = [doc.tensor for doc in stranger.pipe(TEXTS)]
+    stranger.add_pipe("bert_ner", source=trained)
+    for doc, tensor in zip(stranger.pipe(TEXTS), before, strict=True):
+        np.testing.assert_allclose(doc.tensor, tensor, atol=1e-6)
+        assert doc[0].vector.shape == (CNN["width"],)
+        assert doc[:2].as_doc().tensor.shape == (2, CNN["width"])
+        assert not doc.user_data
 
 
-def test_beside_a_transformer_that_is_there_already(trained: Language, tiny_bert: Path) -> None:
+def test_beside_an_encoder_that_is_there_already(trained: Language, tiny_bert: Path) -> None:
     source = spacy.blank("en").from_config(trained.config).from_bytes(trained.to_bytes())
-    source.replace_listeners("transformer", "bert_ner", ["model.tok2vec"])
     theirs = make_pipeline(tiny_bert, ("tagger",))
     train(theirs)
     tags = [[token.tag_ for token in doc] for doc in theirs.pipe(TEXTS)]
@@ -87,17 +98,14 @@ pipeline = ["bert_ner"]
 
 [components.bert_ner]
 source = "{tmp_path}"
-replace_listeners = ["model.tok2vec"]
 """
     nlp = spacy.util.load_model_from_config(spacy.util.Config().from_str(config), auto_fill=True)
     assert found(nlp) == expected_entities()
 
 
 def test_taken_out_again(trained: Language, stranger: Language) -> None:
-    stranger.add_pipe("transformer", source=trained)
     stranger.add_pipe("bert_ner", source=trained)
     stranger.remove_pipe("bert_ner")
-    stranger.remove_pipe("transformer")
     assert found(stranger) == [[], [], []]
 
 
@@ -169,24 +177,42 @@ def test_no_output_at_all_is_refused() -> None:
         spacy.blank("en").add_pipe("bert_ner", config={"annotate_ents": False, "spans_key": None})
 
 
-# --- order -----------------------------------------------------------------------------------------------------------
+# --- tokens that change ----------------------------------------------------------------------------------------------
 
 
-def test_behind_the_cleaner(trained: Language, tmp_path: Path) -> None:
-    trained.to_disk(tmp_path)
-    nlp = spacy.load(tmp_path)
-    nlp.add_pipe("doc_cleaner", config={"attrs": {"_.trf_data": None}}, before="bert_ner")
-    with pytest.raises(ValueError, match="`doc_cleaner` did"):
-        nlp("Jane met IBM")
+@pytest.mark.parametrize("first", [False, True])
+def test_other_components_may_merge_and_split_tokens(trained: Language, first: bool) -> None:
+    @Language.component("join_works_near", retokenizes=True)
+    def join(doc: Doc) -> Doc:
+        for start in range(len(doc) - 1):
+            if [token.text for token in doc[start : start + 2]] == ["works", "near"]:
+                with doc.retokenize() as retokenizer:
+                    retokenizer.merge(doc[start : start + 2])
+                break
+        return doc
+
+    nlp = spacy.blank("en")
+    nlp.add_pipe("bert_ner", source=trained)
+    nlp.add_pipe("join_works_near", **({"first": True} if first else {}))
+    doc = nlp(TEXTS[1])
+    assert [token.text for token in doc] == ["IBM", "works near", "Paris"]
+    assert ("IBM", "ORG") in entities(doc)
+    assert ("works near", "LOC") not in entities(doc)
 
 
-def test_without_its_transformer(trained: Language) -> None:
-    with trained.select_pipes(enable="bert_ner"), pytest.raises(ValueError, match="keep the transformer"):
-        trained("Jane met IBM")
-    with trained.select_pipes(disable=["transformer", "bert_ner"]):
-        assert found(trained) == [[], [], []]
-    with trained.select_pipes(enable=["transformer", "bert_ner"]):
-        assert found(trained) == expected_entities()
+def test_a_shared_encoders_vectors_follow_the_tokens(tiny_bert: Path) -> None:
+    nlp = make_pipeline(tiny_bert, ("bert_ner", "tagger"))
+    nlp.add_pipe("merge_words", before="bert_ner")
+    doc = nlp(TEXTS[1])
+    assert len(doc) == 3
+    assert doc.tensor.shape[0] == 3
+
+
+@Language.component("merge_words", retokenizes=True)
+def merge_words(doc: Doc) -> Doc:
+    with doc.retokenize() as retokenizer:
+        retokenizer.merge(doc[:2])
+    return doc
 
 
 # --- languages and encoders ------------------------------------------------------------------------------------------
@@ -223,13 +249,12 @@ def test_any_language(
 
 def test_tokens_that_the_encoder_splits_otherwise(tiny_bert: Path) -> None:
     nlp = spacy.blank("en")
-    nlp.add_pipe("transformer", config=encoder_config(tiny_bert))
-    nlp.add_pipe("bert_ner").add_label("LOC")  # type: ignore[attr-defined]
+    nlp.add_pipe("bert_ner", config=encoder_config(tiny_bert)).add_label("LOC")  # type: ignore[attr-defined]
     nlp.initialize()
     # One token with spaces in it, one of half a word, one of punctuation between letters.
     doc = Doc(nlp.vocab, words=["New York City", "Lon", "don", "a-b.c", "..", " "], spaces=[False] * 6)
     (read,) = nlp.pipe([doc])
     assert [token.text for token in read] == ["New York City", "Lon", "don", "a-b.c", "..", " "]
-    lengths = read._.trf_data.align.lengths
+    lengths = nlp.get_pipe("bert_ner").model.get_ref("tok2vec").predict([read]).pieces  # type: ignore[attr-defined]
     assert lengths.min() >= 1
     assert lengths[0] > 3

@@ -1,6 +1,5 @@
 """project.yml, its table in README, and the whole workflow on a tiny model."""
 
-import ast
 import json
 import os
 import shutil
@@ -15,55 +14,9 @@ import srsly
 PROJECT = Path(__file__).parents[1]
 COMMANDS = srsly.read_yaml(PROJECT / "project.yml")["commands"]
 
-# What a config makes spaCy import, beyond what a script's own source says.
-BY_ENTRY_POINT = {
-    "train": ["component.py", "classifier.py", "encoder/model.py", "optimizer.py"],
-    "calibrate": ["component.py", "classifier.py", "encoder/model.py"],
-    "evaluate": ["component.py", "classifier.py", "encoder/model.py"],
-}
 
-
-def imported_files(path: Path) -> set[Path]:
-    """The project's own modules that a file imports."""
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf8"))):
-        names = []
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            base = ".".join(path.relative_to(PROJECT).parts[: -node.level]) if node.level else ""
-            module = ".".join(part for part in (base, node.module) if part)
-            names = [module, *(f"{module}.{alias.name}" for alias in node.names)]
-        for name in names:
-            place = PROJECT / name.replace(".", "/")
-            found |= {file for file in (place.with_suffix(".py"), place / "__init__.py") if file.is_file()}
-    return {file for file in found if file.is_relative_to(PROJECT / "spacy_bert_ner")}
-
-
-def needed_files(start: list[Path]) -> set[str]:
-    """All the project's files that those import, themselves included; __init__.py only where it imports something."""
-    seen: set[Path] = set()
-    todo = list(start)
-    while todo:
-        file = todo.pop()
-        if file not in seen:
-            seen.add(file)
-            package = file.parent / "__init__.py"
-            todo += [*imported_files(file), *([package] if package.is_file() else [])]
-    return {file.relative_to(PROJECT).as_posix() for file in seen if file.name != "__init__.py" or imported_files(file)}
-
-
-@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command["name"])
-def test_a_step_depends_on_all_the_sources_that_it_runs(command):
-    (line,) = command["script"]
-    script = PROJECT / line.split()[1]
-    extra = [PROJECT / "spacy_bert_ner" / name for name in BY_ENTRY_POINT.get(command["name"], [])]
-    listed = {dep for dep in command["deps"] if dep.endswith(".py")}
-    needed = needed_files([script, *extra])
-    if command["name"] == "package":
-        # The plugin's own wheel holds everything.
-        needed |= {file.relative_to(PROJECT).as_posix() for file in (PROJECT / "spacy_bert_ner").rglob("*.py")}
-    assert listed == needed
+def test_the_sources_of_each_step_are_as_generated():
+    run([sys.executable, "scripts/list_sources.py", "--check"], PROJECT)
 
 
 def test_every_input_is_an_earlier_steps_output_or_in_the_repository():
@@ -124,7 +77,7 @@ def test_the_whole_workflow_and_what_reruns(project, tiny_bert):
     assert "torch" in made_of["versions"]
     assert made_of["data_sha256"]["train"] == sha256((project / "corpus" / "train.spacy").read_bytes()).hexdigest()
     assert {"dev", "encoder"} < set(made_of["data_sha256"])
-    assert any(requirement.startswith("spacy-bert-ner") for requirement in meta["requirements"])
+    assert any(requirement.startswith("spacy-bert-ner[torch]") for requirement in meta["requirements"])
 
     steps = ("convert", "train", "calibrate", "evaluate", "package", "verify")
     second = project_run(project, "all", tiny_bert, epochs=8, learn_rate=0.003, head_factor=5, batch_words=500)

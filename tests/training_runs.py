@@ -11,7 +11,7 @@ from spacy.tokens import DocBin
 from thinc.api import Config
 
 from spacy_bert_ner.training import checkpoints, loop, running
-from tests.scenarios import LINES, encoder_config, examples_of
+from tests.scenarios import LINES, encoder_block, examples_of
 
 OUTPUT = Path("out")
 TRAINING: dict[str, Any] = {
@@ -59,16 +59,9 @@ def write_corpus(folder: Path) -> None:
 
 def bert_config(encoder: Path, **training: Any) -> Config:
     """A config of our encoder and our head."""
-    components = {
-        "transformer": {"factory": "transformer", **encoder_config(encoder, transformer_config={})},
-        "bert_ner": {
-            "factory": "bert_ner",
-            "model": {
-                "@architectures": "spacy-bert-ner.TokenClassifier.v1",
-                "tok2vec": {"@architectures": "spacy-bert-ner.TransformerListener.v1"},
-            },
-        },
-    }
+    tok2vec = encoder_block(encoder, transformer_config={})
+    head = {"@architectures": "spacy-bert-ner.TokenClassifier.v1", "tok2vec": tok2vec}
+    components = {"bert_ner": {"factory": "bert_ner", "model": head}}
     return make_config(components, {"optimizer": OUR_OPTIMIZER, **training})
 
 

@@ -76,7 +76,7 @@ def init_config_cli(
     if trained is None:
         overrides["paths.encoder"] = encoder
         if gpu:
-            overrides["components.transformer.model.max_batch_pieces"] = 16384
+            overrides["components.bert_ner.model.tok2vec.max_batch_pieces"] = 16384
     if train.is_file():
         overrides |= plan(train, epochs, overrides, trained)
     else:

@@ -10,6 +10,8 @@ from .inputs import load_pipeline
 if TYPE_CHECKING:
     from spacy.language import Language
 
+# They leave nothing of what components listen to.
+CLEANERS = ("doc_cleaner", "tensor_cleaner")
 ADD_LABELS = {"@callbacks": "spacy-bert-ner.add_labels.v1", "labels": None}
 
 
@@ -50,7 +52,7 @@ def read_source(name: str) -> Source:
 def belonging(nlp: "Language", heads: list[str]) -> list[str]:
     """RETURNS (list[str]): Heads, what they listen to, and the cleaner of that, in the pipeline's order."""
     feeding = [name for name, pipe in nlp.pipeline if set(heads) & set(getattr(pipe, "listening_components", ()))]
-    cleaners = [name for name in nlp.pipe_names if feeding and nlp.get_pipe_meta(name).factory == "doc_cleaner"]
+    cleaners = [name for name in nlp.pipe_names if feeding and nlp.get_pipe_meta(name).factory in CLEANERS]
     return [name for name in nlp.pipe_names if name in {*heads, *feeding, *cleaners}]
 
 

@@ -1,13 +1,14 @@
 """The encoder's settings, refused where they contradict themselves, each other or the encoder."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..checks import check_number
 from .pieces import WordPieces
 
-SECTION = "components.transformer.model"
+# Where the settings stand in a config that has the encoder inside `bert_ner`.
+SECTION = "components.bert_ner.model.tok2vec"
 # How transformers' configs call them.
 DROPOUTS = {
     "hidden_dropout": ("hidden_dropout_prob", "hidden_dropout", "dropout", "mlp_dropout"),
@@ -17,38 +18,41 @@ DROPOUTS = {
 
 @dataclass(frozen=True)
 class Settings:
-    """The arguments of build_transformer_model.
+    """The settings of an encoder: see model.build_encoder_model.
 
     RAISES: ValueError for a setting out of range, or where two contradict each other.
     """
 
     name: str
-    window: int
-    stride: int
-    max_batch_pieces: int
-    case_features: bool | None
-    document_memory: bool
-    tokenizer_config: dict[str, Any]
-    transformer_config: dict[str, Any]
+    window: int = 128
+    stride: int = 96
+    max_batch_pieces: int = 4096
+    precision: str = "auto"
+    case_features: bool | None = None
+    document_memory: bool = False
     hidden_dropout: float | None = None
     attention_dropout: float | None = None
     word_dropout: float = 0.0
+    trainable: bool = True
+    freeze_layers: int = 0
+    tokenizer_config: dict[str, Any] = field(default_factory=dict)
+    transformer_config: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.name:
-            raise ValueError(
-                '[components.transformer.model] name = "": expected the folder or Hub id of a pretrained encoder'
-            )
+            raise ValueError(f'[{SECTION}] name = "": expected the folder or Hub id of a pretrained encoder')
         for name in ("window", "stride", "max_batch_pieces"):
             check_number(SECTION, name, getattr(self, name), lambda x: x == int(x), "a whole number of word pieces")
         if not 0 < self.stride <= self.window:
             raise ValueError(
-                "[components.transformer.model] "
-                f"stride = {self.stride} must lie between 1 and window = {self.window}: it is how far "
+                f"[{SECTION}] stride = {self.stride} must lie between 1 and window = {self.window}: it is how far "
                 "one window begins behind the other"
             )
         check_number(
             SECTION, "max_batch_pieces", self.max_batch_pieces, lambda x: x >= 1, "a number of word pieces, 1 or more"
+        )
+        check_number(
+            SECTION, "freeze_layers", self.freeze_layers, lambda x: x == int(x) and x >= 0, "a number of layers, or 0"
         )
         check_number(SECTION, "word_dropout", self.word_dropout, lambda x: 0 <= x < 1, "a share below 1")
         for name in DROPOUTS:
@@ -84,8 +88,7 @@ def refuse_code(setting: str, value: Mapping[str, Any]) -> None:
     for key in ("trust_remote_code", "auto_map", "code_revision"):
         if value.get(key):
             raise ValueError(
-                "[components.transformer.model] "
-                f"{setting} = {dict(value)!r}: {key} would run code that comes with an encoder, which "
+                f"[{SECTION}] {setting} = {dict(value)!r}: {key} would run code that comes with an encoder, which "
                 f"spacy-bert-ner never does. Remove {key}, and choose an encoder that transformers itself knows"
             )
 
@@ -100,7 +103,22 @@ def check_window(window: int, pieces: WordPieces, encoder: str) -> None:
     """
     if not pieces.specials < window <= pieces.settings["limit"]:
         raise ValueError(
-            "[components.transformer.model] "
-            f"window = {window} does not suit {encoder}: it must be more than its {pieces.specials} "
+            f"[{SECTION}] window = {window} does not suit {encoder}: it must be more than its {pieces.specials} "
             f"special pieces and at most {pieces.settings['limit']}, the most it can read"
+        )
+
+
+def check_vocabulary(pieces: WordPieces, rows: int, where: str) -> None:
+    """Compare a tokenizer with the table of embeddings: a piece without a row would fail when a text first has it.
+
+    pieces (WordPieces): The tokenizer.
+    rows (int): Rows of the table.
+    where (str): What the error calls the place.
+    RAISES: ValueError where a piece has no row.
+    """
+    if pieces.count > rows:
+        raise ValueError(
+            f"{where}: its tokenizer has {pieces.count:,} pieces, but its embeddings have {rows:,} rows. Whoever "
+            "added pieces forgot model.resize_token_embeddings(len(tokenizer)): call it, and save both, or take the "
+            "tokenizer that belongs to the weights"
         )

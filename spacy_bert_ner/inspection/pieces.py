@@ -1,7 +1,6 @@
 """How the encoder's tokenizer and windows take the words of a corpus."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -9,6 +8,7 @@ from spacy.language import Language
 from spacy.training import Example
 
 from spacy_bert_ner.encoder.layout import lay_out
+from spacy_bert_ner.encoder.model import get_settings
 from spacy_bert_ner.encoder.pieces import WordPieces
 from spacy_bert_ner.encoder.settings import Settings
 from spacy_bert_ner.encoder.shim import EncoderShim
@@ -17,22 +17,12 @@ from spacy_bert_ner.inspection.annotation import Finding, place
 
 def find_encoder(nlp: Language) -> tuple[WordPieces, Settings] | None:
     """Find the encoder of an initialized pipeline. RETURNS: Its tokenizer and settings; None where it has none."""
-    for name, pipe in nlp.pipeline:
+    for _, pipe in nlp.pipeline:
         for node in pipe.model.walk() if hasattr(pipe, "model") else ():
             for shim in node.shims:
                 if isinstance(shim, EncoderShim):
-                    block = _encoder_block(nlp.config.interpolate()["components"][name])
-                    return shim.pieces, Settings(**{field.name: block[field.name] for field in fields(Settings)})
+                    return shim.pieces, get_settings(node)
     return None
-
-
-def _encoder_block(config: dict[str, Any]) -> dict[str, Any]:
-    """Find the encoder in a component's config: how deep it lies depends on whether a listener was replaced."""
-    if config.get("@architectures") == "spacy-bert-ner.TransformerModel.v1":
-        return config
-    return next(
-        (found for value in config.values() if isinstance(value, dict) and (found := _encoder_block(value))), {}
-    )
 
 
 def inspect_pieces(
@@ -64,7 +54,7 @@ def inspect_pieces(
         }
         for i, example in enumerate(examples):
             for ent in example.reference.ents:
-                size = sum(len(word.ids) for word in pieces.encode([token.text for token in ent], 1 << 30))
+                size = int(pieces.encode([token.text for token in ent], 1 << 30).counts.sum())
                 if size > capacity:
                     longer.append({**place(split, i, ent), "pieces": size})
     message = f"{len(longer)} entities have more word pieces than a window takes ({capacity}): raise window"

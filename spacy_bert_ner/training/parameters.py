@@ -13,6 +13,7 @@ from spacy.language import Language
 from thinc.api import Model, Shim, to_numpy
 from torch import Tensor, nn
 
+from ..encoder.shim import EncoderShim
 from .errors import RunError
 
 Key = tuple[int, str]
@@ -40,9 +41,11 @@ class Parameters:
                 if id(node) not in seen:
                     seen.add(id(node))
                     self.nodes[f"{name}/{i}"] = node
-                    self.shims |= {f"{name}/{i}/shim{j}": shim for j, shim in enumerate(node.shims)}
+                    # An encoder that training does not move is as it was loaded.
+                    moved = [shim for shim in node.shims if getattr(shim, "trainable", True)]
+                    self.shims |= {f"{name}/{i}/shim{j}": shim for j, shim in enumerate(moved)}
         for place, shim in self.shims.items():
-            if not isinstance(shim._model, nn.Module):
+            if not isinstance(_module(shim), nn.Module):
                 raise RunError(
                     f"Component {place.split('/')[0]!r} keeps its weights in a {type(shim).__name__}, expected thinc's "
                     "own or torch's: its training cannot be resumed, train it with `python -m spacy train`"
@@ -54,7 +57,7 @@ class Parameters:
             (node.id, param): f"{place}/{param}" for place, node in self.nodes.items() for param in node.param_names
         }
         for place, shim in self.shims.items():
-            names |= {(shim.id, param): f"{place}/{param}" for param, _ in self._module(shim).named_parameters()}
+            names |= {(shim.id, param): f"{place}/{param}" for param, _ in _module(shim).named_parameters()}
         return names
 
     def tensors(self) -> Tensors:
@@ -66,7 +69,7 @@ class Parameters:
             if node.has_param(param)
         }
         for place, shim in self.shims.items():
-            tensors |= {f"{place}/{name}": tensor for name, tensor in self._module(shim).state_dict().items()}
+            tensors |= {f"{place}/{name}": tensor for name, tensor in _module(shim).state_dict().items()}
         return tensors
 
     def load_tensors(self, tensors: Mapping[str, Tensor]) -> None:
@@ -85,11 +88,10 @@ class Parameters:
                     array = node.ops.asarray(cast(Any, tensors[f"{place}/{param}"].numpy()))
                     cast(Any, node.get_param(param))[...] = array
         for place, shim in self.shims.items():
-            module = self._module(shim)
+            module = _module(shim)
             module.load_state_dict({name: tensors[f"{place}/{name}"] for name in module.state_dict()})
-            if hasattr(shim, "_fast"):
-                # Our encoder's copy for prediction, made of the weights before.
-                shim._fast = None
+            if isinstance(shim, EncoderShim):
+                shim.forget_cast()
 
     def state(self) -> dict[str, Any]:
         """RETURNS (dict[str, Any]): What changes beside the weights, for JSON."""
@@ -101,7 +103,7 @@ class Parameters:
                 *(
                     f"{place}/{name}"
                     for place, shim in self.shims.items()
-                    for name, param in self._module(shim).named_parameters()
+                    for name, param in _module(shim).named_parameters()
                     if param.grad is not None
                 ),
             ],
@@ -118,13 +120,13 @@ class Parameters:
                     node.set_grad(name, node.ops.alloc(node.get_param(name).shape))
         for place, shim in self.shims.items():
             load_scale(shim, state["scales"][place])
-            for name, param in self._module(shim).named_parameters():
+            for name, param in _module(shim).named_parameters():
                 if f"{place}/{name}" in kept:
                     param.grad = torch.zeros_like(param)
 
-    @staticmethod
-    def _module(shim: Shim) -> nn.Module:
-        return cast(nn.Module, shim._model)
+
+def _module(shim: Shim) -> nn.Module:
+    return shim.encoder if isinstance(shim, EncoderShim) else cast(nn.Module, shim._model)
 
 
 def as_tensor(array: Any) -> Tensor:

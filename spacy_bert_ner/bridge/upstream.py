@@ -1,4 +1,4 @@
-"""What a component needs of the components before it."""
+"""What a component that listens needs of the components before it."""
 
 from collections.abc import Sequence
 
@@ -11,6 +11,12 @@ NO_OUTPUT = (
     "Component {name!r} listens to a transformer, but a document ({start!r}) has no output of one (doc._.trf_data): "
     "the transformer did not run before it, or `doc_cleaner` did. Order the pipeline as transformer, {name}, ..., "
     "doc_cleaner, and keep the transformer where components are selected or disabled."
+)
+
+OTHER_TOKENS = (
+    "Component {name!r} listens to a transformer, but a document ({start!r}) has {found} tokens, and the transformer "
+    "saw {expected}: a component between them merges or splits tokens. Put {name!r} directly behind the transformer, and "
+    "that component behind it."
 )
 
 NO_WIDTH = (
@@ -42,13 +48,20 @@ def require_transformer_output(model: Model, docs: Sequence[Doc], name: str) -> 
     model (Model): The component's model; one without a transformer's listener needs nothing.
     docs (Sequence[Doc]): The documents.
     name (str): The component's name.
-    RAISES: ValueError where a document with tokens has no transformer's output.
+    RAISES: ValueError where a document with tokens has no transformer's output, or one of other tokens.
     """
     if not listens(model):
         return
     for doc in docs:
-        if len(doc) and doc._.trf_data is None:
+        if not len(doc):
+            continue
+        data = doc._.trf_data
+        if data is None:
             raise ValueError(NO_OUTPUT.format(name=name, start=doc[:5].text))
+        if len(data.align.lengths) != len(doc):
+            raise ValueError(
+                OTHER_TOKENS.format(name=name, start=doc[:5].text, found=len(doc), expected=len(data.align.lengths))
+            )
 
 
 def require_upstream(model: Model, nlp: Language, name: str) -> None:
@@ -66,6 +79,6 @@ def require_upstream(model: Model, nlp: Language, name: str) -> None:
         if upstream is not None and not (feeding if upstream == "*" else upstream in feeding):
             raise ValueError(
                 f"[components.{name}.model.tok2vec] upstream = {upstream!r}: the components before {name!r} that can "
-                f"be listened to are {', '.join(feeding) or 'none'}. Put a transformer before it in [nlp] pipeline, "
-                'and name that one, or "*" for any'
+                f"be listened to are {', '.join(feeding) or 'none'}. Put a tok2vec or transformer before it in [nlp] "
+                'pipeline, and name that one, or "*" for any'
             )

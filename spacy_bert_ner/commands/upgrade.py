@@ -1,0 +1,44 @@
+"""`upgrade`: a pipeline of version 0.1.0 in the one-component form."""
+
+from pathlib import Path
+from typing import Annotated
+
+from spacy.cli._util import Arg, Opt
+from wasabi import msg
+
+
+def upgrade_cli(
+    old: Annotated[str, Arg(help="Folder or package of a pipeline of spacy-bert-ner 0.1.0")],
+    new: Annotated[Path, Arg(help="Folder to write the pipeline to", file_okay=False)],
+    force: Annotated[bool, Opt("--force", "-F", help="Replace the folder if it is there")] = False,
+) -> None:
+    """Turn a pipeline of version 0.1.0 (transformer, bert_ner, doc_cleaner) into one component; it needs no
+    spacy-transformers, before or afterwards.
+    """
+    from spacy.util import is_package
+
+    from ..files import replacing_folder
+    from ..upgrading import upgrade
+
+    if not Path(old).is_dir() and not is_package(old):
+        msg.fail(f"{old} is neither a folder nor an installed package", exits=1)
+    if new.exists() and not force:
+        msg.fail(f"{new} is there already", "Add --force to replace it", exits=1)
+    try:
+        nlp, notes = upgrade(Path(old) if Path(old).is_dir() else find_data(old))
+    except ValueError as error:
+        msg.fail(f"{old} was not upgraded", str(error), exits=1)
+    with replacing_folder(new) as folder:
+        nlp.to_disk(folder)
+    for note in notes:
+        msg.warn(note)
+    msg.good(f"Wrote {new}", f"Its components: {', '.join(nlp.pipe_names)}")
+
+
+def find_data(package: str) -> Path:
+    """RETURNS (Path): The folder within an installed model's package that holds the pipeline."""
+    from spacy.util import get_model_meta, get_package_path
+
+    folder = get_package_path(package)
+    meta = get_model_meta(folder)
+    return folder / f"{meta['lang']}_{meta['name']}-{meta['version']}"

@@ -1,0 +1,64 @@
+"""How an encoder is written: what it is built of, as msgpack, with its weights beside it or within it."""
+
+import json
+from dataclasses import dataclass
+from typing import Any, cast
+
+import srsly
+
+from .module import Encoder
+from .pieces import WordPieces
+
+
+@dataclass(frozen=True)
+class SavedEncoder:
+    """What an encoder is built of, but for its weights.
+
+    config (dict[str, Any]): The transformer's config.json.
+    case_features, document_memory (bool): What stands beside the transformer.
+    pieces (dict[str, Any]): Its tokenizer: see WordPieces.to_dict.
+    file (dict[str, int] | None): Size and checksum of the file that its weights are in, where they are in one.
+    """
+
+    config: dict[str, Any]
+    case_features: bool
+    document_memory: bool
+    pieces: dict[str, Any]
+    file: dict[str, int] | None = None
+
+    @classmethod
+    def of(cls, encoder: Encoder, pieces: WordPieces) -> "SavedEncoder":
+        """RETURNS (SavedEncoder): What an encoder that is there is built of."""
+        return cls(encoder.config, encoder.case_features, encoder.memory is not None, pieces.to_dict())
+
+    def to_bytes(self, *, weights: bytes | None = None, file: dict[str, int] | None = None) -> bytes:
+        """Write it.
+
+        weights (bytes | None): The weights as safetensors, where they go with it.
+        file (dict[str, int] | None): Size and checksum of the file that they are in otherwise.
+        RETURNS (bytes): msgpack.
+        """
+        data = {
+            "config": json.dumps(self.config),
+            "case_features": self.case_features,
+            "document_memory": self.document_memory,
+            "pieces": self.pieces,
+            **({"weights": weights} if file is None else {"file": file}),
+        }
+        return cast(bytes, srsly.msgpack_dumps(data))
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> "tuple[SavedEncoder | None, bytes | None]":
+        """Read what `to_bytes`, or version 0.1.0, has written.
+
+        content (bytes): msgpack.
+        RETURNS (tuple[SavedEncoder | None, bytes | None]): What the encoder is built of, None where there was none yet;
+            and its weights as safetensors, None where they are in a file.
+        """
+        data = srsly.msgpack_loads(content)
+        if not data:
+            return None, None
+        # The first models of 0.1.0 say nothing of a memory.
+        memory = data.get("document_memory", False)
+        saved = cls(json.loads(data["config"]), data["case_features"], memory, data["pieces"], data.get("file"))
+        return saved, data.get("weights")

@@ -1,0 +1,119 @@
+"""An encoder's weights on the disk: a plain safetensors file, read when they are wanted and never believed blindly.
+
+Prediction in a short dtype needs the fp32 weights once, to cast them, and then no more; training, saving and pickling
+want them again, perhaps much later. So the file stays open: it may be replaced or deleted meanwhile (a file that is
+open stays what it was), and what was written into it in place is found out by its checksum.
+"""
+
+import os
+import weakref
+import zlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load
+from torch import Tensor
+
+from ..saving import ANEW, DamagedError
+
+FILE_NAME = "encoder.safetensors"
+CHUNK = 1 << 20
+CHANGED = (
+    "{path} holds other weights than when the pipeline was loaded from there. They were left on the disk, as "
+    "prediction needs a shorter form alone. Load the pipeline again before it is trained, saved or pickled."
+)
+
+
+class StoredWeights:
+    """The fp32 weights of an encoder in a file.
+
+    path (Path): The safetensors file.
+    expected (dict[str, int]): Its "size" in bytes and "crc32", as `describe` gave them when it was saved.
+    RAISES: DamagedError where the file is not there, or not what was saved.
+    """
+
+    def __init__(self, path: Path, expected: Mapping[str, int]) -> None:
+        if not path.is_file():
+            raise DamagedError(f"{path} is missing, expected the encoder's weights. {ANEW}")
+        self.path = path
+        self.expected = dict(expected)
+        # A file that is open can be neither replaced nor deleted on Windows: there it is read at once.
+        self._content = path.read_bytes() if os.name == "nt" else None
+        self._handle = os.open(path, os.O_RDONLY) if self._content is None else None
+        if self._handle is not None:
+            weakref.finalize(self, os.close, self._handle)
+        found = self._describe()
+        if found != self.expected:
+            raise DamagedError(
+                f"{path} is damaged: {found['size']:,} bytes with checksum {found['crc32']:08x}, expected "
+                f"{self.expected['size']:,} bytes with {self.expected['crc32']:08x}. {ANEW}"
+            )
+
+    def read(self) -> bytes:
+        """RETURNS (bytes): The file. RAISES: DamagedError where its content has changed since it was opened."""
+        content = self._content if self._content is not None else b"".join(self._chunks())
+        if describe(content) != self.expected:
+            raise DamagedError(CHANGED.format(path=self.path))
+        return content
+
+    def tensors(self) -> Mapping[str, Tensor]:
+        """RETURNS (Mapping[str, Tensor]): The weights by name, read one at a time where the file is still in place."""
+        if not self._in_place():
+            return load(self.read())
+        try:
+            return _Lazy(self.path)
+        except (OSError, SafetensorError) as error:
+            raise DamagedError(f"{self.path} cannot be read ({error}). {ANEW}") from error
+
+    def _in_place(self) -> bool:
+        """Say whether the path still leads to the file that was opened and checked."""
+        if self._handle is None:
+            return False
+        try:
+            now, then = self.path.stat(), os.fstat(self._handle)
+        except OSError:
+            return False
+        same = (now.st_dev, now.st_ino) == (then.st_dev, then.st_ino)
+        return same and now.st_mtime_ns == self._modified and now.st_size == self.expected["size"]
+
+    def _describe(self) -> dict[str, int]:
+        if self._handle is None:
+            return describe(self._content or b"")
+        self._modified = os.fstat(self._handle).st_mtime_ns
+        size = crc = 0
+        for chunk in self._chunks():
+            size, crc = size + len(chunk), zlib.crc32(chunk, crc)
+        return {"size": size, "crc32": crc}
+
+    def _chunks(self) -> Iterator[bytes]:
+        """Read the file in pieces, by several threads at once if need be: no position is shared."""
+        offset = 0
+        while chunk := os.pread(self._handle or 0, CHUNK, offset):
+            yield chunk
+            offset += len(chunk)
+
+
+class _Lazy(Mapping[str, Tensor]):
+    """A safetensors file as a mapping that reads a tensor when it is asked for it."""
+
+    def __init__(self, path: Path) -> None:
+        self._file: Any = safe_open(path, framework="pt")  # type: ignore[no-untyped-call]
+        self._names = list(self._file.keys())
+
+    def __getitem__(self, name: str) -> Tensor:
+        if name not in self._names:
+            raise KeyError(name)
+        return self._file.get_tensor(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+def describe(content: bytes) -> dict[str, int]:
+    """RETURNS (dict[str, int]): "size" and "crc32" of a file's content."""
+    return {"size": len(content), "crc32": zlib.crc32(content)}
