@@ -222,7 +222,7 @@ def _fill(nlp: Language, name: str, old: Path, old_encoder: Path) -> None:
     for node in _without_outputs(component):
         node.set_dim("nO", outputs)
     for param in ("W", "b"):
-        linear.set_param(param, linear.ops.asarray(head[param].copy()))
+        linear.set_param(param, linear.ops.asarray_f(head[param].copy()))
 
 
 def _without_outputs(component: BertNER) -> Iterator[Any]:

@@ -38,11 +38,13 @@ class Group:
     start (int): Their first row.
     length (int): Rows of each, the masked ones at its end counted.
     sizes (tuple[int, ...]): Rows of each without them.
+    keep (Tensor | None): Which rows are not masked, (windows, 1, 1, length), where a kernel is to read it on a GPU.
     """
 
     start: int
     length: int
     sizes: tuple[int, ...]
+    keep: Tensor | None = None
 
     @property
     def count(self) -> int:
@@ -70,9 +72,17 @@ def group(lengths: Sequence[int], device: torch.device = CPU) -> list[Group]:
         full = len(sizes) - len(sizes) % together
         parts = [sizes[i : i + together] for i in range(0, full, together)] + [(size,) for size in sizes[full:]]
         for part in parts:
-            groups.append(Group(start, length, part))
+            # Once for all layers: on a GPU each small tensor costs a launch.
+            keep = None if device.type == "cpu" else _keep(part, length, device)
+            groups.append(Group(start, length, part, keep))
             start += len(part) * length
     return groups
+
+
+def _keep(sizes: Sequence[int], length: int, device: torch.device) -> Tensor | None:
+    if min(sizes) == length:
+        return None
+    return (torch.arange(length) < torch.tensor(sizes)[:, None])[:, None, None].to(device)
 
 
 def rounded(count: int) -> int:
@@ -180,11 +190,10 @@ def _by_kernel(qkv: Tensor, groups: Sequence[Group], heads: int, bias: Tensor | 
     parts = []
     for one in groups:
         q, k, v = qkv[one.rows].view(one.count, one.length, 3, heads, -1).permute(2, 0, 3, 1, 4)
-        mask = None
-        if bias is not None or min(one.sizes) < one.length:
-            mask = qkv.new_zeros(one.count, 1, 1, one.length)
-            _mask(mask, one)
-            mask = mask if bias is None else mask + bias[:, : one.length, : one.length].to(mask.dtype)
+        mask = one.keep if qkv.device.type != "cpu" else _keep(one.sizes, one.length, qkv.device)
+        if bias is not None:
+            own = bias[:, : one.length, : one.length].to(qkv.dtype)
+            mask = own[None] if mask is None else torch.where(mask, own, -torch.inf)
         mixed = scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout)
         parts.append(mixed.transpose(1, 2).reshape(one.count * one.length, -1))
     behind = len(qkv) - groups[-1].rows.stop

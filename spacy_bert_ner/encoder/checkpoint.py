@@ -87,7 +87,7 @@ class Shards(Mapping[str, Tensor]):
     def __init__(self, paths: list[Path]) -> None:
         self._owner: dict[str, Any] = {}
         for path in paths:
-            opened: Any = safe_open(path, framework="pt")  # type: ignore[no-untyped-call]
+            opened: Any = safe_open(path, framework="pt")
             self._owner |= dict.fromkeys(opened.keys(), opened)
 
     def __getitem__(self, name: str) -> Tensor:

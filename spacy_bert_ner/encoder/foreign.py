@@ -26,7 +26,12 @@ class Foreign(nn.Module):
 
     def __init__(self, transformer: Any) -> None:
         super().__init__()
-        self.transformer = transformer
+        self.transformer: Any = transformer
+
+    @property
+    def rows(self) -> int:
+        """RETURNS (int): Of the table of embeddings."""
+        return int(self.transformer.get_input_embeddings().num_embeddings)
 
     @property
     def width(self) -> int:
@@ -86,9 +91,9 @@ def with_fastest_attention(make: Any) -> Any:
         return make(attn_implementation="eager", trust_remote_code=False)
 
 
-def config_of(transformer: Any) -> dict[str, Any]:
+def config_of(foreign: Foreign) -> dict[str, Any]:
     """RETURNS (dict[str, Any]): A transformer's config, from which `make_foreign` makes it again."""
-    return cast(dict[str, Any], json.loads(transformer.config.to_json_string(use_diff=False)))
+    return cast(dict[str, Any], json.loads(foreign.transformer.config.to_json_string(use_diff=False)))
 
 
 def require_transformers(what: str) -> None:

@@ -44,6 +44,11 @@ class Transformer(nn.Module):
         self.layer = nn.ModuleList(Layer(shape) for _ in range(shape.layers))
 
     @property
+    def rows(self) -> int:
+        """RETURNS (int): Of the table of embeddings."""
+        return self.shape.words
+
+    @property
     def width(self) -> int:
         """RETURNS (int): Of the vectors."""
         return self.shape.width

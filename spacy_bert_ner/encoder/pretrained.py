@@ -38,14 +38,13 @@ def load_pretrained(settings: Settings) -> tuple[Encoder, WordPieces]:
     pieces = load_pieces(settings, checkpoint, config)
     check_window(settings.window, pieces, f"the encoder {settings.name!r}")
     case_features = pieces.lowercases if settings.case_features is None else settings.case_features
+    network: Transformer | Foreign
     if find_obstacle(config):
-        network: Transformer | Foreign = load_foreign(settings, config)
-        config = config_of(network.transformer)
-        rows = network.transformer.get_input_embeddings().num_embeddings
+        network = load_foreign(settings, config)
+        config = config_of(network)
     else:
         network = load_network(settings, checkpoint, config)
-        rows = network.shape.words
-    check_vocabulary(pieces, rows, f"[{SECTION}] name = {settings.name!r}")
+    check_vocabulary(pieces, network.rows, f"[{SECTION}] name = {settings.name!r}")
     encoder = Encoder(network, config, case_features, settings.document_memory)
     encoder.initialize()
     return encoder, pieces

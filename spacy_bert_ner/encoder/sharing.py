@@ -37,7 +37,7 @@ def build_tok2vec(
         raise ValueError(f"[{SECTION}] pooling = {pooling!r}: expected one of {', '.join(get_args(Pooling))}")
     check_number(SECTION, "width", width, lambda x: x == int(x) and x >= 1, "the width of the encoder's vectors")
     pool: Model[PieceVectors, list[Floats2d]] = Model("pool_pieces", partial(_pool_forward, pooling=pooling))
-    chained = chain(encoder, pool)
+    chained: Model[list[Doc], list[Floats2d]] = chain(encoder, pool)
     model: Model[list[Doc], list[Floats2d]] = CheckedModel(
         "tok2vec",
         chained._func,

@@ -63,8 +63,8 @@ class EncoderShim(Shim):
     Training has fp32 weights and computes in the chosen dtype by autocast. Prediction in another dtype than fp32 has
     weights in that one, cast once and again after training has changed them. A pipeline that was loaded to
     predict has those alone: the fp32 weights stay on the disk (stored.py) until training, saving or pickling wants
-    them. The module stays in evaluation mode but for the moment in which training runs it forward, so that prediction need
-    not switch it.
+    them. The module stays in evaluation mode but for the moment in which training runs it forward, so that
+    prediction need not switch it.
 
     encoder (Encoder | None): The module, None until it is initialized or loaded.
     pieces (WordPieces | None): Its tokenizer.

@@ -44,8 +44,8 @@ def test_the_smallest_windows(tiny_bert: Path) -> None:
 @pytest.mark.parametrize("stride", [0, 65])
 def test_stride_must_not_leave_gaps(tiny_bert: Path, stride: int) -> None:
     message = (
-        rf"^\[components.bert_ner.model.tok2vec\] stride = {stride} must lie between 1 and window = 64: it is how far one "
-        r"window begins behind the other$"
+        rf"^\[components.bert_ner.model.tok2vec\] stride = {stride} must lie between 1 and window = 64: it is how far "
+        r"one window begins behind the other$"
     )
     with pytest.raises(ValueError, match=message):
         make(tiny_bert, stride=stride)
