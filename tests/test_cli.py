@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from evaluating import EVERY_VERDICT, make_case
 from spacy.tokens import Doc, DocBin
 from spacy.vocab import Vocab
 from typer.testing import CliRunner
@@ -19,6 +18,7 @@ from spacy_bert_ner.cli import bert_ner_cli
 from spacy_bert_ner.commands.evaluate import find_curve
 from spacy_bert_ner.tags import Entity
 from spacy_bert_ner.terminal import follow_terminal
+from tests.evaluating import EVERY_VERDICT, make_case
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "evaluate.py"
 # `told`, the pipelines' component, is known to this process and to those that are given its file.

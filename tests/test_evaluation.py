@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import spacy
-from evaluating import EVERY_VERDICT, Case, make_case, make_doc, make_pipeline, write_corpus
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nervaluate import Evaluator
@@ -26,6 +25,7 @@ from spacy_bert_ner.evaluation.rawtext import space_flags, to_characters, write_
 from spacy_bert_ner.evaluation.records import Judged, Record, judge_raw_text, make_record
 from spacy_bert_ner.evaluation.slices import count_slices, slicings
 from spacy_bert_ner.tags import Entity, get_scheme, read_entities
+from tests.evaluating import EVERY_VERDICT, Case, make_case, make_doc, make_pipeline, write_corpus
 
 TAGS = st.sampled_from(["O", "O", "B-PER", "I-PER", "B-LOC", "I-LOC"])
 PAIRS = st.lists(st.tuples(TAGS, TAGS), min_size=1, max_size=30)
