@@ -10,6 +10,7 @@ from spacy.tokens import Doc, DocBin, Span
 from typer.testing import CliRunner
 
 from spacy_bert_ner.cli import bert_ner_cli
+from spacy_bert_ner.inspection.annotation import tag_like
 from tests.scenarios import LISTENER, make_pipeline
 
 CONFIG = Path(__file__).parents[1] / "spacy_bert_ner" / "bert.cfg"
@@ -86,6 +87,31 @@ def test_what_makes_training_fail_is_an_error(
     code, found = debug(tmp_path, tiny_bert, train, dev)
     assert code == 1
     assert kinds(found) == expected
+
+
+@pytest.mark.parametrize(
+    ("labels", "like_tags"),
+    [
+        (["B-LOC", "B-PER", "I-PER"], ["B-LOC", "B-PER", "I-PER"]),
+        (["PER-B", "PER-I"], ["PER-B", "PER-I"]),
+        (["S_PER", "E_PER", "DATE"], ["E_PER", "S_PER"]),
+        (["B-PER", "PER", "O"], ["B-PER", "O"]),
+        (["A-X", "B-X/ORG & Co", "Ort <b>"], []),
+        (["A-X", "B-X", "PER"], []),
+        (["B-X"], []),
+        (["PER", "LOC", "E", "I"], []),
+        ([], []),
+    ],
+)
+def test_labels_that_are_tags_are_told_from_types(labels: list[str], like_tags: list[str]) -> None:
+    assert tag_like(labels) == like_tags
+
+
+def test_labels_that_are_tags_are_warned_of(tmp_path: Path, tiny_bert: Path) -> None:
+    tagged = [doc(f"Jane Smith met {i}", (0, 1, "B-PER"), (1, 2, "I-PER")) for i in range(60)]
+    code, found = debug(tmp_path, tiny_bert, tagged, tagged[:1], "--no-timing")
+    assert code == 0
+    assert "label_like_tag" in kinds(found)
 
 
 def test_time_and_memory_are_measured(tmp_path: Path, tiny_bert: Path) -> None:

@@ -361,7 +361,7 @@ def test_a_folder_that_cannot_be_written_to_stops_early(
         raise OSError(number, os.strerror(number), str(path))
 
     monkeypatch.setattr(Path, "write_bytes", refuse)
-    monkeypatch.setattr(running, "init_nlp", lambda *args, **kwargs: pytest.fail("it should not have begun"))
+    monkeypatch.setattr(running, "initialize", lambda *args, **kwargs: pytest.fail("it should not have begun"))
     with pytest.raises(RunError, match=said):
         train(folder)
 
