@@ -12,7 +12,7 @@ from ..sources import how_to_convert, list_names
 from .building import checkpoint_names, fill
 from .checkpoint import Checkpoint
 from .foreign import Foreign, config_of, require_transformers, with_fastest_attention
-from .kinds import KINDS, Shape, find_obstacle
+from .kinds import KINDS, Shape, by_own_names, find_obstacle
 from .module import Encoder
 from .network import Transformer
 from .pieces import WordPieces
@@ -72,6 +72,7 @@ def load_config(settings: Settings, checkpoint: Checkpoint) -> dict[str, Any]:
             f"[{SECTION}] name = {name!r}: {_found(name)}, expected a folder with config.json, "
             f"model.safetensors and tokenizer.json, or the id of such a model on the Hub. {error}"
         ) from error
+    found, own = by_own_names(found, found["model_type"]), by_own_names(own, found["model_type"])
     kind = KINDS.get(found["model_type"])
     defaults = dict(kind.config) if kind is not None else _defaults_of(found, name)
     config = {**defaults, **found}
@@ -146,7 +147,7 @@ def load_network(settings: Settings, checkpoint: Checkpoint, config: dict[str, A
         missing = sorted({part for parts in wanted.values() for part in parts} - weights.keys())
         if missing:
             raise ValueError(_lacking(settings, missing))
-        fill(network, wanted, {part: weights[part] for parts in wanted.values() for part in parts}, torch.float32)
+        fill(network, wanted, weights, torch.float32)
     except (KeyError, OSError, RuntimeError, SafetensorError, TypeError, ValueError) as error:
         if str(error).startswith(f"[{SECTION}]"):
             raise
