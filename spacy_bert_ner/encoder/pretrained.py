@@ -111,26 +111,21 @@ def load_pieces(settings: Settings, checkpoint: Checkpoint, config: Mapping[str,
         the settings have arguments for it.
     RAISES: ValueError where it cannot be loaded.
     """
+    # The library `tokenizers` raises bare exceptions, and transformers ImportError for what an old format needs.
     try:
         path = checkpoint.find("tokenizer.json")
         if path is not None and not settings.tokenizer_config:
             return WordPieces.from_checkpoint(path, checkpoint, config)
-        require_transformers(f"[{SECTION}] name = {settings.name!r}: its tokenizer, which has no tokenizer.json,")
-        from transformers import AutoTokenizer
-
-        arguments = {"use_fast": True, **settings.tokenizer_config, "trust_remote_code": False}
-        tokenizer = AutoTokenizer.from_pretrained(settings.name, **arguments)
-        # transformers 5 makes a tokenizer of nothing where there is no file of it.
-        if len(tokenizer) <= len(set(tokenizer.all_special_ids)):
-            raise ValueError("its files hold no vocabulary")
-    except ImportError:
-        raise
-    # The library `tokenizers` raises bare exceptions.
     except Exception as error:
-        raise ValueError(
-            f"[{SECTION}] name = {settings.name!r}: its tokenizer cannot be loaded from {_found(settings.name)}, "
-            f"expected a whole tokenizer.json, fetched anew. {error}"
-        ) from error
+        raise ValueError(_no_tokenizer(settings.name, error)) from error
+    require_transformers(f"[{SECTION}] name = {settings.name!r}: its tokenizer, which has no tokenizer.json,")
+    from transformers import AutoTokenizer
+
+    arguments = {"use_fast": True, **settings.tokenizer_config, "trust_remote_code": False}
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(settings.name, **arguments)
+    except Exception as error:
+        raise ValueError(_no_tokenizer(settings.name, error)) from error
     return WordPieces.from_tokenizer(tokenizer, settings.name, dict(config))
 
 
@@ -226,6 +221,13 @@ def try_out(encoder: Encoder, pieces: WordPieces, name: str) -> int:
             "an encoder of the BERT kind; one that takes no `inputs_embeds` needs case_features = false."
         ) from error
     return int(hidden.shape[-1])
+
+
+def _no_tokenizer(name: str, error: BaseException) -> str:
+    return (
+        f"[{SECTION}] name = {name!r}: its tokenizer cannot be loaded from {_found(name)}, expected a whole "
+        f"tokenizer.json, fetched anew. {error}"
+    )
 
 
 def _no_weights(name: str) -> str:
