@@ -124,6 +124,9 @@ def load_pieces(settings: Settings, checkpoint: Checkpoint, config: Mapping[str,
     arguments = {"use_fast": True, **settings.tokenizer_config, "trust_remote_code": False}
     try:
         tokenizer = AutoTokenizer.from_pretrained(settings.name, **arguments)
+        # transformers 5 makes a tokenizer of nothing where there is no file of it.
+        if len(tokenizer) <= len(set(tokenizer.all_special_ids)):
+            raise ValueError("its files hold no vocabulary")
     except Exception as error:
         raise ValueError(_no_tokenizer(settings.name, error)) from error
     return WordPieces.from_tokenizer(tokenizer, settings.name, dict(config))
