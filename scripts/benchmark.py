@@ -6,9 +6,9 @@ figures as ratios. The systems, as benchmarks/systems.py builds them:
     stock_bert_ner  (b) spaCy's `transformer` and `bert_ner`
     ours            (c) the pipeline of configs/bert.cfg
     trainer         (d) Hugging Face's Trainer with dynamic padding
-    forward         (e) the bare forward pass over the same pieces, no overlap, in the machine's native number type
+    forward         (e) the bare forward pass over the same pieces, no overlap, in the machine's native dtype
     notebook        batches of 8 sentences padded to 512, Adam, fp32
-`trainer` needs the package accelerate: pip install "spacy-bert-ner[benchmark]".
+It runs in the environment of the bridge (`make test-bridge` makes .venv-bridge), as spaCy's `transformer` is there alone.
 """
 
 import argparse

@@ -43,8 +43,10 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ("system", "task", "known"),
     [
         ("matrix", "predict", {"gflops"}),
-        ("stock_ner", "predict", {"words_per_second", "runs", "batch", "dtype"}),
-        ("stock_bert_ner", "train", {"words_per_second", "runs", "batch", "dtype"}),
+        pytest.param("stock_ner", "predict", {"words_per_second", "runs", "batch", "dtype"}, marks=pytest.mark.bridge),
+        pytest.param(
+            "stock_bert_ner", "train", {"words_per_second", "runs", "batch", "dtype"}, marks=pytest.mark.bridge
+        ),
         ("ours", "train", {"words_per_second", "runs", "batch", "dtype"}),
         ("ours", "latency", {"p50_ms", "p95_ms"}),
         ("forward", "predict", {"words_per_second", "runs", "batch", "dtype", "matrix_operations_per_word"}),

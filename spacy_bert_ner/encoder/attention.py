@@ -120,6 +120,8 @@ def attend(
     """
     if qkv.device.type != "cpu" or (qkv.dtype == torch.float32 and not dropout and not torch.is_grad_enabled()):
         return _by_kernel(qkv, groups, heads, bias, dropout)
+    if not torch.is_grad_enabled():
+        return _mix(qkv, bias, groups, heads, dropout)
     return cast(Tensor, Attention.apply(qkv, bias, groups, heads, dropout))
 
 
@@ -131,22 +133,9 @@ class Attention(torch.autograd.Function):
         ctx: Any, qkv: Tensor, bias: Tensor | None, groups: Sequence[Group], heads: int, dropout: float
     ) -> Tensor:
         """Keep the probabilities, which are cheap to store and expensive to recompute."""
-        mixed = _empty(qkv, qkv.shape[1] // 3, groups)
-        saved = []
+        saved: list[Tensor | None] = []
         with torch.autocast(qkv.device.type, enabled=False):
-            for one in groups:
-                q, k, v = _by_head(qkv, one, heads, 3)
-                scores = _product(q, k.transpose(1, 2), q.shape[-1] ** -0.5)
-                if bias is not None:
-                    by_window = scores.view(one.count, heads, one.length, one.length)
-                    by_window += bias[:, : one.length, : one.length].to(scores.dtype)
-                _mask(scores, one)
-                probabilities = scores.softmax(-1)
-                # A byte a probability: half of what they take dropped, in bf16.
-                drawn = draw_bytes(probabilities) if dropout else None
-                _put_back(mixed, one, heads, torch.bmm(_drop(probabilities, drawn, dropout), v)[None])
-                if any(ctx.needs_input_grad):
-                    saved += [q, k, v, probabilities, drawn]
+            mixed = _mix(qkv, bias, groups, heads, dropout, saved)
         ctx.save_for_backward(*saved)
         ctx.groups, ctx.heads, ctx.dropout = groups, heads, dropout
         ctx.bias = None if bias is None else (bias.shape, bias.dtype)
@@ -173,12 +162,40 @@ class Attention(torch.autograd.Function):
         return d_qkv, None if d_bias is None else d_bias.to(ctx.bias[1]), None, None, None
 
 
+def _mix(
+    qkv: Tensor,
+    bias: Tensor | None,
+    groups: Sequence[Group],
+    heads: int,
+    dropout: float,
+    saved: list[Tensor | None] | None = None,
+) -> Tensor:
+    """Attend by plain products. saved: takes what the way back needs of each group. RETURNS (Tensor): (rows, width)."""
+    mixed = _empty(qkv, qkv.shape[1] // 3, groups)
+    for one in groups:
+        q, k, v = _by_head(qkv, one, heads, 3).unbind()
+        scores = _product(q, k.transpose(1, 2), q.shape[-1] ** -0.5)
+        if bias is not None:
+            by_window = scores.view(one.count, heads, one.length, one.length)
+            by_window += bias[:, : one.length, : one.length].to(scores.dtype)
+        _mask(scores, one)
+        probabilities = scores.softmax(-1)
+        # A byte a probability: half of what they take dropped, in bf16.
+        drawn = draw_bytes(probabilities) if dropout else None
+        _put_back(mixed, one, heads, torch.bmm(_drop(probabilities, drawn, dropout), v)[None])
+        if saved is not None:
+            saved += [q, k, v, probabilities, drawn]
+    return mixed
+
+
 def _drop(values: Tensor, drawn: Tensor | None, rate: float) -> Tensor:
     return values if drawn is None else values * keep_mask(drawn, rate, values.dtype)
 
 
 def _mask(scores: Tensor, one: Group) -> None:
     """Mask out rows that are no piece's. scores: (windows * heads, length, length), or with one row for all."""
+    if min(one.sizes) == one.length:
+        return
     by_window = scores.view(one.count, -1, *scores.shape[-2:])
     for i, size in enumerate(one.sizes):
         if size < one.length:
@@ -203,7 +220,9 @@ def _by_kernel(qkv: Tensor, groups: Sequence[Group], heads: int, bias: Tensor | 
 def _empty(rows: Tensor, width: int, groups: Sequence[Group]) -> Tensor:
     """RETURNS (Tensor): (rows, width), zero behind the groups, anything elsewhere."""
     made = rows.new_empty(len(rows), width)
-    made[groups[-1].rows.stop :] = 0
+    behind = groups[-1].rows.stop
+    if behind < len(rows):
+        made[behind:] = 0
     return made
 
 

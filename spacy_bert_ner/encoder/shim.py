@@ -24,6 +24,7 @@ from ..saving import DamagedError
 from .building import build_encoder
 from .freezing import freeze_layers
 from .module import Encoder
+from .packing import pack
 from .pieces import WordPieces
 from .precision import LossScale, choose_dtype
 from .saved import SavedEncoder
@@ -174,12 +175,13 @@ class EncoderShim(Shim):
         with self._lock:
             if self._fast is None:
                 if self._model is None and self._stored is not None:
-                    self._fast = self._build(self.dtype).to(self._device)
+                    fast = self._build(self.dtype).to(self._device)
                 else:
                     # Told that they are copied already, deepcopy takes the cast tensors in the others' place. Buffers
                     # stay as they are: rotary frequencies would turn whole windows by the rounding of a short dtype.
                     cast_already = {id(param): self._cast(param) for param in self.encoder.parameters()}
-                    self._fast = copy.deepcopy(self.encoder, cast_already).eval()
+                    fast = copy.deepcopy(self.encoder, cast_already).eval()
+                self._fast = pack(fast)
             return self._fast
 
     def _cast(self, param: nn.Parameter) -> nn.Parameter:
