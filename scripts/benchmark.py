@@ -8,7 +8,7 @@ figures as ratios. The systems, as benchmarks/systems.py builds them:
     trainer         (d) Hugging Face's Trainer with dynamic padding
     forward         (e) the bare forward pass over the same pieces, no overlap, in the machine's native dtype
     notebook        batches of 8 sentences padded to 512, Adam, fp32
-It runs in the environment of the bridge (`make test-bridge` makes .venv-bridge), as spaCy's `transformer` is there alone.
+It runs in the environment of the bridge (`make test-bridge` makes .venv-bridge): spaCy's `transformer` is there alone.
 """
 
 import argparse

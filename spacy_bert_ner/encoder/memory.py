@@ -9,7 +9,7 @@ W2 starts at zero, so that an encoder with a memory begins as the encoder withou
 contextualized embeddings) average over all texts read so far; here nothing outlives the document.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -97,8 +97,6 @@ class DocumentMemory(nn.Module):
         super().__init__()
         self.compare = Linear(2 * width, width)
         self.add = Linear(width, width)
-        # What a packed layer does itself: see packing.
-        self.activation: Callable[[Tensor], Tensor] = gelu
 
     def initialize(self) -> None:
         """Give it its first values, with which it adds nothing."""
@@ -129,9 +127,7 @@ class DocumentMemory(nn.Module):
     def _compare(self, both: Tensor) -> Tensor:
         """RETURNS (Tensor): (occurrences, width), of (occurrences, 2 * width)."""
         count = len(both)
-        return cast(Tensor, self.add(self.activation(self.compare(pad(both, (0, 0, 0, rounded(count) - count))))))[
-            :count
-        ]
+        return cast(Tensor, self.add(gelu(self.compare(pad(both, (0, 0, 0, rounded(count) - count))))))[:count]
 
 
 class MeanOfOthers(torch.autograd.Function):
