@@ -81,6 +81,11 @@ class EntityGroup(SpanGroup):
             return span
         return self._expanded(span.start_char, span.end_char, span.label_)
 
+    def copy(self, doc: Doc | None = None) -> "EntityGroup":
+        """RETURNS (EntityGroup): A copy, of another document with the same text where one is given."""
+        plain = super().copy(doc)
+        return EntityGroup(plain.doc, name=plain.name, attrs=plain.attrs, spans=list(plain))
+
     def to_bytes(self) -> bytes:
         """RETURNS (bytes): The group as a SpanGroup's bytes, with the token indices of now."""
         return SpanGroup(self.doc, name=self.name, attrs=self.attrs, spans=list(self)).to_bytes()

@@ -10,6 +10,7 @@ from spacy.cli._util import Arg, Opt
 from thinc.api import Config
 from wasabi import msg
 
+from .inputs import check_corpus, explained
 from .sourcing import Source, read_source, with_source
 
 RELEASE_CONFIG = Path(__file__).parent.parent / "bert.cfg"
@@ -77,7 +78,7 @@ def init_config_cli(
         overrides["paths.encoder"] = encoder
         if gpu:
             overrides["components.bert_ner.model.tok2vec.max_batch_pieces"] = 16384
-    if train.is_file():
+    if train.exists():
         overrides |= plan(train, epochs, overrides, trained)
     else:
         typer.secho(
@@ -159,7 +160,9 @@ def plan(train: Path, epochs: float, overrides: dict[str, Any], source: Source |
     """Work the steps out from the corpus. RETURNS (dict[str, Any]): Overrides of a config."""
     from ..training import count_batches, plan_steps
 
-    batches = count_batches(base_config(overrides, source), train)
+    check_corpus(train)
+    with explained(f"{train} cannot be read"):
+        batches = count_batches(base_config(overrides, source), train)
     if not batches:
         msg.fail(f"{train} holds no words", "Convert your data again: python -m spacy bert-ner convert", exits=1)
     return plan_steps(batches, epochs, EVALUATIONS).overrides()
