@@ -54,6 +54,24 @@ def test_a_dash_writes_the_config_and_nothing_else_to_standard_output(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_encoder_that_others_can_share(tmp_path: Path, tiny_bert: Path) -> None:
+    assert invoke("convert", SAMPLE, tmp_path) == 0
+    path, paths = tmp_path / "my.cfg", ["--train", tmp_path / "train.spacy", "--dev", tmp_path / "dev.spacy"]
+    assert invoke("init-config", path, "--encoder", tiny_bert, *paths, "--share", "--gpu") == 0
+    config = load_config(path, interpolate=False)
+    assert config["nlp"]["pipeline"] == ["tok2vec", "bert_ner"]
+    assert config["components"]["tok2vec"]["model"]["width"] == 32
+    assert config["components"]["tok2vec"]["model"]["encoder"]["max_batch_pieces"] == 16384
+    assert config["components"]["bert_ner"]["model"]["tok2vec"]["width"] == "${components.tok2vec.model.width}"
+    assert '# "auto" is bf16' in path.read_text(encoding="utf8")
+    debug_config(path)
+    assert invoke("debug", path, "--no-timing") == 0
+    train(path, tmp_path / "out", overrides={"training.max_steps": 1, "training.eval_frequency": 1})
+    assert spacy.load(tmp_path / "out" / "model-last").pipe_names == ["tok2vec", "bert_ner"]
+    assert invoke("init-config", path, "--source", tmp_path / "out" / "model-last", "--share", "--force") == 1
+    assert invoke("init-config", path, "--encoder", tmp_path / "nowhere", "--share", "--force") == 1
+
+
 def test_bad_arguments_write_nothing(tmp_path: Path) -> None:
     assert invoke("init-config", tmp_path / "my.cfg", "--encoder", "x", "--lang", "klingon") == 1
     assert list(tmp_path.iterdir()) == []

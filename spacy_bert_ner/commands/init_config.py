@@ -11,6 +11,7 @@ from thinc.api import Config
 from wasabi import msg
 
 from .inputs import check_corpus, explained
+from .shared import OWN, SHARED, width_of, with_sharing
 from .sourcing import Source, read_source, with_source
 
 RELEASE_CONFIG = Path(__file__).parent.parent / "bert.cfg"
@@ -41,6 +42,9 @@ def init_config_cli(
     source: Annotated[
         str | None, Opt("--source", "-s", help="Folder or package name of a trained pipeline to train further")
     ] = None,
+    share: Annotated[
+        bool, Opt("--share", help="Put the encoder into a tok2vec, so that other components can listen to it")
+    ] = False,
     lang: Annotated[
         str | None,
         Opt("--lang", "-l", help="Language of the tokenizer; by default the source's, else en; xx for any"),
@@ -61,7 +65,10 @@ def init_config_cli(
     if (encoder is None) == (source is None):
         found = "neither" if source is None else "both"
         msg.fail(f"Expected --encoder, or --source for a pipeline to be trained further, found {found}", exits=1)
+    if share and source is not None:
+        msg.fail("--share is for a new encoder: a --source shares its own, or does not, as it was trained", exits=1)
     trained = read_source(source) if source is not None else None
+    width = width_of(str(encoder)) if share else None
     rates = rates_of(trained.width) if trained else default_rates(str(encoder))
     overrides: dict[str, Any] = {
         "paths.train": str(train),
@@ -77,9 +84,9 @@ def init_config_cli(
     if trained is None:
         overrides["paths.encoder"] = encoder
         if gpu:
-            overrides["components.bert_ner.model.tok2vec.max_batch_pieces"] = 16384
+            overrides[f"{SHARED if share else OWN}.max_batch_pieces"] = 16384
     if train.exists():
-        overrides |= plan(train, epochs, overrides, trained)
+        overrides |= plan(train, epochs, overrides, trained, width)
     else:
         typer.secho(
             f"! There is no {train}: the steps in the config are those of about 200,000 words in {epochs:g} epochs. "
@@ -87,7 +94,7 @@ def init_config_cli(
             "[training.optimizer.learn_rate] total_steps by hand",
             err=True,
         )
-    write(filled_config(overrides, trained), output, gpu)
+    write(filled_config(overrides, trained, width), output, gpu)
 
 
 def check_output(output: Path, force: bool) -> None:
@@ -156,47 +163,55 @@ def rates_of(width: int | None) -> Rates:
     return SMALL if width is not None and width < SMALL_WIDTH else BASE
 
 
-def plan(train: Path, epochs: float, overrides: dict[str, Any], source: Source | None) -> dict[str, Any]:
+def plan(
+    train: Path, epochs: float, overrides: dict[str, Any], source: Source | None, width: int | None
+) -> dict[str, Any]:
     """Work the steps out from the corpus. RETURNS (dict[str, Any]): Overrides of a config."""
     from ..training import count_batches, plan_steps
 
     check_corpus(train)
     with explained(f"{train} cannot be read"):
-        batches = count_batches(base_config(overrides, source), train)
+        batches = count_batches(base_config(overrides, source, width), train)
     if not batches:
         msg.fail(f"{train} holds no words", "Convert your data again: python -m spacy bert-ner convert", exits=1)
     return plan_steps(batches, epochs, EVALUATIONS).overrides()
 
 
-def base_config(overrides: dict[str, Any], source: Source | None = None) -> Config:
+def base_config(overrides: dict[str, Any], source: Source | None = None, width: int | None = None) -> Config:
     """Put together what a config says itself.
 
     overrides (dict[str, Any]): Values by dotted path.
     source (Source | None): The pipeline that it trains further.
+    width (int | None): The width of an encoder that several components share.
     RETURNS (Config): The release config with them, variables not yet filled in.
     """
     from spacy.util import load_config
 
     config = load_config(RELEASE_CONFIG, interpolate=False)
-    text = (with_source(config, source) if source else config).to_str(interpolate=False)
+    config = with_source(config, source) if source else config
+    text = (with_sharing(config, width) if width else config).to_str(interpolate=False)
     return Config().from_str(text, overrides=overrides, interpolate=False)
 
 
-def filled_config(overrides: dict[str, Any], source: Source | None = None) -> str:
+def filled_config(overrides: dict[str, Any], source: Source | None = None, width: int | None = None) -> str:
     """Fill the release config.
 
     overrides (dict[str, Any]): Values by dotted path.
     source (Source | None): The pipeline that it trains further.
+    width (int | None): The width of an encoder that several components share.
     RETURNS (str): The config with every setting that there is, and with the release config's comments.
     """
     from spacy.util import load_model_from_config
 
-    base = base_config(overrides, source)
+    base = base_config(overrides, source, width)
     config = Config(load_model_from_config(base, auto_fill=True).config)
     if source:
         # spaCy has put their whole configs in their places.
         config["components"] = base["components"]
-    return with_comments(config.to_str(interpolate=False), RELEASE_CONFIG.read_text(encoding="utf8"))
+    commented = RELEASE_CONFIG.read_text(encoding="utf8")
+    if width:
+        commented = commented.replace(f"[{OWN}]", f"[{SHARED}]")
+    return with_comments(config.to_str(interpolate=False), commented)
 
 
 def with_comments(text: str, commented: str) -> str:

@@ -46,6 +46,7 @@ def build_encoder(
     with torch.device("meta"):
         encoder = Encoder(network, config, case_features, document_memory)
     names = translate(config, encoder, state) if known else rename_foreign(encoder, state)
+    check_names(names, state)
     fill(encoder, names, state, dtype)
     return encoder.eval()
 
@@ -109,20 +110,29 @@ def rename_foreign(encoder: nn.Module, state: Mapping[str, Tensor]) -> dict[str,
     return {name: [name.removeprefix("network.") if old else name] for name in encoder.state_dict()}
 
 
-def fill(encoder: nn.Module, names: Mapping[str, list[str]], state: Mapping[str, Tensor], dtype: torch.dtype) -> None:
-    """Put weights in.
+def check_names(names: Mapping[str, list[str]], state: Mapping[str, Tensor]) -> None:
+    """Compare what an encoder wants with what there is.
 
-    encoder (Module): The encoder, its parameters on any device.
     names (Mapping[str, list[str]]): By the name of each parameter or buffer, what it is joined of.
     state (Mapping[str, Tensor]): The weights.
-    dtype (torch.dtype): Of the parameters.
-    RAISES: ValueError where weights are missing, are too many, or have another shape.
+    RAISES: ValueError where weights are missing or too many.
     """
     wanted = {name for parts in names.values() for name in parts}
     missing = sorted(wanted - state.keys())
     odd = sorted(name for name in state.keys() - wanted if not _is_dropped(name))
     if missing or odd:
         raise ValueError(f"{_count('missing', missing)}{' and ' if missing and odd else ''}{_count('unexpected', odd)}")
+
+
+def fill(encoder: nn.Module, names: Mapping[str, list[str]], state: Mapping[str, Tensor], dtype: torch.dtype) -> None:
+    """Put weights in, one at a time.
+
+    encoder (Module): The encoder, its parameters on any device.
+    names (Mapping[str, list[str]]): By the name of each parameter or buffer, what it is joined of.
+    state (Mapping[str, Tensor]): The weights; it may have others, too.
+    dtype (torch.dtype): Of the parameters.
+    RAISES: ValueError where weights have another shape.
+    """
     with torch.no_grad():
         for name, parts in names.items():
             module, _, leaf = name.rpartition(".")

@@ -165,6 +165,8 @@ KINDS = {
         },
     ),
 }
+# What transformers takes by these names, too, where a kind calls it otherwise.
+ALIASES = ("hidden_size", "num_hidden_layers", "num_attention_heads")
 # MPNet's own; its config has no say in it.
 MPNET_PADDING = 1
 
@@ -210,26 +212,42 @@ class Shape:
         def get(key: str) -> Any:
             return filled[kind.keys.get(key, key)]
 
+        def own(key: str, other: Any) -> Any:
+            # Configs carry keys of other kinds, of which transformers takes no notice.
+            return filled[key] if key in kind.config else other
+
         padding = MPNET_PADDING if config["model_type"] == "mpnet" else filled.get("pad_token_id") or 0
         dropout = float(get("hidden_dropout_prob"))
         return cls(
             words=get("vocab_size"),
             positions=get("max_position_embeddings"),
-            types=filled.get("type_vocab_size", 0),
-            embedding=filled.get("embedding_size", get("hidden_size")),
+            types=own("type_vocab_size", 0),
+            embedding=own("embedding_size", get("hidden_size")),
             width=get("hidden_size"),
             inner=get("intermediate_size"),
             layers=get("num_hidden_layers"),
             heads=get("num_attention_heads"),
             first_position=padding + 1 if kind.position_offset else 0,
             activation=ACTIVATIONS[get("hidden_act")],
-            eps=float(filled.get("layer_norm_eps", 1e-12)),
+            eps=float(own("layer_norm_eps", 1e-12)),
             dropout=dropout,
             # DistilBERT has no dropout behind attention.
             mix_dropout=0.0 if config["model_type"] == "distilbert" else dropout,
             attention_dropout=float(get("attention_probs_dropout_prob")),
-            buckets=filled.get("relative_attention_num_buckets", 0) if kind.relative else 0,
+            buckets=own("relative_attention_num_buckets", 0),
         )
+
+
+def by_own_names(config: Mapping[str, Any], model_type: str) -> dict[str, Any]:
+    """Call a config's settings as their kind does.
+
+    config (Mapping[str, Any]): Settings of a config.json.
+    model_type (str): The kind.
+    RETURNS (dict[str, Any]): The settings, those by other kinds' names last, as they win over the others.
+    """
+    keys = KINDS[model_type].keys if model_type in KINDS else {}
+    aliases = {keys[key]: config[key] for key in ALIASES if key in keys and key in config}
+    return {key: value for key, value in config.items() if key not in keys or key not in ALIASES} | aliases
 
 
 def find_obstacle(config: Mapping[str, Any]) -> str:

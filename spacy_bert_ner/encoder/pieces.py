@@ -81,7 +81,7 @@ class WordPieces:
         backend.no_padding()
         told = checkpoint.read_json("tokenizer_config.json") or {}
         told = {**(checkpoint.read_json("special_tokens_map.json") or {}), **told}
-        _apply(backend, told)
+        _apply(backend, told, config.get("model_type", ""))
         specials = {name: _special_id(backend, told.get(name), usual) for name, usual in USUAL.items()}
         return cls._of(backend, specials, specials["pad_token"], told.get("model_max_length"), config)
 
@@ -157,7 +157,7 @@ class WordPieces:
                     table.add(word, ids, classes)
             self._table = table
             long = [each for each in split if len(each[0]) > LONGEST_REMEMBERED]
-            return table.extended(long) if long else table
+            return table.only(words, long) if long else table
 
     def _split(self, words: list[str]) -> list[tuple[str, list[int], list[int]]]:
         """RETURNS: Each word, its pieces' ids and their shapes' classes."""
@@ -202,24 +202,34 @@ POSITIONS_AFTER_PADDING = frozenset(
 )
 
 
-def _apply(backend: Tokenizer, told: Mapping[str, Any]) -> None:
+# transformers' tokenizers that set what becomes of letters, by the kind whose tokenizers they are.
+BERT_TOKENIZERS = {
+    "bert": "BertTokenizer",
+    "convbert": "ConvBertTokenizer",
+    "distilbert": "DistilBertTokenizer",
+    "electra": "ElectraTokenizer",
+    "funnel": "FunnelTokenizer",
+    "layoutlm": "LayoutLMTokenizer",
+    "lxmert": "LxmertTokenizer",
+    "mobilebert": "MobileBertTokenizer",
+    "mpnet": "MPNetTokenizer",
+    "squeezebert": "SqueezeBertTokenizer",
+}
+
+
+def _apply(backend: Tokenizer, told: Mapping[str, Any], model_type: str) -> None:
     """Let tokenizer_config.json overrule tokenizer.json in what BERT's tokenizers do with letters.
 
-    As transformers does: a checkpoint whose two files differ was trained with what its class made of both.
+    As transformers does, which overrules it by the class's defaults as well: a checkpoint whose two files differ was
+    trained with what its class made of both. A tokenizer without a class of its own takes tokenizer.json as it is.
     """
-    settings = {
-        ours: told[theirs]
-        for ours, theirs in (
-            ("lowercase", "do_lower_case"),
-            ("strip_accents", "strip_accents"),
-            ("handle_chinese_chars", "tokenize_chinese_chars"),
-        )
-        if theirs in told
-    }
+    named = told.get("tokenizer_class")
+    of_bert = named.removesuffix("Fast") in BERT_TOKENIZERS.values() if named else model_type in BERT_TOKENIZERS
     normalizer = backend.normalizer
-    if isinstance(normalizer, normalizers.BertNormalizer):
-        for name, value in settings.items():
-            setattr(normalizer, name, value)
+    if of_bert and isinstance(normalizer, normalizers.BertNormalizer):
+        normalizer.lowercase = told.get("do_lower_case", True)
+        normalizer.strip_accents = told.get("strip_accents")
+        normalizer.handle_chinese_chars = told.get("tokenize_chinese_chars", True)
         backend.normalizer = normalizer
 
 

@@ -12,7 +12,7 @@ from ..sources import how_to_convert, list_names
 from .building import checkpoint_names, fill
 from .checkpoint import Checkpoint
 from .foreign import Foreign, config_of, require_transformers, with_fastest_attention
-from .kinds import KINDS, Shape, find_obstacle
+from .kinds import KINDS, Shape, by_own_names, find_obstacle
 from .module import Encoder
 from .network import Transformer
 from .pieces import WordPieces
@@ -30,7 +30,8 @@ def load_pretrained(settings: Settings) -> tuple[Encoder, WordPieces]:
     """Load a pretrained encoder.
 
     settings (Settings): Its name, and what overrides its own settings.
-    RETURNS (tuple[Encoder, WordPieces]): The module, its weights in fp32, and its tokenizer.
+    RETURNS (tuple[Encoder, WordPieces]): The module, in evaluation mode, its weights in fp32, and
+        its tokenizer.
     RAISES: ValueError where there is none of that name, a file of it is missing or damaged, or it cannot serve.
     """
     checkpoint = Checkpoint(settings.name)
@@ -47,7 +48,7 @@ def load_pretrained(settings: Settings) -> tuple[Encoder, WordPieces]:
     check_vocabulary(pieces, network.rows, f"[{SECTION}] name = {settings.name!r}")
     encoder = Encoder(network, config, case_features, settings.document_memory)
     encoder.initialize()
-    return encoder, pieces
+    return encoder.eval(), pieces
 
 
 def load_config(settings: Settings, checkpoint: Checkpoint) -> dict[str, Any]:
@@ -71,6 +72,7 @@ def load_config(settings: Settings, checkpoint: Checkpoint) -> dict[str, Any]:
             f"[{SECTION}] name = {name!r}: {_found(name)}, expected a folder with config.json, "
             f"model.safetensors and tokenizer.json, or the id of such a model on the Hub. {error}"
         ) from error
+    found, own = by_own_names(found, found["model_type"]), by_own_names(own, found["model_type"])
     kind = KINDS.get(found["model_type"])
     defaults = dict(kind.config) if kind is not None else _defaults_of(found, name)
     config = {**defaults, **found}
@@ -109,23 +111,24 @@ def load_pieces(settings: Settings, checkpoint: Checkpoint, config: Mapping[str,
         the settings have arguments for it.
     RAISES: ValueError where it cannot be loaded.
     """
+    # The library `tokenizers` raises bare exceptions, and transformers ImportError for what an old format needs.
     try:
         path = checkpoint.find("tokenizer.json")
         if path is not None and not settings.tokenizer_config:
             return WordPieces.from_checkpoint(path, checkpoint, config)
-        require_transformers(f"[{SECTION}] name = {settings.name!r}: its tokenizer, which has no tokenizer.json,")
-        from transformers import AutoTokenizer
-
-        arguments = {"use_fast": True, **settings.tokenizer_config, "trust_remote_code": False}
-        tokenizer = AutoTokenizer.from_pretrained(settings.name, **arguments)
-    except ImportError:
-        raise
-    # The library `tokenizers` raises bare exceptions.
     except Exception as error:
-        raise ValueError(
-            f"[{SECTION}] name = {settings.name!r}: its tokenizer cannot be loaded from {_found(settings.name)}, "
-            f"expected a whole tokenizer.json, fetched anew. {error}"
-        ) from error
+        raise ValueError(_no_tokenizer(settings.name, error)) from error
+    require_transformers(f"[{SECTION}] name = {settings.name!r}: its tokenizer, which has no tokenizer.json,")
+    from transformers import AutoTokenizer
+
+    arguments = {"use_fast": True, **settings.tokenizer_config, "trust_remote_code": False}
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(settings.name, **arguments)
+        # transformers 5 makes a tokenizer of nothing where there is no file of it.
+        if len(tokenizer) <= len(set(tokenizer.all_special_ids)):
+            raise ValueError("its files hold no vocabulary")
+    except Exception as error:
+        raise ValueError(_no_tokenizer(settings.name, error)) from error
     return WordPieces.from_tokenizer(tokenizer, settings.name, dict(config))
 
 
@@ -142,7 +145,7 @@ def load_network(settings: Settings, checkpoint: Checkpoint, config: dict[str, A
         missing = sorted({part for parts in wanted.values() for part in parts} - weights.keys())
         if missing:
             raise ValueError(_lacking(settings, missing))
-        fill(network, wanted, {part: weights[part] for parts in wanted.values() for part in parts}, torch.float32)
+        fill(network, wanted, weights, torch.float32)
     except (KeyError, OSError, RuntimeError, SafetensorError, TypeError, ValueError) as error:
         if str(error).startswith(f"[{SECTION}]"):
             raise
@@ -221,6 +224,13 @@ def try_out(encoder: Encoder, pieces: WordPieces, name: str) -> int:
             "an encoder of the BERT kind; one that takes no `inputs_embeds` needs case_features = false."
         ) from error
     return int(hidden.shape[-1])
+
+
+def _no_tokenizer(name: str, error: BaseException) -> str:
+    return (
+        f"[{SECTION}] name = {name!r}: its tokenizer cannot be loaded from {_found(name)}, expected a whole "
+        f"tokenizer.json, fetched anew. {error}"
+    )
 
 
 def _no_weights(name: str) -> str:

@@ -43,11 +43,11 @@ class WordTable:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def add(self, word: str, ids: list[int], classes: list[int]) -> None:
+    def add(self, word: str, ids: Ints | list[int], classes: Ints | list[int]) -> None:
         """Add a word that is not there; of several threads only one at a time.
 
         word (str): The word.
-        ids, classes (list[int]): Its pieces.
+        ids, classes (Ints | list[int]): Its pieces.
         """
         row, end = len(self.rows), self._used + len(ids)
         if row == len(self._starts):
@@ -75,15 +75,22 @@ class WordTable:
         at = np.repeat(self._starts[rows] - (ends - counts), counts) + np.arange(total)
         return Encoded(self._ids[at], self._classes[at], counts, self._folded[rows])
 
-    def extended(self, words: Iterable[tuple[str, list[int], list[int]]]) -> "WordTable":
-        """RETURNS (WordTable): A copy with more words, which this table does not remember."""
-        copied = WordTable()
-        copied.rows, copied._keys, copied._used = dict(self.rows), dict(self._keys), self._used
-        for name in ("_starts", "_counts", "_folded", "_ids", "_classes"):
-            setattr(copied, name, getattr(self, name).copy())
-        for word, ids, classes in words:
-            copied.add(word, ids, classes)
-        return copied
+    def only(self, words: Iterable[str], more: Iterable[tuple[str, list[int], list[int]]]) -> "WordTable":
+        """Make a table for one batch, which may have words that this table does not remember.
+
+        words (Iterable[str]): The batch's words; those that are not here are left out.
+        more (Iterable[tuple]): Other words, each with the ids and classes of its pieces.
+        RETURNS (WordTable): A table of both.
+        """
+        made = WordTable()
+        for word in dict.fromkeys(words):
+            row = self.rows.get(word)
+            if row is not None:
+                start, end = self._starts[row], self._starts[row] + self._counts[row]
+                made.add(word, self._ids[start:end], self._classes[start:end])
+        for word, ids, classes in more:
+            made.add(word, ids, classes)
+        return made
 
 
 def _doubled(array: Ints) -> Ints:
