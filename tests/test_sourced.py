@@ -177,6 +177,8 @@ def test_init_config_writes_a_config_that_trains_a_pipeline_further(
 def test_init_config_refuses_what_it_cannot_begin_with(folder: Path, tiny_bert: Path) -> None:
     spacy.blank("en").to_disk(folder / "blank")
     (folder / "empty").mkdir()
+    (folder / "people.conll").write_text("Ann B-PER\n", encoding="utf8")
+    (folder / "torn.spacy").write_bytes(b"half of it")
     cases: list[tuple[list[Any], str]] = [
         (["--encoder", "trained"], "To train the pipeline further: --source trained"),
         (["--encoder", "empty"], "empty holds no config.json"),
@@ -185,6 +187,9 @@ def test_init_config_refuses_what_it_cannot_begin_with(folder: Path, tiny_bert: 
         (["--source", tiny_bert], f"init-config config.cfg --encoder {tiny_bert}"),
         (["--source", "blank"], "blank holds no bert_ner"),
         (["--source", "nowhere"], "The pipeline nowhere cannot be loaded"),
+        (["--encoder", tiny_bert, "--train", "people.conll"], "bert-ner convert people.conll people.spacy"),
+        (["--encoder", tiny_bert, "--train", "torn.spacy"], "torn.spacy cannot be read"),
+        (["--encoder", tiny_bert, "--train", "empty"], "empty holds no .spacy file"),
         ([], "found neither"),
         (["--source", "trained", "--encoder", tiny_bert], "found both"),
     ]

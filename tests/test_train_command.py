@@ -97,6 +97,16 @@ def test_what_a_config_has_or_could_have_is_no_misspelling(folder: Path) -> None
     assert list(unknown_settings(folder / "config.cfg", {"user.lables": []})) == ["user.lables"]
 
 
+def test_what_a_function_takes_by_any_name_is_free(folder: Path) -> None:
+    @spacy.registry.misc("tests.anything.v1")
+    def anything(**settings: Any) -> dict[str, Any]:
+        return settings
+
+    with (folder / "config.cfg").open("a", encoding="utf8") as file:
+        file.write('\n[user]\n\n[user.one]\n@misc = "tests.anything.v1"\n\n[user.other]\n@misc = "tests.unknown.v1"\n')
+    assert unknown_settings(folder / "config.cfg", {"user.one.x": 1, "user.other.x": 1}) == {}
+
+
 def test_what_is_sourced_has_its_settings_from_there(tmp_path: Path) -> None:
     make_config({"bert_ner": {"source": "trained"}}, {}).to_disk(tmp_path / "config.cfg")
     overrides = {"components.bert_ner.source": "x", "components.bert_ner.replace_listeners": []}

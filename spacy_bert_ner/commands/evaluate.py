@@ -110,18 +110,17 @@ def evaluate_to_files(
 def compare_labels(metrics: dict[str, Any], rename: Mapping[str, str]) -> None:
     """Say it where the pipeline's labels are not the corpus's, and where --map names labels that neither has."""
     own = metrics["labels"]
-    gold, found = ({rename.get(label, label) for label in own[side]} for side in ("corpus", "predicted"))
+    gold, found = ({rename.get(label, label) for label in own[side]} for side in ("corpus", "pipeline"))
     if gold and found and not gold & found:
-        example = f"--map {own['predicted'][0]}={own['corpus'][0]}"
         msg.warn(
-            f"No label in common: the corpus has {', '.join(sorted(gold))}, the pipeline predicts "
-            f"{', '.join(sorted(found))}",
-            f"Nothing can be right like this. Say which label is which, as in {example}",
+            f"No label in common: the corpus has {', '.join(sorted(gold))}, the pipeline {', '.join(sorted(found))}",
+            "Nothing can be right like this. Say which label is which, as in "
+            f"--map {own['pipeline'][0]}={own['corpus'][0]}",
         )
-    if unused := rename.keys() - {*own["corpus"], *own["predicted"]}:
+    if unused := rename.keys() - {*own["corpus"], *own["pipeline"]}:
         msg.warn(
-            f"--map names {', '.join(sorted(unused))}, no label of the corpus ({', '.join(own['corpus'])}) nor of a "
-            f"prediction ({', '.join(own['predicted'])})"
+            f"--map names {', '.join(sorted(unused))}, no label of the corpus ({', '.join(own['corpus'])}) nor of the "
+            f"pipeline ({', '.join(own['pipeline'])})"
         )
 
 

@@ -10,6 +10,7 @@ from spacy.cli._util import Arg, Opt
 from thinc.api import Config
 from wasabi import msg
 
+from .inputs import check_corpus, explained
 from .shared import OWN, SHARED, width_of, with_sharing
 from .sourcing import Source, read_source, with_source
 
@@ -84,7 +85,7 @@ def init_config_cli(
         overrides["paths.encoder"] = encoder
         if gpu:
             overrides[f"{SHARED if share else OWN}.max_batch_pieces"] = 16384
-    if train.is_file():
+    if train.exists():
         overrides |= plan(train, epochs, overrides, trained, width)
     else:
         typer.secho(
@@ -168,7 +169,9 @@ def plan(
     """Work the steps out from the corpus. RETURNS (dict[str, Any]): Overrides of a config."""
     from ..training import count_batches, plan_steps
 
-    batches = count_batches(base_config(overrides, source, width), train)
+    check_corpus(train)
+    with explained(f"{train} cannot be read"):
+        batches = count_batches(base_config(overrides, source, width), train)
     if not batches:
         msg.fail(f"{train} holds no words", "Convert your data again: python -m spacy bert-ner convert", exits=1)
     return plan_steps(batches, epochs, EVALUATIONS).overrides()

@@ -113,10 +113,12 @@ def _blocks(config: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[
 
 
 def _parameters(block: dict[str, Any]) -> list[str] | None:
-    """RETURNS (list[str] | None): What the function takes that a block names; None where none is known by its name."""
+    """RETURNS (list[str] | None): What the function takes that a block names; None where that can be anything."""
     from spacy.util import registry
 
     for key, name in block.items():
         if key.startswith("@") and registry.has(key[1:], name):
-            return list(inspect.signature(registry.get(key[1:], name)).parameters)
+            parameters = inspect.signature(registry.get(key[1:], name)).parameters
+            if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+                return list(parameters)
     return None

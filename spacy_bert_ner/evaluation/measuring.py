@@ -31,7 +31,7 @@ class Evaluation:
         "precision", "recall", "f1" in [0, 1] (null where undefined), "counts" (gold, predicted, correct) and
         "interval"; the same for each type under "types", for raw text under "raw_text" and for parts of the corpus
         under "slices"; "parity", "errors", "scores" and "comparison"; the corpus' size under "corpus";
-        the labels that corpus and predictions had before they were renamed under "labels"; and "speed", with the
+        the labels of the corpus and of the pipeline, before they are renamed, under "labels"; and "speed", with the
         words, the seconds and the words per second of prediction on gold tokens.
     errors (list[Excerpt]): The most confident errors, in their sentence.
     strings (list[Confused]): The strings that go wrong most often.
@@ -84,12 +84,18 @@ def evaluate(
         "raw_text": _describe_raw_text(on_text, how) if on_text else None,
         "comparison": _compare(prediction, second, other.meta, how) if other and second else None,
         "corpus": _describe_corpus(corpus, gold),
-        "labels": {"corpus": sorted(labels), "predicted": sorted(prediction.labels)},
+        "labels": {"corpus": sorted(labels), "pipeline": sorted(prediction.labels | labels_of(nlp))},
         "settings": {**vars(how), "train": train.as_posix() if train else None, "rename": dict(rename)},
     }
     errors, confused = confident_errors(prediction.records, cases), confused_strings(prediction.records, cases)
     metrics["speed"] = _describe_speed(prediction, on_text, time.perf_counter() - start)
     return Evaluation(metrics, errors, confused, list_errors(prediction.records, cases))
+
+
+def labels_of(nlp: Language) -> set[str]:
+    """RETURNS (set[str]): The labels of all components that set doc.ents, as far as they say."""
+    setters = [name for name in nlp.pipe_names if "doc.ents" in nlp.get_pipe_meta(name).assigns]
+    return {label for name in setters for label in nlp.pipe_labels.get(name, ())}
 
 
 def _measure(
