@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from spacy.tokens import DocBin
 from spacy.training import offsets_to_biluo_tags
+from spacy_bert_ner.corpus.offsets import AnnotatedText, read_offsets
 from typer.testing import CliRunner
 
 from spacy_bert_ner.cli import bert_ner_cli
 from spacy_bert_ner.commands.convert import falls_to_dev, make_docs
 from spacy_bert_ner.corpus import CorpusError
-from spacy_bert_ner.corpus.offsets import AnnotatedText, read_offsets
 
 TEXT = "Ada met 🎉 Bob in Rome."
 SHAPES: dict[str, Any] = {

@@ -2,8 +2,6 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,26 +9,9 @@ from spacy.cli._util import Arg, Opt
 from wasabi import msg
 
 if TYPE_CHECKING:
-    from spacy.language import Language
-    from spacy.tokens import Doc, Span
+    from spacy.tokens import Doc
 
-    from ..corpus.offsets import AnnotatedText
-
-SHOWN = 20
-
-
-@dataclass
-class Converted:
-    """Documents made of texts.
-
-    docs (list[Doc]): The documents.
-    misaligned (list[str]): Entities that begin or end within a token: where, what, and the tokens there.
-    trimmed (int): Entities that had whitespace at an end.
-    """
-
-    docs: list["Doc"] = field(default_factory=list)
-    misaligned: list[str] = field(default_factory=list)
-    trimmed: int = 0
+    from ..corpus.formats import Contents
 
 
 def convert_cli(
@@ -40,34 +21,28 @@ def convert_cli(
     partial: Annotated[bool, Opt("--partial", "-p", help="What is not annotated is unknown, not outside")] = False,
     dev_share: Annotated[float, Opt("--dev-share", help="Keep this share of the texts for dev", min=0, max=0.9)] = 0,
 ) -> None:
-    """Convert column files, or exports of Prodigy, doccano and Label Studio, to spaCy's binary format."""
+    """Convert column files, JSON, or exports of Prodigy, doccano, Label Studio and others to spaCy's binary format."""
     from ..corpus import CorpusError
 
     if source.is_file() and not dev_share and output.is_dir():
         msg.fail(f"{output} is a folder, expected the name of a .spacy file", f"Try {output / 'train.spacy'}", exits=1)
     if (source.is_dir() or dev_share) and output.is_file():
         msg.fail(f"{output} is a file, expected a folder for several files", exits=1)
+    if source.is_dir() and (partial or dev_share):
+        msg.fail(f"--partial and --dev-share are for files, not for the folder {source}", exits=1)
     try:
-        if source.suffix in (".jsonl", ".json"):
-            convert_offsets(source, output, lang, partial, dev_share)
-        elif partial or dev_share:
-            msg.fail(f"--partial and --dev-share are for .jsonl and .json files, not for {source}", exits=1)
+        if source.is_dir():
+            convert_folder(source, output)
         else:
-            convert_columns(source, output)
-    except (CorpusError, UnicodeDecodeError) as error:
+            convert_file(source, output, lang, partial, dev_share)
+    except CorpusError as error:
         msg.fail("The corpus cannot be read", str(error), exits=1)
 
 
-def convert_columns(source: Path, output: Path) -> None:
-    """Convert a column file, or a folder of train, dev and test."""
-    from ..corpus import read_columns, read_corpus, summary_table, write_docs
+def convert_folder(source: Path, output: Path) -> None:
+    """Convert a folder of train, dev and test."""
+    from ..corpus import read_corpus, summary_table, write_docs
 
-    if source.is_file():
-        documents = list(read_columns(source))
-        write_docs(documents, output)
-        msg.text(summary_table({source.name: documents}))
-        msg.good(f"Wrote {output}")
-        return
     splits = read_corpus(source)
     for split, documents in splits.items():
         write_docs(documents, output / f"{split}.spacy")
@@ -75,40 +50,69 @@ def convert_columns(source: Path, output: Path) -> None:
     msg.good(f"Wrote {', '.join(splits)} to {output}")
 
 
-def convert_offsets(source: Path, output: Path, lang: str, partial: bool, dev_share: float) -> None:
-    """Convert an export of an annotation tool, and list what does not align."""
-    import spacy
+def convert_file(source: Path, output: Path, lang: str, partial: bool, dev_share: float) -> None:
+    """Convert a file of any format, and say what was left out, taken otherwise, or does not align."""
+    from ..corpus import summary_table
+    from ..corpus.formats import read_file
 
-    from ..corpus.offsets import read_offsets
-
-    try:
-        nlp = spacy.blank(lang)
-    except ImportError as error:
-        msg.fail(f"There is no language {lang!r}", str(error), exits=1)
-    converted = make_docs(nlp, read_offsets(source), partial)
-    if not converted.docs:
+    contents = read_file(source)
+    docs = make_docs(contents, lang, partial)
+    if not docs:
+        tell(contents)
         msg.fail(f"{source} holds no annotated text", "Rejected, ignored and cancelled ones do not count", exits=1)
-    if converted.misaligned:
-        count = len(converted.misaligned)
-        msg.warn(f"{count} entities begin or end within a token; the tokens that they touch count as unannotated:")
-        for line in converted.misaligned[:SHOWN]:
-            msg.text(line)
-        if count > SHOWN:
-            msg.text(f"... and {count - SHOWN} more")
-    if converted.trimmed:
-        msg.info(f"{converted.trimmed} entities had whitespace at an end, which was taken off")
-    labels = Counter(ent.label_ for doc in converted.docs for ent in doc.ents)
-    msg.table([(label, count) for label, count in sorted(labels.items())], header=("type", "entities"), divider=True)
-    if dev_share:
-        parts: dict[str, list[Doc]] = {"train": [], "dev": []}
-        for doc in converted.docs:
-            parts["dev" if falls_to_dev(doc.text, dev_share) else "train"].append(doc)
-        if empty := [name for name, docs in parts.items() if not docs]:
-            msg.fail(f"No text of {len(converted.docs)} falls to {empty[0]}", "Choose another --dev-share", exits=1)
-        for name, docs in parts.items():
-            write(docs, output / f"{name}.spacy")
+    tell(contents)
+    if contents.documents:
+        msg.text(summary_table({source.name: contents.documents}))
+    warn_of_entities(source, docs)
+    if not dev_share:
+        write(docs, output)
+        return
+    parts: dict[str, list[Doc]] = {"train": [], "dev": []}
+    for doc in docs:
+        parts["dev" if falls_to_dev(doc.text, dev_share) else "train"].append(doc)
+    if empty := [name for name, part in parts.items() if not part]:
+        msg.fail(f"No text of {len(docs)} falls to {empty[0]}", "Choose another --dev-share", exits=1)
+    for name, part in parts.items():
+        write(part, output / f"{name}.spacy")
+
+
+def make_docs(contents: "Contents", lang: str, partial: bool) -> "list[Doc]":
+    """Make documents of what a file holds; what does not align, and equal texts that differ, go into its notes."""
+    from spacy.vocab import Vocab
+
+    from ..corpus import make_doc
+    from ..corpus.aligning import align
+    from ..corpus.twins import find_contradictions
+    from .languages import blank_pipeline
+
+    if contents.documents:
+        vocab = Vocab()
+        docs = [make_doc(document, vocab, partial=partial) for document in contents.documents]
+        places = [f"document {i}" for i in range(len(docs))]
     else:
-        write(converted.docs, output)
+        docs = align(blank_pipeline(lang), contents.texts, contents.notes, partial=partial)
+        places = [text.where for text in contents.texts]
+    find_contradictions(docs, places, contents.notes)
+    return docs
+
+
+def tell(contents: "Contents") -> None:
+    """Print a reader's notes."""
+    for kind, places in contents.notes.lines():
+        (msg.warn if places else msg.info)(kind, "\n".join(places))
+
+
+def warn_of_entities(source: Path, docs: "list[Doc]") -> None:
+    """Print how many entities of each type there are, and warn where there is none."""
+    labels = Counter(ent.label_ for doc in docs for ent in doc.ents)
+    if labels:
+        msg.table([(label, labels[label]) for label in sorted(labels)], header=("type", "entities"), divider=True)
+        return
+    msg.divider("NO ENTITY", char="!")
+    msg.warn(
+        f"Not one entity was read from {source} ({len(docs)} documents): nothing can be learnt from it",
+        "If it is annotated, the notes above say what was not read; else it holds negative examples only",
+    )
 
 
 def falls_to_dev(text: str, share: float) -> bool:
@@ -117,51 +121,9 @@ def falls_to_dev(text: str, share: float) -> bool:
     return int.from_bytes(digest[:8], "big") < share * 2**64
 
 
-def make_docs(nlp: "Language", texts: "Iterable[AnnotatedText]", partial: bool) -> Converted:
-    """Tokenize texts and set their entities.
-
-    nlp (Language): For its tokenizer.
-    texts (Iterable[AnnotatedText]): The texts.
-    partial (bool): Whether tokens outside of all entities are unannotated instead of outside.
-    RETURNS (Converted): The documents.
-    """
-    from spacy.tokens import Span
-
-    converted = Converted()
-    for annotated in texts:
-        doc = nlp.make_doc(annotated.text)
-        spans, unknown = [], []
-        for start, end, label in annotated.spans:
-            stripped = annotated.text[start:end].strip()
-            first = start + annotated.text[start:end].find(stripped) if stripped else start
-            converted.trimmed += bool(stripped) and (first, first + len(stripped)) != (start, end)
-            span = doc.char_span(first, first + len(stripped), label=label) if stripped else None
-            if span is not None:
-                spans.append(span)
-                continue
-            touched = doc.char_span(start, end, alignment_mode="expand")
-            unknown += [Span(doc, token.i, token.i + 1) for token in touched or ()]
-            converted.misaligned.append(_misalignment(annotated, start, end, label, touched))
-        taken = {token.i for span in spans for token in span}
-        missing = [span for span in unknown if span.start not in taken]
-        doc.set_ents(
-            spans, missing=list({s.start: s for s in missing}.values()), default="missing" if partial else "outside"
-        )
-        converted.docs.append(doc)
-    return converted
-
-
-def _misalignment(annotated: "AnnotatedText", start: int, end: int, label: str, touched: "Span | None") -> str:
-    tokens = " | ".join(token.text for token in touched) if touched is not None else ""
-    return f"{annotated.where}: {annotated.text[start:end]!r} ({label}, {start} to {end}); tokens there: {tokens}"
-
-
-def write(docs: list["Doc"], path: Path) -> None:
+def write(docs: "list[Doc]", path: Path) -> None:
     """Write documents as a .spacy file, atomically."""
-    from spacy.tokens import DocBin
+    from ..corpus import save_docs
 
-    from ..files import write_atomically
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, DocBin(attrs=["ENT_IOB", "ENT_TYPE"], docs=docs).to_bytes())
+    save_docs(docs, path)
     msg.good(f"Wrote {path}: {len(docs)} documents")

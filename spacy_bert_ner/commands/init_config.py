@@ -43,10 +43,11 @@ def init_config_cli(
 ) -> None:
     """Write a filled training config: check it with `bert-ner debug`, then train it with `bert-ner train`."""
     from ..files import write_atomically
+    from .languages import blank_pipeline
 
     if output.exists() and not force:
         msg.fail(f"{output} is there already", "Add --force to replace it", exits=1)
-    check_lang(lang)
+    blank_pipeline(lang)
     rates = default_rates(encoder)
     overrides: dict[str, Any] = {
         "paths.train": str(train),
@@ -72,16 +73,6 @@ def init_config_cli(
     write_atomically(output, text.encode())
     device = " --gpu-id 0" if gpu else ""
     msg.good(f"Wrote {output}", f"You can now run: python -m spacy bert-ner train {output} --output training{device}")
-
-
-def check_lang(lang: str) -> None:
-    """End the command where spaCy has no such language."""
-    from spacy.util import get_lang_class
-
-    try:
-        get_lang_class(lang)
-    except ImportError as error:
-        msg.fail(f"There is no language {lang!r}", str(error), exits=1)
 
 
 def default_rates(encoder: str) -> Rates:

@@ -1,5 +1,6 @@
 """What `spacy train` cannot work out for itself: how many steps so many epochs are."""
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,5 +66,7 @@ def count_batches(config: Config, train_path: Path) -> int:
     RETURNS (int): Batches; the shuffling of later epochs may make it a few more or less.
     """
     batcher = registry.resolve({"batcher": config.interpolate()["training"]["batcher"]})["batcher"]
-    examples = Corpus(train_path)(spacy.blank(config["nlp"]["lang"]))
+    nlp = spacy.blank(config["nlp"]["lang"])
+    nlp.max_length = sys.maxsize
+    examples = Corpus(train_path)(nlp)
     return sum(1 for _ in batcher(examples))

@@ -1,0 +1,43 @@
+"""The tokenizer that `--lang` names."""
+
+from typing import TYPE_CHECKING
+
+from wasabi import msg
+
+if TYPE_CHECKING:
+    from spacy.language import Language
+
+# What the tokenizers of some languages need beside spaCy.
+PACKAGES = {
+    "ja": "sudachipy sudachidict_core",
+    "ko": "natto-py",
+    "th": "pythainlp",
+    "vi": "pyvi",
+}
+
+
+def blank_pipeline(lang: str) -> "Language":
+    """Make a pipeline that tokenizes; ends the command where there is no such language, or its tokenizer is missing.
+
+    lang (str): Code of a language, such as en.
+    RETURNS (Language): The pipeline; it takes texts of any length, as nothing but its tokenizer reads them.
+    """
+    import sys
+
+    import spacy
+    from spacy.util import get_lang_class
+
+    try:
+        get_lang_class(lang)
+    except ImportError as error:
+        msg.fail(
+            f"There is no language {lang!r}", f"{error}\nxx is for those without a tokenizer of their own", exits=1
+        )
+    try:
+        nlp = spacy.blank(lang)
+    except ImportError as error:
+        package = PACKAGES.get(lang)
+        install = f"Install it: pip install {package}" if package else "Install what the message names"
+        msg.fail(f"The tokenizer of {lang!r} needs a package that is not installed", f"{install}\n{error}", exits=1)
+    nlp.max_length = sys.maxsize
+    return nlp
