@@ -26,15 +26,25 @@ def find_contradictions(docs: "Sequence[Doc]", places: Sequence[str], notes: Not
         if len(doc):
             twins[tuple(token.text for token in doc)].append(i)
     for first, *others in twins.values():
+        # One of each kind, as there may be thousands of one text.
+        kinds = {_annotation(docs[first]): first}
         for i in others:
-            if tokens := _contradictions(docs[first], docs[i]):
-                shown = docs[i][tokens[0] : tokens[-1] + 1].text[:60]
-                notes.place(
-                    CONTRADICTORY, f"{places[i]}, as {places[first]}: {docs[i].text[:60]!r} differs at {shown!r}"
-                )
+            annotation = _annotation(docs[i])
+            if annotation in kinds:
+                continue
+            for other, earlier in kinds.items():
+                if tokens := _differ(other, annotation):
+                    shown = docs[i][tokens[0] : tokens[-1] + 1].text[:60]
+                    place = f"{places[i]}, as {places[earlier]}: {docs[i].text[:60]!r}, at {shown!r}"
+                    notes.place(CONTRADICTORY, place)
+                    break
+            kinds[annotation] = i
 
 
-def _contradictions(left: "Doc", right: "Doc") -> list[int]:
-    """RETURNS (list[int]): Tokens of which both documents know something, and not the same."""
-    pairs = enumerate(zip(left, right, strict=True))
-    return [i for i, (a, b) in pairs if a.ent_iob and b.ent_iob and (a.ent_iob, a.ent_type) != (b.ent_iob, b.ent_type)]
+def _annotation(doc: "Doc") -> tuple[tuple[int, int], ...]:
+    return tuple((token.ent_iob, token.ent_type) for token in doc)
+
+
+def _differ(left: tuple[tuple[int, int], ...], right: tuple[tuple[int, int], ...]) -> list[int]:
+    """RETURNS (list[int]): Tokens of which both know something, and not the same."""
+    return [i for i, (a, b) in enumerate(zip(left, right, strict=True)) if a[0] and b[0] and a != b]

@@ -5,56 +5,16 @@ Anna Berg↵lives in Oslo.                     what becomes the document
 Anna Berglives in Oslo.                      what Label Studio's global offsets count in
 """
 
+import re
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from itertools import accumulate
 
 BLOCK, BREAK = "block", "break"
 # Elements that begin a line of their own.
-_BLOCKS = frozenset(
-    [
-        "address",
-        "article",
-        "aside",
-        "blockquote",
-        "body",
-        "center",
-        "dd",
-        "details",
-        "dialog",
-        "div",
-        "dl",
-        "dt",
-        "fieldset",
-        "figcaption",
-        "figure",
-        "footer",
-        "form",
-        "h1",
-        "h2",
-        "h3",
-        "h4",
-        "h5",
-        "h6",
-        "header",
-        "hr",
-        "html",
-        "li",
-        "main",
-        "nav",
-        "ol",
-        "p",
-        "pre",
-        "section",
-        "table",
-        "tbody",
-        "td",
-        "tfoot",
-        "th",
-        "thead",
-        "tr",
-        "ul",
-    ]
+_BLOCKS = re.compile(
+    "address|article|aside|blockquote|body|center|dd|details|dialog|div|dl|dt|fieldset|figcaption|figure|footer|form|"
+    "h[1-6r]|header|html|li|main|nav|[ou]l|p|pre|section|table|tbody|td|tfoot|th|thead|tr"
 )
 _UNSEEN = frozenset(["script", "style", "title", "head", "template"])
 
@@ -105,7 +65,7 @@ class _TextParser(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Begin an element."""
         self._unseen += tag in _UNSEEN
-        self._breaks |= tag in _BLOCKS
+        self._breaks |= bool(_BLOCKS.fullmatch(tag))
         if tag == "br":
             self._add(BREAK)
 
@@ -113,12 +73,12 @@ class _TextParser(HTMLParser):
         """Begin and end an element."""
         if tag == "br":
             self._add(BREAK)
-        self._breaks |= tag in _BLOCKS
+        self._breaks |= bool(_BLOCKS.fullmatch(tag))
 
     def handle_endtag(self, tag: str) -> None:
         """End an element."""
         self._unseen = max(0, self._unseen - (tag in _UNSEEN))
-        self._breaks |= tag in _BLOCKS
+        self._breaks |= bool(_BLOCKS.fullmatch(tag))
 
     def handle_data(self, data: str) -> None:
         """Take text."""
