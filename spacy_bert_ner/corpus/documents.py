@@ -24,10 +24,12 @@ class Sentence:
     tokens (tuple[str, ...]): At least one; none is empty.
     entities (tuple[Entity, ...]): In the order of the text, without overlaps, as token indices of this sentence: by
         construction no entity crosses its end.
+    unknown (tuple[int, ...]): Tokens of which nobody knows whether they are in an entity.
     """
 
     tokens: tuple[str, ...]
     entities: tuple[Entity, ...]
+    unknown: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +63,12 @@ def make_doc(document: Document, vocab: "Vocab", *, partial: bool = False) -> "D
     words = [token for sentence in document.sentences for token in sentence.tokens]
     starts: list[bool | int | None] = [i == 0 for sentence in document.sentences for i in range(len(sentence.tokens))]
     doc = Doc(vocab, words=words, spaces=None, sent_starts=starts)
-    spans, offset = [], 0
+    spans, unknown, offset = [], [], 0
     for sentence in document.sentences:
         spans += [Span(doc, offset + start, offset + end, label=label) for start, end, label in sentence.entities]
+        unknown += [doc[offset + i : offset + i + 1] for i in sentence.unknown]
         offset += len(sentence.tokens)
-    doc.set_ents(spans, default="missing" if partial else "outside")
+    doc.set_ents(spans, missing=unknown, default="missing" if partial else "outside")
     return doc
 
 

@@ -6,7 +6,9 @@ from typing import Any
 from spacy_bert_ner.corpus.documents import CorpusError, Document
 from spacy_bert_ner.corpus.exports import Record
 from spacy_bert_ner.corpus.rows import DOCUMENT_IDS
-from spacy_bert_ner.corpus.tagged import TaggedSentence, is_tag, make_documents, unknown_tag
+from spacy_bert_ner.corpus.sentences import TaggedSentence
+from spacy_bert_ner.corpus.spelling import unknown_tag
+from spacy_bert_ner.corpus.tagged import make_documents
 
 _TOKENS = ("tokens", "words")
 _TAGS = ("ner_tags", "tags", "ner", "labels")
@@ -56,8 +58,8 @@ def _read(record: Record, tokens: str, tags: str, document: str | None) -> Tagge
                 f"{where}, token {i}: the tag is the number {tag}, whose name JSON does not hold, expected "
                 "names: write the rows as parquet, which keeps them, or the names in place of the numbers"
             )
-        if not isinstance(tag, str) or not is_tag(tag):
+        if not isinstance(tag, str):
             raise unknown_tag(f"{where}, token {i}", tag)
     own_id = None if document is None else str(row.get(document))
     # A place names a record, not a token, as lines and numbers in an array do.
-    return TaggedSentence(tuple(row[tokens]), tuple(row[tags]), own_id, where, 0, is_row=True)
+    return TaggedSentence(tuple(row[tokens]), tuple(row[tags]), own_id, where)

@@ -25,6 +25,14 @@ class Notes:
         if times:
             self._counts[kind] = self._counts.get(kind, 0) + times
 
+    def say(self, sentence: str) -> None:
+        """Say something once, in whatever characters.
+
+        sentence (str): What.
+        """
+        kind = sentence.replace("{", "{{").replace("}", "}}")
+        self._counts.setdefault(kind, 1)
+
     def place(self, kind: str, place: str) -> None:
         """Count something and keep where it is.
 
