@@ -74,5 +74,5 @@ def test_a_configs_own_callback_is_called_too(tiny_bert: Path, tmp_path: Path, b
     changed = load_config(config, interpolate=False)
     changed["initialize"]["before_init"] = {"@callbacks": "test_lengths.note.v1"}
     nlp: Language = init_nlp(changed)
-    assert CALLED == [sys.maxsize]
+    assert [sys.maxsize] == CALLED
     assert nlp.config["initialize"]["before_init"] == {"@callbacks": "test_lengths.note.v1"}
