@@ -25,6 +25,7 @@ signatures and docstrings. A setting without a default must be given.
 GROUPS = {
     "spacy_factories": 'factory = "{}"',
     "spacy_architectures": '@architectures = "{}"',
+    "spacy_callbacks": '@callbacks = "{}"',
     "thinc_optimizers": '@optimizers = "{}"',
 }
 # What the pipeline gives to a factory, and no config does.

@@ -87,10 +87,10 @@ def debug(path: Path, overrides: dict[str, Any], timing: bool, gpu_id: int = -1)
 def initialize(config: Config, gpu_id: int) -> "tuple[Language, tuple[str, ...], list[Finding]]":
     """Make and initialize a config's pipeline. RETURNS: It, its `bert_ner`'s labels, and what is wrong."""
     from spacy import util
-    from spacy.training.initialize import init_nlp
 
     from ..component import BertNER
     from ..inspection import Finding, inspect_order
+    from ..lengths import init_nlp
 
     msg.text("Initializing the pipeline ...")
     try:

@@ -22,10 +22,10 @@ def blank_pipeline(lang: str) -> "Language":
     lang (str): Code of a language, such as en.
     RETURNS (Language): The pipeline; it takes texts of any length, as nothing but its tokenizer reads them.
     """
-    import sys
-
     import spacy
     from spacy.util import get_lang_class
+
+    from ..lengths import lift_max_length
 
     try:
         get_lang_class(lang)
@@ -39,5 +39,5 @@ def blank_pipeline(lang: str) -> "Language":
         package = PACKAGES.get(lang)
         install = f"Install it: pip install {package}" if package else "Install what the message names"
         msg.fail(f"The tokenizer of {lang!r} needs a package that is not installed", f"{install}\n{error}", exits=1)
-    nlp.max_length = sys.maxsize
+    lift_max_length(nlp)
     return nlp

@@ -1,6 +1,5 @@
 """What `spacy train` cannot work out for itself: how many steps so many epochs are."""
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,8 @@ import spacy
 from spacy.training import Corpus
 from spacy.util import registry
 from thinc.api import Config
+
+from ..lengths import lift_max_length
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,6 @@ def count_batches(config: Config, train_path: Path) -> int:
     """
     batcher = registry.resolve({"batcher": config.interpolate()["training"]["batcher"]})["batcher"]
     nlp = spacy.blank(config["nlp"]["lang"])
-    nlp.max_length = sys.maxsize
+    lift_max_length(nlp)
     examples = Corpus(train_path)(nlp)
     return sum(1 for _ in batcher(examples))

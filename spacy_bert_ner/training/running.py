@@ -9,7 +9,6 @@ from typing import Any
 from spacy import util
 from spacy.cli._util import import_code, setup_gpu, show_validation_error
 from spacy.language import Language
-from spacy.training.initialize import init_nlp
 from spacy.training.loop import (
     DIR_MODEL_BEST,
     DIR_MODEL_LAST,
@@ -21,6 +20,7 @@ from thinc.api import Config, fix_random_seed, set_gpu_allocator
 from wasabi import msg
 
 from ..files import copy_folder, replacing_folder
+from ..lengths import init_nlp
 from .checkpoints import Checkpoint, Checkpoints
 from .errors import RunError
 from .fingerprint import Fingerprint, differences, take_fingerprint

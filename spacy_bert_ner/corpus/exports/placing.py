@@ -43,8 +43,9 @@ def place(draft: Draft, visible: Visible) -> Placed:
         readings = fitting(visible, draft.spans, counter)
     placed = Placed(readings[0].name)
     for span in draft.spans:
-        found = {_locate(span, reading, visible.text) for reading in readings}
-        characters = next(iter(found))
+        found = {_trim(visible.text, _locate(span, reading, visible.text)) for reading in readings[1:]}
+        characters = _locate(span, readings[0], visible.text)
+        found.add(_trim(visible.text, characters))
         if len(found) > 1:
             placed.refused.append((span, AMBIGUOUS))
         elif characters is not None:
@@ -91,6 +92,15 @@ def _locate(span: DraftSpan, reading: Reading, text: str) -> tuple[int, int] | N
         if found and (span.quoted is None or same_text(text[slice(*found)], span.quoted)):
             return found
     return None
+
+
+def _trim(text: str, found: tuple[int, int] | None) -> tuple[int, int] | None:
+    """Leave whitespace at a span's ends out, which makes no difference."""
+    stripped = text[slice(*found)].strip() if found else ""
+    if not found or not stripped:
+        return found
+    start = text.index(stripped, found[0])
+    return start, start + len(stripped)
 
 
 def _by_words(text: str, spans: list[DraftSpan], counter: Counter) -> list[Reading]:

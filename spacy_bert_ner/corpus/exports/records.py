@@ -40,7 +40,12 @@ def is_pair(value: Any) -> bool:
 
 def _unwrap(place: str, where: str, value: Any) -> list[Record]:
     if isinstance(value, list) and not is_pair(value):
-        return [Record(f"{place}:#{i}", item) for i, item in enumerate(value, start=1)]
+        places = [f"{place}:#{i}" for i in range(1, len(value) + 1)]
+        return [r for at, item in zip(places, value, strict=True) for r in _unwrap_object(at, at, item)]
+    return _unwrap_object(place, where, value)
+
+
+def _unwrap_object(place: str, where: str, value: Any) -> list[Record]:
     items = value.get("annotations") if isinstance(value, dict) and "data" not in value else None
     # NER Annotator writes null for a text that nobody came to.
     if isinstance(items, list) and all(item is None or is_pair(item) for item in items):
