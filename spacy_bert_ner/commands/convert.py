@@ -1,10 +1,11 @@
 """`convert`: a user's own annotation to .spacy files."""
 
 import hashlib
-from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import typer
 from spacy.cli._util import Arg, Opt
 from wasabi import msg
 
@@ -12,68 +13,60 @@ if TYPE_CHECKING:
     from spacy.tokens import Doc
 
     from ..corpus.formats import Contents
+    from ..corpus.notes import Notes
+
+_OF_SPLIT = "File of this split, where its name does not tell"
 
 
 def convert_cli(
-    source: Annotated[Path, Arg(help="Column file, .jsonl or .json of an annotation tool, or folder", exists=True)],
-    output: Annotated[Path, Arg(help="The .spacy file; a folder where the source is one, or with --dev-share")],
+    source: Annotated[Path, Arg(help="Annotated file of any format, or folder of train, dev and test")],
+    output: Annotated[Path | None, Arg(help="The .spacy file; a folder for several splits")] = None,
     lang: Annotated[str, Opt("--lang", "-l", help="Language whose tokenizer cuts the texts")] = "en",
     partial: Annotated[bool, Opt("--partial", "-p", help="What is not annotated is unknown, not outside")] = False,
     dev_share: Annotated[float, Opt("--dev-share", help="Keep this share of the texts for dev", min=0, max=0.9)] = 0,
+    train: Annotated[Path | None, Opt("--train", help=_OF_SPLIT)] = None,
+    dev: Annotated[Path | None, Opt("--dev", help=_OF_SPLIT)] = None,
+    test: Annotated[Path | None, Opt("--test", help=_OF_SPLIT)] = None,
+    token_column: Annotated[str, Opt("--token-column", help="Number from 1, or -1 for the last; or name")] = "",
+    tag_column: Annotated[str, Opt("--tag-column", help="The same of the tags; name in MISC, layer, feature")] = "",
+    format: Annotated[str, Opt("--format", help="io: types without prefix; iob: by conlleval's rules")] = "",
+    label: Annotated[str, Opt("--label", help="Type of entities whose tags name none (B, I, O)")] = "",
+    n_sents: Annotated[int, Opt("--n-sents", help="Sentences to a document where nothing tells", min=0)] = 0,
 ) -> None:
-    """Convert column files, JSON, or exports of Prodigy, doccano, Label Studio and others to spaCy's binary format."""
+    """Convert column files, CSV, CoNLL-U, exports of annotation tools and others to spaCy's binary format."""
     from ..corpus import CorpusError
+    from ..corpus.folders import read_parts
+    from ..corpus.options import TAG_FORMATS, Options
 
-    if source.is_file() and not dev_share and output.is_dir():
-        msg.fail(f"{output} is a folder, expected the name of a .spacy file", f"Try {output / 'train.spacy'}", exits=1)
-    if (source.is_dir() or dev_share) and output.is_file():
-        msg.fail(f"{output} is a file, expected a folder for several files", exits=1)
-    if source.is_dir() and (partial or dev_share):
-        msg.fail(f"--partial and --dev-share are for files, not for the folder {source}", exits=1)
+    said = {split: path for split, path in (("train", train), ("dev", dev), ("test", test)) if path}
+    if format not in ("", *TAG_FORMATS):
+        listed = "; ".join(f"{name}: {meaning}" for name, meaning in TAG_FORMATS.items())
+        msg.fail(f"There is no --format {format}", f"Expected {listed}", exits=1)
+    # With all files named there is no source.
+    folder, target = (source, output) if output else (None, source)
+    check_paths(folder, target, said, dev_share)
     try:
-        if source.is_dir():
-            convert_folder(source, output)
-        else:
-            convert_file(source, output, lang, partial, dev_share)
+        parts = read_parts(folder, said, Options(token_column, tag_column, format, label, n_sents))
+        docs = {split: make_docs(contents, lang, partial) for split, contents in parts.items()}
     except CorpusError as error:
-        msg.fail("The corpus cannot be read", str(error), exits=1)
+        msg.fail("The corpus cannot be read")
+        typer.echo(str(error))
+        raise typer.Exit(1) from error
+    for split, contents in parts.items():
+        tell(contents.notes, split)
+    write_all(share(docs, dev_share), folder, target)
 
 
-def convert_folder(source: Path, output: Path) -> None:
-    """Convert a folder of train, dev and test."""
-    from ..corpus import read_corpus, summary_table, write_docs
-
-    splits = read_corpus(source)
-    for split, documents in splits.items():
-        write_docs(documents, output / f"{split}.spacy")
-    msg.text(summary_table(splits))
-    msg.good(f"Wrote {', '.join(splits)} to {output}")
-
-
-def convert_file(source: Path, output: Path, lang: str, partial: bool, dev_share: float) -> None:
-    """Convert a file of any format, and say what was left out, taken otherwise, or does not align."""
-    from ..corpus import summary_table
-    from ..corpus.formats import read_file
-
-    contents = read_file(source)
-    docs = make_docs(contents, lang, partial)
-    if not docs:
-        tell(contents)
-        msg.fail(f"{source} holds no annotated text", "Rejected, ignored and cancelled ones do not count", exits=1)
-    tell(contents)
-    if contents.documents:
-        msg.text(summary_table({source.name: contents.documents}))
-    warn_of_entities(source, docs)
-    if not dev_share:
-        write(docs, output)
-        return
-    parts: dict[str, list[Doc]] = {"train": [], "dev": []}
-    for doc in docs:
-        parts["dev" if falls_to_dev(doc.text, dev_share) else "train"].append(doc)
-    if empty := [name for name, part in parts.items() if not part]:
-        msg.fail(f"No text of {len(docs)} falls to {empty[0]}", "Choose another --dev-share", exits=1)
-    for name, part in parts.items():
-        write(part, output / f"{name}.spacy")
+def check_paths(source: Path | None, output: Path, said: Mapping[str, Path], dev_share: float) -> None:
+    """End the command where source or output cannot be what they are."""
+    if source is None and not said:
+        msg.fail("Where to write is missing", f"Try: convert {output} corpus/train.spacy", exits=1)
+    if source is not None and not source.exists():
+        msg.fail(f"{source}: there is no such file or folder", exits=2)
+    if source is not None and source.is_file() and not dev_share and output.is_dir():
+        msg.fail(f"{output} is a folder, expected the name of a .spacy file", f"Try {output / 'train.spacy'}", exits=1)
+    if (said or dev_share) and (output.is_file() or output.suffix == ".spacy"):
+        msg.fail(f"{output} is a file's name, expected a folder for several files", exits=1)
 
 
 def make_docs(contents: "Contents", lang: str, partial: bool) -> "list[Doc]":
@@ -96,23 +89,33 @@ def make_docs(contents: "Contents", lang: str, partial: bool) -> "list[Doc]":
     return docs
 
 
-def tell(contents: "Contents") -> None:
-    """Print a reader's notes."""
-    for kind, places in contents.notes.lines():
-        (msg.warn if places else msg.info)(kind, "\n".join(places))
+def tell(notes: "Notes", split: str = "") -> None:
+    """Print a reader's notes, a place a line."""
+    for kind, places in notes.lines():
+        (msg.warn if places else msg.info)(f"{split}: {kind}" if split else kind)
+        for place in places:
+            typer.echo(f"  {place}")
 
 
-def warn_of_entities(source: Path, docs: "list[Doc]") -> None:
-    """Print how many entities of each type there are, and warn where there is none."""
-    labels = Counter(ent.label_ for doc in docs for ent in doc.ents)
-    if labels:
-        msg.table([(label, labels[label]) for label in sorted(labels)], header=("type", "entities"), divider=True)
-        return
-    msg.divider("NO ENTITY", char="!")
-    msg.warn(
-        f"Not one entity was read from {source} ({len(docs)} documents): nothing can be learnt from it",
-        "If it is annotated, the notes above say what was not read; else it holds negative examples only",
-    )
+def share(docs: "dict[str, list[Doc]]", dev_share: float) -> "dict[str, list[Doc]]":
+    """Give dev its share of what is not split, or of train where there is no dev."""
+    from ..corpus.folders import WHOLE
+
+    if empty := [split for split, part in docs.items() if not part]:
+        where = f"The split {empty[0]}" if empty[0] else "The source"
+        msg.fail(f"{where} holds no annotated text", "Rejected, ignored and cancelled ones do not count", exits=1)
+    if not dev_share:
+        return docs
+    whole = WHOLE if WHOLE in docs else "train"
+    if "dev" in docs or whole not in docs:
+        why = "there is a dev set" if "dev" in docs else "there is no train set"
+        msg.fail(f"--dev-share takes documents of train for dev, but {why}", "Leave it out", exits=1)
+    parts: dict[str, list[Doc]] = {"train": [], "dev": []}
+    for doc in docs[whole]:
+        parts["dev" if falls_to_dev(doc.text, dev_share) else "train"].append(doc)
+    if none := [name for name, part in parts.items() if not part]:
+        msg.fail(f"No text of {len(docs[whole])} falls to {none[0]}", "Choose another --dev-share", exits=1)
+    return {**parts, **{split: part for split, part in docs.items() if split != whole}}
 
 
 def falls_to_dev(text: str, share: float) -> bool:
@@ -121,9 +124,35 @@ def falls_to_dev(text: str, share: float) -> bool:
     return int.from_bytes(digest[:8], "big") < share * 2**64
 
 
-def write(docs: "list[Doc]", path: Path) -> None:
-    """Write documents as a .spacy file, atomically."""
-    from ..corpus import save_docs
+def write_all(docs: "dict[str, list[Doc]]", source: Path | None, output: Path) -> None:
+    """Print what there is, warn where there is no entity, and write the files."""
+    from ..corpus import SPLITS, save_docs, summary_table
+    from ..corpus.folders import WHOLE
 
-    save_docs(docs, path)
-    msg.good(f"Wrote {path}: {len(docs)} documents")
+    if WHOLE in docs:
+        table: Mapping[str, list[Doc] | None] = {source.name if source else "": docs[WHOLE]}
+    else:
+        table = {split: docs.get(split) for split in SPLITS}
+        if output.is_file() or output.suffix == ".spacy":
+            msg.fail(f"{output} is a file's name, expected a folder for several files", exits=1)
+    typer.echo(summary_table(table))
+    for split, part in docs.items():
+        if not any(doc.ents for doc in part):
+            warn_of_no_entity(split or str(source), part)
+    if missing := [split for split, part in table.items() if part is None]:
+        hint = "; --dev-share 0.1 takes some of train for it" if missing[0] == "dev" and "train" in docs else ""
+        msg.warn(f"There is no {' and no '.join(missing)} set{hint}")
+    for split, part in docs.items():
+        is_file = split == WHOLE and (output.suffix or (source and source.is_file()))
+        path = output if is_file else output / f"{split or 'train'}.spacy"
+        save_docs(part, path)
+        msg.good(f"Wrote {path}: {len(part)} documents")
+
+
+def warn_of_no_entity(name: str, docs: "list[Doc]") -> None:
+    """Warn of a file that yields no entity, so that one cannot overlook it."""
+    msg.divider("NO ENTITY", char="!")
+    msg.warn(
+        f"Not one entity was read from {name} ({len(docs)} documents): nothing can be learnt from it",
+        "If it is annotated, the notes above say what was not read; else it holds negative examples only",
+    )

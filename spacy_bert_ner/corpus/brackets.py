@@ -86,7 +86,7 @@ def read_brackets(brackets: Sequence[Bracket], index: int, notes: Notes) -> list
             notes.count("{n} mentions of words that the text does not have were left out")
     if opened:
         raise CorpusError(f"{opened[0][2].where}: opens {opened[0][0]!r}, which nothing closes in this sentence")
-    return spans + [TokenSpan(tuple(sorted(tokens)), *rest) for tokens, *rest in parts.values() if tokens]
+    return spans + [TokenSpan(tuple(sorted(own)), label, where) for own, label, where in parts.values() if own]
 
 
 def _pieces(brackets: Sequence[Bracket]) -> Iterator[tuple[Bracket, str, str | None]]:

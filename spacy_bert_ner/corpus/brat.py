@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 from spacy_bert_ner.corpus.documents import CorpusError
@@ -35,7 +36,7 @@ class Mark:
 
 
 def partner(path: Path) -> Path | None:
-    """Find the other file of a pair. RETURNS (Path | None): Of X.ann, X.txt, and the other way about; None: not there."""
+    """Find the other file of a pair. RETURNS (Path | None): X.txt of X.ann, or the other way about."""
     suffix = {".ann": ".txt", ".txt": ".ann"}.get(path.suffix.lower())
     other = path.with_suffix(suffix) if suffix else None
     return other if other and other.is_file() else None
@@ -133,5 +134,5 @@ def _bad(
 
 def _is_whole(text: str, parts: Sequence[tuple[int, int]]) -> bool:
     """Say whether only whitespace is between fragments: brat writes an entity of two lines so."""
-    gaps = [text[left[1] : right[0]] for left, right in zip(parts, parts[1:], strict=False)]
+    gaps = [text[left[1] : right[0]] for left, right in pairwise(parts)]
     return all(not gap.strip() for gap in gaps)

@@ -7,7 +7,7 @@ O   what                      the only tags come first: the token is behind them
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from spacy_bert_ner.corpus.documents import CorpusError
 from spacy_bert_ner.corpus.notes import Notes
@@ -28,14 +28,16 @@ class Columns:
 
     token, tag (int): Their indices.
     chosen (bool): Whether the user has chosen the tags' column.
+    says (str): All this in words.
     """
 
     token: int
     tag: int
     chosen: bool
+    says: str
 
 
-def choose_columns(table: Table, options: Options, notes: Notes) -> Columns:
+def choose_columns(table: Table, options: Options) -> Columns:
     """Choose the columns of tokens and tags, and say which.
 
     RAISES: CorpusError where none or several could hold the entities, or the user's choice is none.
@@ -49,21 +51,22 @@ def choose_columns(table: Table, options: Options, notes: Notes) -> Columns:
         tag = _named(table, TAG_NAMES)
     if token is None and table.header:
         token = _named(table, TOKEN_NAMES, other_than=tag)
+        if token is None:
+            raise CorpusError(
+                f"{table.source}: the header ({', '.join(table.header)}) does not tell which column holds a token a "
+                "row, expected one that is called token or word: say which it is with --token-column"
+            )
     index = 0 if token is None and not table.header and tag != 0 and _counts(table) else None
     if tag is None:
         found = _candidates(table, options, {index, token})
         if token is None:
             token = _first_other(table, index, {i for i, column in found.items() if column.share == 1})
-        tag = _choose(table, {i: column for i, column in found.items() if i != token}, options, token, notes)
+        tag = _choose(table, {i: column for i, column in found.items() if i != token}, options, token)
     if token is None:
         token = _first_other(table, index, {tag})
-    _say(table, token, tag, index, notes)
-    return Columns(token, tag, chosen)
-
-
-def _say(table: Table, token: int, tag: int, index: int | None, notes: Notes) -> None:
     counted = "; column 1 counts the tokens" if index is not None else ""
-    notes.say(f"{table.source}: tokens in {_call(table, token)}, tags in {_call(table, tag)} of {table.width}{counted}")
+    says = f"tokens in {_call(table, token)}, tags in {_call(table, tag)} of {table.width}{counted}"
+    return Columns(token, tag, chosen, says)
 
 
 def _call(table: Table, column: int) -> str:
@@ -129,7 +132,7 @@ def _first_other(table: Table, index: int | None, tags: set[int]) -> int:
     return others[0] if others else 0 if index is None else 1
 
 
-def _choose(table: Table, found: dict[int, Assessment], options: Options, token: int, notes: Notes) -> int:
+def _choose(table: Table, found: dict[int, Assessment], options: Options, token: int) -> int:
     """Choose among the columns that could hold tags."""
     entities = [i for i, column in found.items() if column.labels]
     if len(entities) > 1:
@@ -137,10 +140,7 @@ def _choose(table: Table, found: dict[int, Assessment], options: Options, token:
         options_ = " or ".join(f"--tag-column {i + 1}" for i in entities)
         raise CorpusError(f"{table.source}: {listed} could both hold the entities: choose one with {options_}")
     if entities:
-        outside = [i for i, column in found.items() if not column.labels]
-        if outside and max(outside) > entities[0]:
-            listed = ", ".join(_call(table, i) for i in outside)
-            notes.say(f"{table.source}: {listed} is O throughout, and was not taken for the tags")
+        # A column of O alone, as in files whose third column is unused, is not the one.
         return entities[0]
     if found:
         return max(found)
@@ -149,13 +149,13 @@ def _choose(table: Table, found: dict[int, Assessment], options: Options, token:
     labels = (assess(counts, options) or Assessment(None, frozenset(), 0)).labels  # type: ignore[arg-type]
     if labels and labels <= PHRASES:
         raise CorpusError(
-            f"{table.source}: {_call(table, last)} holds phrases ({', '.join(sorted(labels))}) and no column entities; to "
-            f"take the phrases for entities, say --tag-column {last + 1}"
+            f"{table.source}: {_call(table, last)} holds phrases ({', '.join(sorted(labels))}) and no column entities; "
+            f"to take the phrases for entities, say --tag-column {last + 1}"
         )
     if is_typeless(counts):
         raise CorpusError(
-            f"{table.source}: the tags of {_call(table, last)} are B, I and O, and name no type: say it with --label TYPE, "
-            "such as --label Disease"
+            f"{table.source}: the tags of {_call(table, last)} are B, I and O, and name no type: say it with --label "
+            "TYPE, such as --label Disease"
         )
     return last
 
@@ -191,7 +191,8 @@ def read_sentences(table: Table, columns: Columns, notes: Notes) -> list[TaggedS
             lines, tokens, tags = zip(*rows, strict=True)
             document = block.document if block.document is not None or not marks else str(marks)
             sentences.append(TaggedSentence(tokens, tags, document, table.source, lines=lines))
-    return sentences
+    # What stands before the first mark is a document, too.
+    return [replace(s, document="0") if marks and s.document is None else s for s in sentences]
 
 
 def has_one_sentence(sentences: Sequence[TaggedSentence]) -> bool:

@@ -22,7 +22,7 @@ from spacy_bert_ner.corpus.lines import GAP, SEPARATORS, Lines, read_lines
 from spacy_bert_ner.corpus.notes import Notes
 from spacy_bert_ner.corpus.options import Options
 from spacy_bert_ner.corpus.pipes import read_pipes
-from spacy_bert_ner.corpus.spelling import USUAL
+from spacy_bert_ner.corpus.spelling import USUAL, is_tag
 from spacy_bert_ner.corpus.tables import Block, Row, Table, is_header, regroup
 from spacy_bert_ner.corpus.tagged import group, make_documents
 from spacy_bert_ner.corpus.webanno import is_webanno, read_webanno
@@ -40,7 +40,11 @@ class TextFile:
     """
 
     def __init__(self, text: str, source: str, options: Options, notes: Notes) -> None:
-        self.text, self.source, self.options, self.notes = text, source, options, notes
+        # Lines end with CR alone where there is no LF: nobody has both.
+        self.text = text if "\n" in text else text.replace("\r", "\n")
+        self.source, self.options, self.notes = source, options, notes
+        # Where tokens and tags were, once they are read: it must be so in all files of a corpus.
+        self.columns = ""
 
     @cached_property
     def commas(self) -> Table | None:
@@ -106,7 +110,9 @@ def _read_table(file: TextFile) -> list[Document]:
     table = regroup(table)
     if not table.blocks:
         raise CorpusError(f"{file.source}: no sentences, {EXPECTED}")
-    columns = choose_columns(table, file.options, file.notes)
+    columns = choose_columns(table, file.options)
+    file.columns = columns.says
+    file.notes.say(f"{file.source}: {columns.says}")
     sentences = read_sentences(table, columns, file.notes)
     if not sentences:
         raise CorpusError(f"{file.source}: no sentences, {EXPECTED}")
@@ -206,30 +212,37 @@ def _split_by_either(lines: Lines, source: str) -> Table:
     """Hold all rows to the number of columns of the first, with blanks, or else tabs alone, between them."""
     blocks = []
     width = first = 0
+    if lines.blocks and not any(is_tag(by_gaps(line)[-1]) for block in lines.blocks for _, line in block.lines):
+        number, line = lines.blocks[0].lines[0]
+        raise CorpusError(f"{source}:{number}: found {line[:60]!r} and no tag in any line, {EXPECTED}")
     for block in lines.blocks:
         rows = []
         for number, line in block.lines:
             cells = by_gaps(line)
             if not width:
                 width, first = len(cells), number
-                if width == 1:
-                    raise CorpusError(f"{source}:{number}: 1 column, expected a token and its tag at least")
             if len(cells) != width:
                 cells = by_tabs(line)
             if len(cells) != width:
-                raise CorpusError(_ragged(f"{source}:{number}", by_gaps(line), width, first))
+                raise CorpusError(_ragged(f"{source}:{number}", by_gaps(line), width, first) + _blank_in_type(lines))
             rows.append(Row(number, tuple(cells)))
         blocks.append(Block(rows, lines.document(block)))
     return _table(source, blocks, width)
 
 
 def _ragged(where: str, cells: Sequence[str], width: int, first: int) -> str:
-    message = f"{where}: {len(cells)} column{'s' if len(cells) > 1 else ''}, expected {width} as in line {first}"
-    tags = [i for i, cell in enumerate(cells[:-1]) if i and USUAL.read(cell)]
-    if tags:
-        label = " ".join(cells[tags[0] :])
-        message += (
-            f"; if the tag is {label!r}, a type with a blank in its name needs tabs between the columns: put them there, "
-            "or rename the type"
-        )
-    return message
+    return f"{where}: {len(cells)} column{'s' if len(cells) > 1 else ''}, expected {width} as in line {first}"
+
+
+def _blank_in_type(lines: Lines) -> str:
+    """Say which type's name has a blank in it, where that is why rows differ. RETURNS (str): "" where it is not."""
+    rows = [(number, by_gaps(line)) for block in lines.blocks for number, line in block.lines]
+    usual = min(len(cells) for _, cells in rows)
+    for number, cells in rows:
+        if len(cells) > usual and USUAL.read(cells[usual - 1]):
+            tag = " ".join(cells[usual - 1 :])
+            return (
+                f"; line {number} has the tag {tag!r}: a blank in a type's name needs tabs between the "
+                "columns: put them there, or rename the type"
+            )
+    return ""

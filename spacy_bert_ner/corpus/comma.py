@@ -24,13 +24,16 @@ def read_commas(text: str, source: str) -> Table | None:
 
     text (str): What it holds.
     source (str): The file.
-    RETURNS (Table | None): Its rows; None where it is none. Without a header it is one if all rows have as many cells and
-        the last is a tag throughout.
+    RETURNS (Table | None): Its rows; None where it is none. Without a header it is one if all rows have as many cells
+        and the last is a tag throughout.
     RAISES: CorpusError with the line of a row that has more or fewer cells than the header.
     """
     first = next((line for line in text[:10_000].split("\n") if line.strip()), "")
     for delimiter in _DELIMITERS:
-        cells = next(csv.reader([first], delimiter=delimiter), [])
+        try:
+            cells = next(csv.reader([first.rstrip("\r")], delimiter=delimiter), [])
+        except csv.Error:
+            continue
         if len(cells) > 1 and is_header(tuple(cells)) and (delimiter != "\t" or '"' in first):
             return _with_header(text, source, delimiter)
     return _without_header(text, source, first)
@@ -46,8 +49,8 @@ def _with_header(text: str, source: str, delimiter: str) -> Table:
             header = tuple(cell.strip(SEPARATORS) for cell in row.cells)
         elif len(row.cells) != len(header):
             raise CorpusError(
-                f"{source}:{row.line}: {len(row.cells)} columns, expected {len(header)} as the header names: a cell with a "
-                f"{delimiter!r} or a quote in it stands in quotes"
+                f"{source}:{row.line}: {len(row.cells)} columns, expected {len(header)} as the header names: a cell "
+                f"with a {delimiter!r} or a quote in it stands in quotes"
             )
         else:
             blocks[-1].rows.append(Row(row.line, tuple(cell.strip(SEPARATORS) for cell in row.cells)))

@@ -9,7 +9,7 @@ for what the text leaves out: it becomes none.
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from spacy_bert_ner.corpus.brackets import BRACKETS, Bracket, label_index, read_brackets
@@ -68,7 +68,7 @@ def read_conllu(lines: Lines, source: str, options: Options, notes: Notes) -> li
     sentences = [words for words in sentences if words.words()]
     if not sentences:
         raise CorpusError(f"{source}: no sentences, expected rows of words")
-    name = options.tag_column or _find_name(sentences, source, notes)
+    name = _said(options.tag_column, sentences, source) or _find_name(sentences, source, notes)
     if name in BRACKETS and _has_brackets(sentences, name):
         notes.say(f"{source}: entities are the mentions that {name}= in MISC marks, whether names or not")
         index = label_index(lines.comments, name)
@@ -79,6 +79,24 @@ def read_conllu(lines: Lines, source: str, options: Options, notes: Notes) -> li
         read = make_sentences(tagged, options, notes, chosen=bool(options.tag_column))
     joined = [_join(words, sentence, notes) for words, sentence in zip(sentences, read, strict=True)]
     return [(sentence, words.document) for words, sentence in zip(sentences, joined, strict=True)]
+
+
+def _said(name: str, sentences: list[Words], source: str) -> str:
+    """Check what the user says. RAISES: CorpusError where MISC has no such name, or there is no such column."""
+    if name.lstrip("-").isdigit():
+        if not 1 <= abs(int(name)) <= _WIDTH:
+            raise CorpusError(f"{source}: --tag-column {name}, but CoNLL-U has {_WIDTH} columns")
+        return name
+    names = {key for words in sentences for _, cells in words.rows for key in _misc(cells)}
+    if name and name not in names:
+        raise CorpusError(
+            f"{source}: --tag-column {name}, expected a column's number or one of MISC's names: {_list(names)}"
+        )
+    return name
+
+
+def _list(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names)) or "nothing"
 
 
 def _call(name: str) -> str:
@@ -93,8 +111,8 @@ def _read_words(lines: Sequence[tuple[int, str]], source: str, document: str | N
         match = _ID.fullmatch(cells[0])
         if match is None or len(cells) != _WIDTH:
             raise CorpusError(
-                f"{source}:{number}: {len(cells)} columns, the first {cells[0]!r}, expected CoNLL-U's {_WIDTH}, the first a "
-                "number, as in the lines above"
+                f"{source}:{number}: {len(cells)} columns, the first {cells[0]!r}, expected CoNLL-U's {_WIDTH}, the "
+                "first a number, as in the lines above"
             )
         if match[2]:
             words.tokens[count] = int(match[2]) - int(match[1]) + 1, cells[_FORM]
@@ -134,10 +152,9 @@ def _find_name(sentences: list[Words], source: str, notes: Notes) -> str:
     last = assess(Counter(cells[_MISC] for words in sentences for _, cells in words.words()), Options())
     if last and last.labels and last.share == 1:
         return str(_WIDTH)
-    listed = ", ".join(f"{key}=" for key in sorted(counts)) or "nothing"
     raise CorpusError(
-        f"{source}: CoNLL-U without entities: MISC, the last column, holds {listed}, {_EXPECTED}; --tag-column NAME says "
-        "which, or a column's number"
+        f"{source}: CoNLL-U without entities: MISC, the last column, holds {_list(counts)}, {_EXPECTED}; --tag-column "
+        "says which name, or a column's number"
     )
 
 
@@ -145,11 +162,9 @@ def _tag(words: Words, name: str, notes: Notes) -> TaggedSentence:
     """Take the tags of a sentence's words."""
     rows = words.words()
     tags = []
-    for line, cells in rows:
+    for _, cells in rows:
         if name.lstrip("-").isdigit():
             number = int(name)
-            if not 1 <= abs(number) <= _WIDTH:
-                raise CorpusError(f"{words.source}: --tag-column {name}, but CoNLL-U has {_WIDTH} columns")
             tags.append(cells[number - 1 if number > 0 else number])
             continue
         tag = _misc(cells).get(name)

@@ -9,12 +9,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from spacy_bert_ner.corpus.columns import read_columns
+from spacy_bert_ner.corpus.brat import partner, read_pair
+from spacy_bert_ner.corpus.columns import LAYOUTS, Layout, TextFile
 from spacy_bert_ner.corpus.documents import CorpusError, Document
 from spacy_bert_ner.corpus.encodings import decode
 from spacy_bert_ner.corpus.exports import SHAPES, AnnotatedText, Record, Shape, list_records, read_export
 from spacy_bert_ner.corpus.json_rows import is_row, read_json_rows
 from spacy_bert_ner.corpus.notes import Notes
+from spacy_bert_ner.corpus.options import Options
+from spacy_bert_ner.corpus.pubtator import is_pubtator, read_pubtator
+from spacy_bert_ner.corpus.refused import refuse
+from spacy_bert_ner.corpus.rows import parquet_rows, read_rows
 
 _JSON_SUFFIXES = frozenset([".json", ".jsonl", ".ndjson", ".jsonlines"])
 
@@ -26,21 +31,26 @@ class Contents:
     documents (list[Document]): Documents that have tokens of their own.
     texts (list[AnnotatedText]): Texts, to be tokenized.
     notes (Notes): What was left out, merged or taken otherwise.
+    columns (str): Where rows had their tokens and tags; empty where that is no question.
     """
 
     documents: list[Document] = field(default_factory=list)
     texts: list[AnnotatedText] = field(default_factory=list)
     notes: Notes = field(default_factory=Notes)
+    columns: str = ""
 
 
 class Source:
     """A file, read no further than a format's test asks for.
 
     path (Path): The file.
+    options (Options | None): What the user says of it.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, options: Options | None = None) -> None:
         self.path = path
+        self.options = options or Options()
+        self.notes = Notes()
 
     @cached_property
     def raw(self) -> bytes:
@@ -66,6 +76,11 @@ class Source:
         """Its JSON records. RAISES: CorpusError where it is no JSON."""
         return list_records(self.path, self.text)
 
+    @cached_property
+    def lines(self) -> TextFile:
+        """Its text, as what reads rows of tokens takes it."""
+        return TextFile(self.text, str(self.path), self.options, self.notes)
+
     @property
     def first(self) -> Any:
         """The first JSON record that is not null; None where there is none, or it is no JSON."""
@@ -88,14 +103,16 @@ class Format:
     read: Callable[[Source], Contents]
 
 
-def read_file(path: Path) -> Contents:
+def read_file(path: Path, options: Options | None = None) -> Contents:
     """Read an annotated file of any of the formats.
 
     path (Path): The file.
+    options (Options | None): What the user says of it.
     RETURNS (Contents): What it holds.
     RAISES: CorpusError with the place of what is wrong.
     """
-    source = Source(path)
+    source = Source(path, options)
+    refuse(path, source.raw)
     return recognise(source).read(source)
 
 
@@ -104,24 +121,50 @@ def recognise(source: Source) -> Format:
     return next(format for format in FORMATS if format.matches(source))
 
 
+def _read_parquet(source: Source) -> Contents:
+    return Contents(read_rows([parquet_rows(source.path)], source.options, source.notes), notes=source.notes)
+
+
+def _read_brat(source: Source) -> Contents:
+    return Contents(texts=[read_pair(source.path, source.notes)], notes=source.notes)
+
+
+def _read_pubtator(source: Source) -> Contents:
+    return Contents(texts=read_pubtator(source.text, str(source.path), source.notes), notes=source.notes)
+
+
 def _read_export(source: Source) -> Contents:
-    notes = Notes()
-    return Contents(texts=read_export(source.records, notes), notes=notes)
+    return Contents(texts=read_export(source.records, source.notes), notes=source.notes)
 
 
 def _read_json_rows(source: Source) -> Contents:
-    return Contents(documents=read_json_rows(source.path, source.records))
-
-
-def _read_columns(source: Source) -> Contents:
-    return Contents(documents=read_columns(source.path))
+    return Contents(read_json_rows(source.path, source.records, source.options, source.notes), notes=source.notes)
 
 
 def _export(shape: Shape) -> Format:
     return Format(shape.name, shape.holds, lambda source: shape.matches(source.first), _read_export)
 
 
+def _layout(layout: Layout) -> Format:
+    def read(source: Source) -> Contents:
+        return Contents(layout.read(source.lines), notes=source.notes, columns=source.lines.columns)
+
+    return Format(layout.name, layout.holds, lambda source: layout.matches(source.lines), read)
+
+
 FORMATS: tuple[Format, ...] = (
+    Format(
+        "Hugging Face rows as parquet",
+        "columns `tokens` or `words`, and `ner_tags`, `tags`, `ner` or `labels`",
+        lambda source: source.raw.startswith(b"PAR1"),
+        _read_parquet,
+    ),
+    Format(
+        "brat",
+        "`X.ann` with `T1⇥PER 0 4⇥Anna`, beside `X.txt`",
+        lambda source: source.path.suffix.lower() == ".ann" or partner(source.path) is not None,
+        _read_brat,
+    ),
     Format(
         "Hugging Face rows as JSON",
         '`{"tokens": ["Anna", …], "ner_tags": ["B-PER", …]}`',
@@ -132,11 +175,9 @@ FORMATS: tuple[Format, ...] = (
     # JSON of no shape above: the reader says what it found instead.
     Format("JSON", "", lambda source: source.is_json, _read_export),
     Format(
-        "column file",
-        "a token and its tag a line, a blank line after each sentence",
-        lambda source: True,
-        _read_columns,
+        "PubTator", "`1|t|Title`, `1|a|Abstract`, `1⇥0⇥5⇥Title⇥Disease`", lambda s: is_pubtator(s.text), _read_pubtator
     ),
+    *map(_layout, LAYOUTS),
 )
 
 __all__ = ["FORMATS", "Contents", "CorpusError", "Format", "Source", "read_file", "recognise"]

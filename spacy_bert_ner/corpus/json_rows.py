@@ -5,6 +5,8 @@ from typing import Any
 
 from spacy_bert_ner.corpus.documents import CorpusError, Document
 from spacy_bert_ner.corpus.exports import Record
+from spacy_bert_ner.corpus.notes import Notes
+from spacy_bert_ner.corpus.options import Options
 from spacy_bert_ner.corpus.rows import DOCUMENT_IDS
 from spacy_bert_ner.corpus.sentences import TaggedSentence
 from spacy_bert_ner.corpus.spelling import unknown_tag
@@ -22,11 +24,13 @@ def is_row(value: Any) -> bool:
     return tokens is not None and tags is not None and all(isinstance(token, str) for token in value[tokens])
 
 
-def read_json_rows(path: Path, records: list[Record]) -> list[Document]:
+def read_json_rows(path: Path, records: list[Record], options: Options, notes: Notes) -> list[Document]:
     """Read rows.
 
     path (Path): The file, for the log.
     records (list[Record]): What it holds; the first one's columns are those of all.
+    options (Options): What the user says of it.
+    notes (Notes): Gets what was assumed.
     RETURNS (list[Document]): The documents, as `make_documents` gathers them.
     RAISES: CorpusError with the place of what is no row, or no tag.
     """
@@ -37,7 +41,7 @@ def read_json_rows(path: Path, records: list[Record]) -> list[Document]:
     sentences = [sentence for sentence in sentences if sentence.tokens]
     if not sentences:
         raise CorpusError(f"{path}: no sentences, expected rows with tokens")
-    return make_documents(sentences, str(path))
+    return make_documents(sentences, str(path), options, notes)
 
 
 def _column(row: dict[str, Any], names: tuple[str, ...]) -> str | None:

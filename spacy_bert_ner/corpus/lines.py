@@ -42,9 +42,8 @@ class Lines:
 
 
 def numbered(text: str) -> list[tuple[int, str]]:
-    """Number a text's lines from 1, without blanks at their end; ends are LF, CRLF, or CR where nothing else is."""
-    ends = "\r" if "\r" in text and "\n" not in text else "\n"
-    return [(i, line.rstrip(SEPARATORS + "\r")) for i, line in enumerate(text.split(ends), start=1)]
+    """Number a text's lines from 1, without blanks at their end; ends are LF or CRLF."""
+    return [(i, line.rstrip(SEPARATORS + "\r")) for i, line in enumerate(text.split("\n"), start=1)]
 
 
 def read_lines(text: str) -> Lines:

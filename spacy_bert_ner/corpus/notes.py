@@ -42,6 +42,13 @@ class Notes:
         self.count(kind)
         self._places.setdefault(kind, []).append(place)
 
+    def add(self, others: "Notes") -> None:
+        """Take over another reader's remarks; what both say of the whole is said once."""
+        for kind, count in others._counts.items():
+            self._counts[kind] = self._counts.get(kind, 0) + count
+            if kind in others._places:
+                self._places.setdefault(kind, []).extend(others._places[kind])
+
     def lines(self, shown: int = SHOWN) -> Iterator[tuple[str, list[str]]]:
         """YIELDS (tuple[str, list[str]]): Each kind in words, and its places, no more than `shown` of them."""
         for kind, count in self._counts.items():

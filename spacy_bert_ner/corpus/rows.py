@@ -180,8 +180,8 @@ def _choose(rows: Rows, options: Options, notes: Notes) -> tuple[str, str]:
     item = _item(rows.features[tags])
     if getattr(item, "names", None) is None and not _is_string(item):
         raise CorpusError(
-            f"{rows.name}: column {tags} is {rows.features[tags]}, expected lists of strings, or of ClassLabel, which name "
-            f"the numbers: give the column a ClassLabel feature with `datasets`, or write the tags as strings"
+            f"{rows.name}: column {tags} is {rows.features[tags]}, expected lists of strings, or of ClassLabel, which "
+            f"name the numbers: give the column a ClassLabel feature with `datasets`, or write the tags as strings"
         )
     others = [name for name in (*TOKENS, *TAGS) if name in rows.features and name not in (tokens, tags)]
     if others or (tokens, tags) != (TOKENS[0], TAGS[0]):

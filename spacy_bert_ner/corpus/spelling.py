@@ -144,7 +144,7 @@ def _hint(tag: object) -> str:
     if tag in ("_", "*", "o", "0"):
         return f"; if {tag} stands for what is outside of all entities, replace it by O"
     if len(tag) > 2 and tag[0].upper() in _PREFIXES and tag[1] in "-_:":
-        return f"; the other tags are not spelt so: write {tag[0].upper()}-{tag[2:]}"
+        return f"; all tags of a corpus are spelt alike, and prefixes are capitals: write {tag[0].upper()}-{tag[2:]}"
     if _BARE.fullmatch(tag):
         return "; if all tags are types without a prefix, --format io reads them"
     return ""

@@ -109,7 +109,7 @@ DOCUMENT_NAMES = frozenset(
 def is_header(cells: tuple[str, ...]) -> bool:
     """Say whether the first row of a table names its columns."""
     names = {name(cell) for cell in cells}
-    return bool(names & TOKEN_NAMES) and bool(names & TAG_NAMES)
+    return bool(names & TAG_NAMES) and bool(names & (TOKEN_NAMES | SENTENCE_NAMES))
 
 
 def regroup(table: Table) -> Table:

@@ -90,8 +90,8 @@ def _check_unknown(sentences: Sequence[TaggedSentence], table: dict[str, str], n
     if OUTSIDE not in table.values() and not any(spelt[0] in "LU" for spelt in table.values()):
         where = next(s.where(s.tags.index(UNKNOWN)) for s in sentences if UNKNOWN in s.tags)
         raise CorpusError(
-            f"{where}: tag '-' in a corpus without O could be outside of all entities or unknown: replace it by O in the "
-            "one case; in the other no token is known to be outside, and a component learns nothing from that"
+            f"{where}: tag '-' in a corpus without O could be outside of all entities or unknown: replace it by O in "
+            "the one case; in the other no token is known to be outside, and a component learns nothing from that"
         )
     notes.count("{n} tokens have the tag -, which is spaCy's for unknown: they count as unannotated", count)
 
@@ -107,8 +107,8 @@ def _drop_type_o(
     if not any(len(label) > 1 for label in labels):
         where = next(s.where(i) for s in sentences for i, tag in enumerate(s.tags) if tag in typed)
         raise CorpusError(
-            f"{where}: tag {typed[0]!r} could be outside of all entities or of a type O: replace it by O in the one case, "
-            "and rename the type in the other"
+            f"{where}: tag {typed[0]!r} could be outside of all entities or of a type O: replace it by O in the one "
+            "case, and rename the type in the other"
         )
     names = ", ".join(sorted(typed))
     notes.count(f"{{n}} tags {names} were read as O: an O with a prefix", sum(counts[tag] for tag in typed))

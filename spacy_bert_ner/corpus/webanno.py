@@ -81,7 +81,7 @@ def read_webanno(text: str, source: str, options: Options, notes: Notes) -> Docu
     if not any(not unit.is_part for unit in units):
         raise CorpusError(f"{source}: no sentences, expected rows of tokens")
     feature = _choose(_features(lines, source), units, options, source)
-    notes.say(f"{source}: entities are the values of {feature.full}")
+    notes.count(f"{{n}} files of WebAnno's: entities are the values of {feature.full}")
     by_sentence: dict[int, list[Unit]] = {}
     for unit in units:
         by_sentence.setdefault(unit.sentence, []).append(unit)
