@@ -141,7 +141,8 @@ def test_column_files(tmp_path: Path) -> None:
     assert convert(tmp_path / "dev.conll", tmp_path / "all").exit_code == 1
     assert convert(tmp_path / "dev.conll", tmp_path / "x.spacy", "--partial").exit_code == 0
     assert [token.ent_iob_ for token in load(tmp_path / "x.spacy")[0]] == ["B", ""]
-    assert convert(tmp_path, tmp_path / "x", "--partial").exit_code == 1
+    assert convert(tmp_path, tmp_path / "x", "--partial").exit_code == 0
+    assert [token.ent_iob_ for token in load(tmp_path / "x" / "test.spacy")[0]] == ["B", ""]
 
 
 NLP = spacy.blank("en")

@@ -20,7 +20,7 @@ from spacy_bert_ner.corpus.documents import CorpusError, Document
 from spacy_bert_ner.corpus.notes import Notes
 from spacy_bert_ner.corpus.options import Options
 from spacy_bert_ner.corpus.sentences import DOCSTART, TaggedSentence
-from spacy_bert_ner.corpus.spelling import unknown_tag
+from spacy_bert_ner.corpus.spelling import are_bare, unknown_tag
 from spacy_bert_ner.corpus.tagged import make_documents
 
 # What columns of tokens and of tags are called, the surer names first.
@@ -109,7 +109,11 @@ def read_rows(shards: Sequence[Rows], options: Options | None = None, notes: Not
     documents = 0
     with tqdm(total=sum(rows.count for rows in shards), desc=name, unit="row", disable=None, leave=False) as bar:
         for rows in shards:
-            for sentence in _read_table(rows, *_choose(rows, options, notes)):
+            columns = _choose(rows, options, notes)
+            # Its features name all tags there are, and nothing needs to be concluded from those that occur.
+            if are_bare(getattr(_item(rows.features[columns[1]]), "names", None) or ()):
+                options = replace(options, format="io")
+            for sentence in _read_table(rows, *columns):
                 bar.update()
                 if sentence.tokens == (DOCSTART,):
                     documents += 1

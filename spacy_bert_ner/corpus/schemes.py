@@ -32,7 +32,7 @@ def check_scheme(sentences: Sequence[TaggedSentence], notes: Notes) -> None:
     RAISES: CorpusError with the first contradiction.
     """
     prefixes = {tag[0] for sentence in sentences for tag in sentence.tags}
-    if not prefixes & {"B", *_SINGLE.values()} and len(prefixes & {"L", "E"}) == 1:
+    if "E" in prefixes and not prefixes & {"B", "S", "L", "U"}:
         return
     first: tuple[str, str, str] | None = None
     for where, tag, scheme in _scheme_tags(sentences):

@@ -9,7 +9,7 @@ Prefixes are those of IOB, IOE, BILUO and IOBES; M (BMES) is I, and W (BMEWO) is
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
 
@@ -123,6 +123,11 @@ def _spellings(counts: Mapping[str, int], inside: Mapping[str, int], options: Op
     # Certain where O is the most frequent, and nothing looks like a prefix.
     if counts.get(OUTSIDE, 0) >= max(inside.values()) and all(_BARE.fullmatch(tag) for tag in inside):
         yield _BARE_SPELLING
+
+
+def are_bare(tags: Collection[str]) -> bool:
+    """Say whether all tags that there are have no prefix."""
+    return OUTSIDE in tags and len(tags) > 1 and all(tag == OUTSIDE or _BARE.fullmatch(tag) for tag in tags)
 
 
 def is_typeless(counts: Mapping[str, int]) -> bool:
