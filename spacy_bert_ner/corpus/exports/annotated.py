@@ -67,7 +67,6 @@ class Draft:
     field (str): Names what decides for the same of `texts` throughout the file.
     answer (str | None): "accept" or "reject" where it is one answer to one question, not a whole annotation.
     counts_utf16 (bool): Whether the tool is one that counts in UTF-16 units and whose spans carry no text.
-    lost (int): Entities of unknown place: what no span covers may then be one.
     """
 
     where: str
@@ -76,4 +75,3 @@ class Draft:
     field: str = ""
     answer: str | None = None
     counts_utf16: bool = False
-    lost: int = 0

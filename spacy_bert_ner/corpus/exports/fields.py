@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 
 from spacy_bert_ner.corpus.documents import CorpusError
 from spacy_bert_ner.corpus.exports.annotated import Draft
-from spacy_bert_ner.corpus.exports.placing import count_fitting, fitting
+from spacy_bert_ner.corpus.exports.placing import count_fitting, fit
 from spacy_bert_ner.corpus.exports.references import is_reference, may_be_reference
 from spacy_bert_ner.corpus.exports.visible import Visible
 from spacy_bert_ner.corpus.notes import Notes
@@ -43,7 +43,7 @@ def _vote(draft: Draft) -> str | None:
     if not quoting:
         return None
     scores = {
-        name: count_fitting(fitting(visible, quoting)[0], quoting, visible.text)
+        name: count_fitting(fit(visible, quoting).readings[0], quoting, visible.text)
         for name, visible in draft.texts.items()
     }
     best = [name for name, score in scores.items() if score and score == max(scores.values())]
@@ -71,7 +71,7 @@ def _usual(draft: Draft, votes: dict[str, Counter[str]]) -> list[str]:
 
 def _with_text(draft: Draft, name: str) -> Draft:
     texts = {name: draft.texts[name]}
-    return Draft(draft.where, texts, draft.spans, draft.field, draft.answer, draft.counts_utf16, draft.lost)
+    return Draft(draft.where, texts, draft.spans, draft.field, draft.answer, draft.counts_utf16)
 
 
 def _refuse_references(drafts: list[Draft]) -> None:
@@ -93,4 +93,4 @@ def _is_annotated(draft: Draft, visible: Visible) -> bool:
     """Say whether entities are in the text itself, however it looks."""
     whole = any((span.start, span.end) == (0, len(visible.text)) for span in draft.spans)
     quoting = [span for span in draft.spans if span.quoted]
-    return whole or (bool(quoting) and count_fitting(fitting(visible, quoting)[0], quoting, visible.text) > 0)
+    return whole or (bool(quoting) and count_fitting(fit(visible, quoting).readings[0], quoting, visible.text) > 0)

@@ -26,26 +26,32 @@ class Placed:
     outside: list[DraftSpan] = field(default_factory=list)
 
 
-def place(draft: Draft, visible: Visible) -> Placed:
-    """Find the way of counting under which all spans fit, and the spans' characters.
+@dataclass(frozen=True)
+class Fit:
+    """Ways of counting under which all spans of a draft fit; the one that fits most where there is none.
 
-    Where none fits all, the one that fits most is used, and the others contradict the text. Where several fit all, but
-    differ about a span, nothing tells where that one is.
+    readings (list[Reading]): At least one.
+    decided (bool): Whether this is the only one of several that differ: it says how the file's tool counts.
+    """
+
+    readings: list[Reading]
+    decided: bool = False
+
+
+def place(draft: Draft, visible: Visible, readings: list[Reading]) -> Placed:
+    """Find the characters of a draft's spans.
+
+    Where readings differ about a span, nothing tells where it is.
 
     draft (Draft): The draft.
     visible (Visible): Its text.
+    readings (list[Reading]): As `fit` finds them.
     RETURNS (Placed): Where each span is, or why it is nowhere.
     """
-    counter = Counter(visible)
-    if draft.counts_utf16 and not visible.text.isascii():
-        readings = _by_words(visible.text, draft.spans, counter)
-    else:
-        readings = fitting(visible, draft.spans, counter)
     placed = Placed(readings[0].name)
     for span in draft.spans:
-        found = {_trim(visible.text, _locate(span, reading, visible.text)) for reading in readings[1:]}
+        found = {_trim(visible.text, _locate(span, reading, visible.text)) for reading in readings}
         characters = _locate(span, readings[0], visible.text)
-        found.add(_trim(visible.text, characters))
         if len(found) > 1:
             placed.refused.append((span, AMBIGUOUS))
         elif characters is not None:
@@ -57,21 +63,29 @@ def place(draft: Draft, visible: Visible) -> Placed:
     return placed
 
 
-def fitting(visible: Visible, spans: list[DraftSpan], counter: Counter | None = None) -> list[Reading]:
-    """Find the readings under which all spans fit, of the first tier that has any; else the one that fits most."""
-    counter = counter or Counter(visible)
-    plain = counter.plain()
-    best, most = [plain], count_fitting(plain, spans, visible.text)
-    if not any(span.quoted for span in spans) or most == len(spans):
-        return best
+def fit(visible: Visible, spans: list[DraftSpan], counts_utf16: bool = False) -> Fit:
+    """Find the ways of counting that fit.
+
+    visible (Visible): The text.
+    spans (list[DraftSpan]): Its entities.
+    counts_utf16 (bool): Whether offsets without a text may be UTF-16 units.
+    RETURNS (Fit): All that fit all spans, of the first tier of `readings` that has any.
+    """
+    counter, text = Counter(visible), visible.text
+    if counts_utf16 and not text.isascii():
+        return _by_words(text, spans, counter)
+    best = counter.plain()
+    most = count_fitting(best, spans, text)
+    if not any(span.quoted for span in spans):
+        return Fit([best])
     for tier in counter.tiers():
-        fits = [(count_fitting(reading, spans, visible.text), reading) for reading in tier]
+        fits = [(count_fitting(reading, spans, text), reading) for reading in tier]
         if whole := [reading for count, reading in fits if count == len(spans)]:
-            return whole
+            return Fit(whole, decided=len(whole) == 1 < len(tier))
         for count, reading in fits:
             if count > most:
-                best, most = [reading], count
-    return best
+                best, most = reading, count
+    return Fit([best])
 
 
 def count_fitting(reading: Reading, spans: list[DraftSpan], text: str) -> int:
@@ -103,11 +117,13 @@ def _trim(text: str, found: tuple[int, int] | None) -> tuple[int, int] | None:
     return start, start + len(stripped)
 
 
-def _by_words(text: str, spans: list[DraftSpan], counter: Counter) -> list[Reading]:
+def _by_words(text: str, spans: list[DraftSpan], counter: Counter) -> Fit:
     """Choose between characters and UTF-16 units by the tool's habit of marking whole words."""
-    readings = [counter.utf16(), counter.plain()]
+    readings = [counter.plain(), counter.utf16()]
+    if (readings[0].at == readings[1].at).all():
+        return Fit(readings[:1])
     whole = [r for r in readings if all((at := _locate(s, r, text)) and _is_whole(text, *at) for s in spans)]
-    return whole or readings
+    return Fit(whole or readings, decided=len(whole) == 1)
 
 
 def _is_whole(text: str, start: int, end: int) -> bool:

@@ -44,9 +44,8 @@ _BLANKS = {
 _SHIFTS = {(0, 0): "", (1, 1): "from 1", (0, -1): "the end at the last character", (1, 0): "from 1, to the last"}
 # Tried one after the other: what a tool does by design before what needs more imagination.
 _TIERS: tuple[tuple[tuple[str, ...], tuple[str, ...], tuple[tuple[int, int], ...]], ...] = (
-    (("characters",), ("all",), ((0, 0),)),
     (("characters", "utf16", "utf8"), ("all", "crlf", "lf"), ((0, 0),)),
-    (tuple(_UNITS), ("all", "crlf", "collapsed", "stripped", "trimmed", "unbroken"), ((0, 0),)),
+    (tuple(_UNITS), tuple(_BLANKS), ((0, 0),)),
     (("characters", "utf16"), ("all", "crlf"), ((1, 1), (0, -1), (1, 0))),
 )
 

@@ -14,7 +14,7 @@ _CERTAIN = re.compile(
     rf"|\S*/\S*{_FILE}|[\w.-]+{_FILE}",
     re.IGNORECASE,
 )
-_POSSIBLE = re.compile(r"(?:https?://|/)\S+", re.IGNORECASE)
+_POSSIBLE = re.compile(r"https?://\S+|(?:/[\w.-]+){2,}", re.IGNORECASE)
 
 
 def is_reference(visible: Visible) -> bool:

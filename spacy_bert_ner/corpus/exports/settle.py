@@ -3,7 +3,9 @@
 from spacy_bert_ner.corpus.documents import CorpusError
 from spacy_bert_ner.corpus.exports.annotated import AnnotatedText, CharSpan, Draft, DraftSpan
 from spacy_bert_ner.corpus.exports.conflicts import overlaps
-from spacy_bert_ner.corpus.exports.placing import Placed, occurrences, place
+from spacy_bert_ner.corpus.exports.placing import Fit, Placed, fit, occurrences, place
+from spacy_bert_ner.corpus.exports.readings import Reading
+from spacy_bert_ner.corpus.exports.visible import Visible
 from spacy_bert_ner.corpus.notes import SHOWN, Notes
 
 CONTRADICTIONS = "{n} entities contradict the text, so that their tokens count as unknown:"
@@ -18,17 +20,30 @@ def settle(drafts: list[Draft], notes: Notes) -> list[AnnotatedText]:
     RAISES: CorpusError with every entity that is outside of its text or overlaps with another.
     """
     faults: list[str] = []
-    texts = [_settle(draft, notes, faults) for draft in drafts]
+    fits = [fit(_text(draft), draft.spans, draft.counts_utf16) for draft in drafts]
+    known = {found.readings[0].name for found in fits if found.decided}
+    texts = [_settle(draft, _known(found, known), notes, faults) for draft, found in zip(drafts, fits, strict=True)]
     if faults:
         more = [f"... and {len(faults) - SHOWN} more"] if len(faults) > SHOWN else []
         raise CorpusError("\n".join(faults[:SHOWN] + more))
     return texts
 
 
-def _settle(draft: Draft, notes: Notes, faults: list[str]) -> AnnotatedText:
+def _text(draft: Draft) -> Visible:
     (visible,) = draft.texts.values()
+    return visible
+
+
+def _known(found: Fit, known: set[str]) -> list[Reading]:
+    """Of the ways of counting that fit a text take the one that others of the file need, if it is one."""
+    chosen = [reading for reading in found.readings if reading.name in known]
+    return chosen if len(chosen) == 1 else found.readings
+
+
+def _settle(draft: Draft, readings: list[Reading], notes: Notes, faults: list[str]) -> AnnotatedText:
+    visible = _text(draft)
     text = visible.text
-    placed = place(draft, visible)
+    placed = place(draft, visible, readings)
     if placed.reading and placed.spans:
         notes.count(f"{{n}} texts have offsets that count {placed.reading}: their spans fit so, and were read so")
     if visible.is_markup:
@@ -72,7 +87,7 @@ def _entities(draft: Draft, text: str, placed: Placed, notes: Notes) -> tuple[li
 def _refused(draft: Draft, text: str, placed: Placed, notes: Notes) -> tuple[list[tuple[int, int]], bool]:
     """List what contradicts its text. RETURNS: Characters it may mean, and whether one may be anywhere."""
     hidden: list[tuple[int, int]] = []
-    lost = draft.lost > 0
+    lost = False
     for span, reason in placed.refused:
         notes.place(CONTRADICTIONS, f"{draft.where}: {_describe(span)}: {reason}")
         meant = occurrences(text, span.quoted) if span.quoted else []
