@@ -17,12 +17,21 @@ from pathlib import Path
 from spacy_bert_ner.corpus.documents import CorpusError
 from spacy_bert_ner.corpus.encodings import decode
 from spacy_bert_ner.corpus.exports import AnnotatedText, Draft, DraftSpan, Visible, settle
-from spacy_bert_ner.corpus.exports.placing import fitting
+from spacy_bert_ner.corpus.exports.placing import fit
 from spacy_bert_ner.corpus.notes import Notes
 from spacy_bert_ner.corpus.overlaps import DISCONTINUOUS, OVERLAPPING, REPEATED
 
 _ENTITY = re.compile(r"(T\S+)\t(\S+) (\d+ \d+(?:;\d+ \d+)*)(?:\t(.*))?")
-_KINDS = {"R": "relations", "*": "equivalences", "E": "events", "A": "attributes", "M": "attributes", "N": "references"}
+_OTHER = re.compile(r"(?=[*#]|[REAMN]\d+\t)(.)")
+_KINDS = {
+    "R": "relations",
+    "*": "equivalences",
+    "E": "events",
+    "A": "attributes",
+    "M": "attributes",
+    "N": "references",
+    "#": "comments",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +51,25 @@ def partner(path: Path) -> Path | None:
     return other if other and other.is_file() else None
 
 
-def read_pair(path: Path, notes: Notes) -> AnnotatedText:
-    """Read a text and its annotation.
+def read_pairs(paths: Sequence[Path], notes: Notes) -> list[AnnotatedText]:
+    """Read texts and their annotation.
 
-    path (Path): Either of the two files.
+    paths (Sequence[Path]): Either file of each pair. One way of counting characters is looked for in all.
     notes (Notes): Gets entities that overlap, are discontinuous or contradict the text, and lines of other kinds.
-    RETURNS (AnnotatedText): The text; what those entities cover is unknown.
-    RAISES: CorpusError where one of the files is missing, or a line is none.
+    RETURNS (list[AnnotatedText]): The texts; what those entities cover is unknown.
+    RAISES: CorpusError where one of two files is missing, or a line is none.
     """
+    drafts, hidden = [], []
+    for path in paths:
+        draft, unknown = _read_pair(path, notes)
+        drafts.append(draft)
+        hidden.append(unknown)
+    settled = zip(settle(drafts, notes), hidden, strict=True)
+    return [replace(text, unknown=tuple(sorted({*text.unknown, *unknown}))) for text, unknown in settled]
+
+
+def _read_pair(path: Path, notes: Notes) -> tuple[Draft, set[tuple[int, int]]]:
+    """Read a pair. RETURNS: What can be entities, and the characters of the rest."""
     other = partner(path)
     if other is None:
         raise CorpusError(
@@ -58,18 +78,15 @@ def read_pair(path: Path, notes: Notes) -> AnnotatedText:
     annotation, source = (path, other) if path.suffix.lower() == ".ann" else (other, path)
     text = decode(source.read_bytes(), source)
     marks = _read_marks(annotation, notes)
-    draft = Draft(str(annotation), {"text": Visible(text)}, [span for mark in marks for span in _draft_spans(mark)])
-    readings = fitting(Visible(text), draft.spans)
-    bad = _bad(text, marks, [[readings[0].locate(*part) for part in mark.fragments] for mark in marks], notes)
+    (reading, *_) = fit(Visible(text), [span for mark in marks for span in _draft_spans(mark)]).readings
+    bad = _bad(text, marks, [[reading.locate(*part) for part in mark.fragments] for mark in marks], notes)
     # What is whole although it has fragments goes on over a line's end: brat writes it so.
-    draft.spans = [
+    spans = [
         DraftSpan(mark.fragments[0][0], mark.fragments[-1][1], mark.label, mark.quoted or None)
         for i, mark in enumerate(marks)
         if i not in bad
     ]
-    (annotated,) = settle([draft], notes)
-    unknown = {part for parts in bad.values() for part in parts}
-    return replace(annotated, unknown=tuple(sorted({*annotated.unknown, *unknown})))
+    return Draft(str(annotation), {"text": Visible(text)}, spans), {part for parts in bad.values() for part in parts}
 
 
 def _read_marks(path: Path, notes: Notes) -> list[Mark]:
@@ -80,12 +97,12 @@ def _read_marks(path: Path, notes: Notes) -> list[Mark]:
         if not line.strip():
             continue
         if not line.startswith("T"):
-            kind = _KINDS.get(line[0], "comments" if line.startswith("#") else "")
-            if not kind:
+            other = _OTHER.match(line)
+            if not other:
                 raise CorpusError(
                     f"{path}:{number}: found {line[:60]!r}, expected a line of brat's, as T1<tab>PER 0 4<tab>Anna"
                 )
-            others[kind] += 1
+            others[_KINDS[other[1]]] += 1
             continue
         match = _ENTITY.fullmatch(line)
         if match is None:

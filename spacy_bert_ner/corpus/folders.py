@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from spacy_bert_ner.corpus.brat import partner, read_pair
+from spacy_bert_ner.corpus.brat import partner, read_pairs
 from spacy_bert_ner.corpus.documents import CorpusError
 from spacy_bert_ner.corpus.formats import Contents, read_file
 from spacy_bert_ner.corpus.notes import Notes
@@ -96,10 +96,8 @@ def _is_webanno(path: Path) -> bool:
 def _read_documents(folder: Path, paths: list[Path], options: Options | None = None) -> Contents:
     """Read documents that have a file, or two, each."""
     whole = Contents()
-    for path in paths:
-        if path.suffix == ".ann":
-            whole.texts.append(read_pair(path, whole.notes))
-            continue
+    whole.texts.extend(read_pairs([path for path in paths if path.suffix == ".ann"], whole.notes))
+    for path in paths if not whole.texts else ():
         contents = read_file(path, options)
         whole.documents.extend(contents.documents)
         whole.notes.add(contents.notes)

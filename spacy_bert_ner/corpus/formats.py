@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from spacy_bert_ner.corpus.brat import partner, read_pair
+from spacy_bert_ner.corpus.brat import partner, read_pairs
 from spacy_bert_ner.corpus.columns import LAYOUTS, Layout, TextFile
 from spacy_bert_ner.corpus.documents import CorpusError, Document
 from spacy_bert_ner.corpus.encodings import decode
@@ -126,7 +126,7 @@ def _read_parquet(source: Source) -> Contents:
 
 
 def _read_brat(source: Source) -> Contents:
-    return Contents(texts=[read_pair(source.path, source.notes)], notes=source.notes)
+    return Contents(texts=read_pairs([source.path], source.notes), notes=source.notes)
 
 
 def _read_pubtator(source: Source) -> Contents:
