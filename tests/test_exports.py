@@ -162,6 +162,17 @@ RECORDS: dict[str, tuple[Any, list[tuple[str, str]]]] = {
         {"data": {"text": "Bob x"}, "completions": task("", region(0, 3, "Bob"))["annotations"]},
         [("Bob", "PER")],
     ),
+    "Dataturks": (
+        {
+            "content": "Hi Bob x",
+            "annotation": [{"label": ["PER"], "points": [{"start": 3, "end": 5, "text": "Bob"}]}],
+        },
+        [("Bob", "PER")],
+    ),
+    "Dataturks, one character": (
+        {"content": "I x", "annotation": [{"label": ["PER"], "points": [{"start": 0, "end": 0, "text": "I"}]}]},
+        [("I", "PER")],
+    ),
     "spaCy's pair": (["Bob x", {"entities": [[0, 3, "PER"]]}], [("Bob", "PER")]),
     "doc.to_json": (
         {"text": "Bob x", "ents": [{"start": 0, "end": 3, "label": "PER"}], "tokens": []},
@@ -268,6 +279,11 @@ def test_a_reference_is_no_text(reference: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["See https://a.org/x.txt", "and/or", "Bob.", "1/2", "a.b", "x.txt is a file"])
 def test_a_text_is_no_reference(text: str, tmp_path: Path) -> None:
     assert [read.text for read in read_file(write(tmp_path / "in.jsonl", {"text": text, "label": []})).texts] == [text]
+
+
+def test_an_empty_list_of_annotations_hides_no_text(tmp_path: Path) -> None:
+    contents = read_file(write(tmp_path / "in.jsonl", {"text": "Bob x", "annotations": []}))
+    assert [text.text for text in contents.texts] == ["Bob x"]
 
 
 def test_fields(tmp_path: Path) -> None:

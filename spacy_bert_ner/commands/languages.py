@@ -30,14 +30,13 @@ def blank_pipeline(lang: str) -> "Language":
     try:
         get_lang_class(lang)
     except ImportError as error:
-        msg.fail(
-            f"There is no language {lang!r}", f"{error}\nxx is for those without a tokenizer of their own", exits=1
-        )
+        advice = f"Try xx, for languages without a tokenizer of their own (spaCy says: {error})"
+        msg.fail(f"There is no language {lang!r}", advice, exits=1)
     try:
         nlp = spacy.blank(lang)
     except ImportError as error:
-        package = PACKAGES.get(lang)
-        install = f"Install it: pip install {package}" if package else "Install what the message names"
-        msg.fail(f"The tokenizer of {lang!r} needs a package that is not installed", f"{install}\n{error}", exits=1)
+        install = f"pip install {PACKAGES[lang]}" if lang in PACKAGES else "to install what it names"
+        advice = f"Try {install} (spaCy says: {error})"
+        msg.fail(f"The tokenizer of {lang!r} needs a package that is not installed", advice, exits=1)
     lift_max_length(nlp)
     return nlp

@@ -8,7 +8,8 @@ from spacy_bert_ner.corpus.exports.spans import read_spans, read_text
 from spacy_bert_ner.corpus.exports.visible import Visible
 from spacy_bert_ner.corpus.notes import Notes
 
-_KEYS = ("entities", "label", "labels")
+# The last one of doccano 1.0 and before, whose labels were numbers.
+_KEYS = ("entities", "label", "labels", "annotations")
 
 
 def is_document(value: Any) -> bool:

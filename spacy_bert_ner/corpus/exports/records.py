@@ -46,7 +46,7 @@ def _unwrap(place: str, where: str, value: Any) -> list[Record]:
 
 
 def _unwrap_object(place: str, where: str, value: Any) -> list[Record]:
-    items = value.get("annotations") if isinstance(value, dict) and "data" not in value else None
+    items = value.get("annotations") if isinstance(value, dict) and not {"data", "text"} & value.keys() else None
     # NER Annotator writes null for a text that nobody came to.
     if isinstance(items, list) and all(item is None or is_pair(item) for item in items):
         return [Record(f"{place}:#{i}", item, is_ner_annotator=True) for i, item in enumerate(items, start=1)]

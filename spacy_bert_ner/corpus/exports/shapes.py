@@ -8,6 +8,7 @@ Label Studio   {"data": {"text": …}, "annotations": [{"result": [{"type": "lab
                {"text": …, "label": [{"start": 0, "end": 4, "text": "Anna", "labels": ["PER"]}]}
 spaCy          [text, {"entities": [[0, 4, "PER"]]}], and within {"annotations": […]} as NER Annotator has it
                {"text": …, "ents": [{"start": 0, "end": 4, "label": "PER"}]}: doc.to_json()
+    Dataturks      {"content": …, "annotation": [{"label": ["PER"], "points": [{"start": 0, "end": 3}]}]}
 """
 
 import json
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from spacy_bert_ner.corpus.documents import CorpusError
-from spacy_bert_ner.corpus.exports import doccano, label_studio, prodigy, spacy_json
+from spacy_bert_ner.corpus.exports import dataturks, doccano, label_studio, prodigy, spacy_json
 from spacy_bert_ner.corpus.exports.annotated import Draft
 from spacy_bert_ner.corpus.exports.records import Record
 from spacy_bert_ner.corpus.notes import Notes
@@ -63,6 +64,12 @@ SHAPES: tuple[Shape, ...] = (
         '`[text, {"entities": [[0, 4, "PER"]]}]`, in an array or in `{"annotations": […]}`; `doc.to_json()`',
         spacy_json.is_example,
         spacy_json.read_example,
+    ),
+    Shape(
+        "Dataturks",
+        '`{"content": …, "annotation": [{"label": ["PER"], "points": [{"start": 0, "end": 3, "text": "Anna"}]}]}`',
+        dataturks.is_item,
+        dataturks.read_item,
     ),
 )
 
