@@ -145,7 +145,7 @@ LAYOUTS: tuple[Layout, ...] = (
     ),
     Layout(
         "tokens with pipes",
-        "`Anna|NNP|B-PER sang|VBD|O`, a sentence a line",
+        r"`Anna\|NNP\|B-PER sang\|VBD\|O`, a sentence a line",
         lambda file: file.pipes is not None,
         _read_table,
     ),
