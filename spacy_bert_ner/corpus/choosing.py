@@ -103,7 +103,7 @@ def _named(table: Table, names: frozenset[str], other_than: int | None = None) -
 
 def _counts(table: Table) -> bool:
     """Say whether the first of three and more columns counts tokens, from 0 or 1, in each sentence or throughout."""
-    if table.width < 3 or not any(len(block.rows) > 1 for block in table.blocks):
+    if table.width < 3 or (len(table.blocks) == 1 and len(table.blocks[0].rows) == 1):
         return False
     first = [[row.cells[0] for row in block.rows] for block in table.blocks]
     if first[0][0] not in ("0", "1"):

@@ -22,11 +22,13 @@ from spacy_bert_ner.corpus.lines import GAP, SEPARATORS, Lines, read_lines
 from spacy_bert_ner.corpus.notes import Notes
 from spacy_bert_ner.corpus.options import Options
 from spacy_bert_ner.corpus.pipes import read_pipes
-from spacy_bert_ner.corpus.spelling import USUAL, is_tag
+from spacy_bert_ner.corpus.spelling import USUAL, assess, is_tag
 from spacy_bert_ner.corpus.tables import Block, Row, Table, is_header, regroup
 from spacy_bert_ner.corpus.tagged import group, make_documents
 from spacy_bert_ner.corpus.webanno import is_webanno, read_webanno
 
+# Fewer rows than these may have a blank in each token.
+_FEW = 3
 EXPECTED = "expected lines of a token and its tag, a blank line after each sentence"
 
 
@@ -170,14 +172,18 @@ def by_tabs(line: str) -> list[str]:
 
 def _split(lines: Lines, source: str) -> Table:
     """Split lines at what gives all of them as many cells. RAISES: CorpusError where nothing does."""
-    first: Table | None = None
-    for split in (by_gaps, by_tabs):
-        table = _split_by(split, lines, source)
-        if table is not None and table.width > 1:
-            if table.header or any(_ends_with_tag(row.cells) for row in table.rows()):
-                return table
-            first = first or table
-    return first or _split_by_either(lines, source)
+    tabs, gaps = (_split_by(split, lines, source) for split in (by_tabs, by_gaps))
+    if tabs is not None and (gaps is None or not _has_blanks_for_tabs(tabs)):
+        return tabs
+    return gaps or _split_by_either(lines, source)
+
+
+def _has_blanks_for_tabs(table: Table) -> bool:
+    """Say whether blanks separate columns, too: `EU NNP⇥B-ORG` in all rows, while some tokens have no blank in them."""
+    if not any(assess(table.counts(i), Options()) for i in range(table.width)):
+        return True
+    few = sum(1 for _ in table.rows()) < _FEW
+    return not few and any(all(" " in cell for cell in table.counts(i)) for i in range(table.width))
 
 
 def _split_by(split: Callable[[str], list[str]], lines: Lines, source: str) -> Table | None:
@@ -192,7 +198,7 @@ def _split_by(split: Callable[[str], list[str]], lines: Lines, source: str) -> T
                 return None
             rows.append(Row(number, cells))
         blocks.append(Block(rows, lines.document(block)))
-    return _table(source, blocks, width)
+    return _table(source, blocks, width) if width > 1 else None
 
 
 def _table(source: str, blocks: list[Block], width: int) -> Table:
@@ -202,10 +208,6 @@ def _table(source: str, blocks: list[Block], width: int) -> Table:
         blocks[0].rows = blocks[0].rows[1:]
         blocks = [block for block in blocks if block.rows]
     return Table(source, blocks, width, header)
-
-
-def _ends_with_tag(cells: tuple[str, ...]) -> bool:
-    return USUAL.read(cells[-1]) is not None
 
 
 def _split_by_either(lines: Lines, source: str) -> Table:
@@ -221,6 +223,8 @@ def _split_by_either(lines: Lines, source: str) -> Table:
             cells = by_gaps(line)
             if not width:
                 width, first = len(cells), number
+                if width == 1:
+                    raise CorpusError(f"{source}:{number}: 1 column, {EXPECTED}")
             if len(cells) != width:
                 cells = by_tabs(line)
             if len(cells) != width:

@@ -175,7 +175,10 @@ FORMATS: tuple[Format, ...] = (
     # JSON of no shape above: the reader says what it found instead.
     Format("JSON", "", lambda source: source.is_json, _read_export),
     Format(
-        "PubTator", r"`1\|t\|Title`, `1\|a\|Abstract`, `1⇥0⇥5⇥Title⇥Disease`", lambda s: is_pubtator(s.text), _read_pubtator
+        "PubTator",
+        r"`1\|t\|Title`, `1\|a\|Abstract`, `1⇥0⇥5⇥Title⇥Disease`",
+        lambda s: is_pubtator(s.text),
+        _read_pubtator,
     ),
     *map(_layout, LAYOUTS),
 )
