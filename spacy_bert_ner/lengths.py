@@ -39,6 +39,18 @@ def init_nlp(config: Config, *, use_gpu: int = -1) -> Language:
     use_gpu (int): GPU, or -1 for the CPU.
     RETURNS (Language): The pipeline; its config is as it was given.
     """
+    try:
+        nlp = initialize.init_nlp(config, use_gpu=use_gpu)
+    except ValueError as error:
+        # Only then, as a config that was changed and changed back is not saved in the same order.
+        if "[E088]" not in str(error):
+            raise
+        nlp = _init_lifted(config, use_gpu)
+    lift_max_length(nlp)
+    return nlp
+
+
+def _init_lifted(config: Config, use_gpu: int) -> Language:
     changed = config.copy()
     section = changed.setdefault("initialize", {})
     own = section.get("before_init")

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from html import escape
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -149,3 +150,53 @@ def test_entities_come_back_or_are_listed(tool: str, drawn: Drawn, tmp_path_fact
         touched = doc.char_span(start, end, alignment_mode="expand")
         assert [token.text for token in touched if token.ent_iob_ == "O"] == []
     assert doc.text == drawn.text
+
+
+# Each word once, so that nothing but its place is it.
+NUMBERED = st.sampled_from(["a{}", "🎉{}", "e\u0301{}", "<{}>", "&amp;{}"])
+PARAGRAPHS = st.lists(st.lists(NUMBERED, min_size=1), min_size=1)
+HTML_BLANKS, TAGS = st.sampled_from([" ", "\r\n", "\t", "\n\n"]), st.sampled_from(["p", "li", "b", "br"])
+
+
+def numbered(drawn: list[list[str]], blank: str) -> list[tuple[str, str]]:
+    """Paragraphs, and the word of each that is an entity, the last one."""
+    paragraphs = [[word.format(10 * i + 7) for word in words] for i, words in enumerate(drawn)]
+    last = [f"{words[-1]}x{i}" for i, words in enumerate(paragraphs)]
+    return [(blank.join([*words[:-1], word]), word) for words, word in zip(paragraphs, last, strict=True)]
+
+
+@given(drawn=PARAGRAPHS, blank=HTML_BLANKS, tag=TAGS)
+@settings(max_examples=60, deadline=None)
+def test_html(drawn: list[list[str]], blank: str, tag: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    markup, shown, values = "", "", []
+    for text, word in numbered(drawn, blank):
+        markup += f"<{tag}>{escape(text)}" + (f"</{tag}>" if tag != "br" else "")
+        shown += text
+        offsets = {"start": browser(shown[: -len(word)]), "end": browser(shown)}
+        values.append({"start": "/p[1]", "globalOffsets": offsets, "text": word, "hypertextlabels": ["A"]})
+    path = tmp_path_factory.getbasetemp() / "export.json"
+    results = [{"type": "hypertextlabels", "value": value} for value in values]
+    path.write_text(json.dumps([{"data": {"page": markup}, "annotations": [{"result": results}]}]), encoding="utf8")
+    (read,) = read_file(path).texts
+    assert [read.text[start:end] for start, end, _ in read.spans] == [value["text"] for value in values]
+    assert "".join(read.text.split()) == "".join(shown.split())
+
+
+@given(drawn=PARAGRAPHS, blank=st.sampled_from([" ", "\r\n", "\n"]), globally=st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_dialogues(
+    drawn: list[list[str]], blank: str, globally: bool, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    talk, shown, results = [], "", []
+    for i, (text, word) in enumerate(numbered(drawn, blank)):
+        talk.append({"who": "B", "said": text})
+        shown += text
+        value = {"start": str(i), "end": str(i), "startOffset": browser(text[: -len(word)]), "endOffset": browser(text)}
+        if globally:
+            value = {"globalOffsets": {"start": browser(shown[: -len(word)]), "end": browser(shown)}}
+        results.append({"type": "paragraphlabels", "value": {**value, "text": word, "paragraphlabels": ["A"]}})
+    path = tmp_path_factory.getbasetemp() / "export.json"
+    path.write_text(json.dumps([{"data": {"talk": talk}, "annotations": [{"result": results}]}]), encoding="utf8")
+    (read,) = read_file(path).texts
+    assert [read.text[start:end] for start, end, _ in read.spans] == [r["value"]["text"] for r in results]
+    assert read.text == "\n".join(turn["said"] for turn in talk)

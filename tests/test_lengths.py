@@ -74,5 +74,6 @@ def test_a_configs_own_callback_is_called_too(tiny_bert: Path, tmp_path: Path, b
     changed = load_config(config, interpolate=False)
     changed["initialize"]["before_init"] = {"@callbacks": "test_lengths.note.v1"}
     nlp: Language = init_nlp(changed)
-    assert [sys.maxsize] == CALLED
+    # The first time spaCy's limit stands, and the text is too long.
+    assert CALLED[-1] == sys.maxsize
     assert nlp.config["initialize"]["before_init"] == {"@callbacks": "test_lengths.note.v1"}

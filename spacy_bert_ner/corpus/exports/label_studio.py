@@ -19,7 +19,9 @@ from spacy_bert_ner.corpus.notes import Notes
 
 PLAIN, HTML, PARAGRAPHS = "labels", "hypertextlabels", "paragraphlabels"
 KINDS = (PLAIN, HTML, PARAGRAPHS)
-_MARKUP = re.compile(r"</?[a-zA-Z][^<>]*>")
+_MARKUP = re.compile(r"</?[a-zA-Z][^<>]*>|&(?:\w+|#\d+);")
+# What a field is called whose markup is read as such.
+_AS_HTML = " (HTML)"
 # What JSON-MIN adds to a task's own fields.
 _ADDED = frozenset(["annotator", "created_at", "updated_at"])
 
@@ -73,14 +75,21 @@ def _is_regions(value: Any) -> bool:
 
 
 def _drafts(where: str, texts: dict[str, Visible], regions: list[tuple[Any, str, Any]], notes: Notes) -> list[Draft]:
-    spans: dict[str, list[DraftSpan]] = defaultdict(list)
+    spans: dict[tuple[str, str], list[DraftSpan]] = defaultdict(list)
     for kind, target, value in regions:
         found = _kind(kind, value)
         if found is None:
             notes.count(f"{{n}} regions of the type {kind!r} are no entities of a text, and were not read")
             continue
-        spans[target] += _region(where, found, value)
-    return [Draft(where, texts, found, target) for target, found in spans.items()] or [Draft(where, texts)]
+        spans[target, found] += _region(where, found, value)
+    drafts = [Draft(where, _shown(texts, kind), found, target) for (target, kind), found in spans.items()]
+    return drafts or [Draft(where, texts)]
+
+
+def _shown(texts: dict[str, Visible], kind: str) -> dict[str, Visible]:
+    """Leave the reading of markup out that regions of a kind cannot be of."""
+    other = {name if kind == HTML else f"{name}{_AS_HTML}" for name in texts if f"{name}{_AS_HTML}" in texts}
+    return {name: text for name, text in texts.items() if name not in other}
 
 
 def _kind(kind: Any, value: Any) -> str | None:
@@ -127,7 +136,7 @@ def _texts(where: str, fields: dict[str, Any]) -> dict[str, Visible]:
         if isinstance(value, str):
             texts[name] = Visible(read_text(where, value))
             if _MARKUP.search(value):
-                texts[f"{name} (HTML)"] = from_html(value)
+                texts[f"{name}{_AS_HTML}"] = from_html(value)
         elif isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
             for key in value[0]:
                 paragraphs = [item.get(key) for item in value]

@@ -8,7 +8,7 @@ Label Studio   {"data": {"text": …}, "annotations": [{"result": [{"type": "lab
                {"text": …, "label": [{"start": 0, "end": 4, "text": "Anna", "labels": ["PER"]}]}
 spaCy          [text, {"entities": [[0, 4, "PER"]]}], and within {"annotations": […]} as NER Annotator has it
                {"text": …, "ents": [{"start": 0, "end": 4, "label": "PER"}]}: doc.to_json()
-    Dataturks      {"content": …, "annotation": [{"label": ["PER"], "points": [{"start": 0, "end": 3}]}]}
+Dataturks      {"content": …, "annotation": [{"label": ["PER"], "points": [{"start": 0, "end": 3}]}]}
 """
 
 import json
