@@ -209,6 +209,13 @@ WRITTEN: dict[str, tuple[str, str | bytes, dict[str, str], str, str]] = {
         "IL-2/B-DNA | x\ny",
         "",
     ),
+    "blanks beside tabs": (
+        "x.txt",
+        "EU NNP\tB-ORG\nx  y\t O \t\n\nBonn\tN B-LOC  \n",
+        {},
+        "EU/B-ORG x\nBonn/B-LOC",
+        "of 3",
+    ),
     "CR alone": ("x.txt", "Ada B-PER\rran O\r\rOslo B-LOC\r", {}, "Ada/B-PER ran\nOslo/B-LOC", ""),
     "UTF-16, big end first": ("x.txt", "é B-PER\n".encode("utf-16-be").join([b"\xfe\xff", b""]), {}, "é/B-PER", ""),
     "a header between tabs": ("x.tsv", 'token\tlabel\nAda\tB-PER\n"\tO\n\nran\tO\n', {}, 'Ada/B-PER "\nran', "(token)"),

@@ -180,7 +180,8 @@ def _split(lines: Lines, source: str) -> Table:
 
 def _has_blanks_for_tabs(table: Table) -> bool:
     """Say whether blanks separate columns, too: `EU NNP⇥B-ORG` in all rows, while some tokens have no blank in them."""
-    if not any(assess(table.counts(i), Options()) for i in range(table.width)):
+    tags = (assess(table.counts(i), Options()) for i in range(table.width))
+    if not any(found and found.share == 1 for found in tags):
         return True
     few = sum(1 for _ in table.rows()) < _FEW
     return not few and any(all(" " in cell for cell in table.counts(i)) for i in range(table.width))
