@@ -217,7 +217,7 @@ WRITTEN: dict[str, tuple[str, str | bytes, dict[str, str], str, str]] = {
         "of 3",
     ),
     "CR alone": ("x.txt", "Ada B-PER\rran O\r\rOslo B-LOC\r", {}, "Ada/B-PER ran\nOslo/B-LOC", ""),
-    "UTF-16, big end first": ("x.txt", "é B-PER\n".encode("utf-16-be").join([b"\xfe\xff", b""]), {}, "é/B-PER", ""),
+    "UTF-16, big end first": ("x.txt", b"\xfe\xff" + "é B-PER\n".encode("utf-16-be"), {}, "é/B-PER", ""),
     "a header between tabs": ("x.tsv", 'token\tlabel\nAda\tB-PER\n"\tO\n\nran\tO\n', {}, 'Ada/B-PER "\nran', "(token)"),
     "CSV of pandas": (
         "x.csv",
@@ -242,6 +242,7 @@ WRITTEN: dict[str, tuple[str, str | bytes, dict[str, str], str, str]] = {
         "",
     ),
     "pipes as columns": ("x.txt", "Ada|NNP|B-PER\nran|V|O\n\n||S|O\n", {}, "Ada/B-PER ran\n|", ""),
+    "pipes behind a hash": ("x.iob", "#1|N|O Ada|N|B-PER\n#|N|O\n", {}, "#1 Ada/B-PER\n#", "column 3 of 3"),
     "colons": ("x.txt", "Ada B:PER\nran O\n", {}, "Ada/B-PER ran", "spelt B:PER"),
     "suffixes with underscores": ("x.txt", "Ada PER_B\nLi PER_I\nran O\n", {}, "Ada/B-PER Li/I-PER ran", "spelt PER_B"),
     "BMES": (

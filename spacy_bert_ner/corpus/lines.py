@@ -74,7 +74,8 @@ def is_comment(line: str) -> bool:
     if not line.startswith("#"):
         return False
     cells = GAP.split(line)
-    last = cells[-1]
+    # Behind a token's last pipe stands its tag, too.
+    last = cells[-1].rpartition("|")[2]
     if len(cells) == 1 or (_PAIR.match(line) and len(cells) > 2):
         return True
     return not (is_tag(last) or last in (UNKNOWN, "o") or is_tag(last.replace("_", "-", 1)))

@@ -5,7 +5,7 @@ Anna|NNP|B-PER Berg|NNP|I-PER sang|VBD|O
 
 from collections import Counter
 
-from spacy_bert_ner.corpus.lines import GAP, Lines
+from spacy_bert_ner.corpus.lines import GAP, SEPARATORS, Lines
 from spacy_bert_ner.corpus.options import Options
 from spacy_bert_ner.corpus.spelling import assess
 from spacy_bert_ner.corpus.tables import Block, Row, Table
@@ -20,7 +20,7 @@ def read_pipes(lines: Lines, source: str) -> Table | None:
         and the last cell is a tag throughout.
     """
     sentences = [
-        (lines.document(block), number, GAP.split(line.strip()))
+        (lines.document(block), number, GAP.split(line.strip(SEPARATORS)))
         for block in lines.blocks
         for number, line in block.lines
     ]
@@ -33,7 +33,7 @@ def read_pipes(lines: Lines, source: str) -> Table | None:
         return None
     if all(len(sentence) == 1 for _, _, sentence in sentences):
         blocks = [
-            Block([Row(number, _cells(line.strip(), pipes)) for number, line in block.lines], lines.document(block))
+            Block([Row(number, _cells(line.strip(SEPARATORS), pipes)) for number, line in block.lines], lines.document(block))
             for block in lines.blocks
         ]
     else:
