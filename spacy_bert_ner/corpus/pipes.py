@@ -33,7 +33,10 @@ def read_pipes(lines: Lines, source: str) -> Table | None:
         return None
     if all(len(sentence) == 1 for _, _, sentence in sentences):
         blocks = [
-            Block([Row(number, _cells(line.strip(SEPARATORS), pipes)) for number, line in block.lines], lines.document(block))
+            Block(
+                [Row(number, _cells(line.strip(SEPARATORS), pipes)) for number, line in block.lines],
+                lines.document(block),
+            )
             for block in lines.blocks
         ]
     else:
