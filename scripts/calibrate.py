@@ -10,6 +10,7 @@ from wasabi import msg
 
 from spacy_bert_ner.calibration.workflow import calibrate
 from spacy_bert_ner.files import write_atomically
+from spacy_bert_ner.lengths import lift_max_length
 
 
 def main() -> None:
@@ -26,6 +27,7 @@ def main() -> None:
     if args.gpu_id >= 0:
         spacy.require_gpu(args.gpu_id)
     nlp = spacy.load(args.model)
+    lift_max_length(nlp)
     train = [example.reference for example in Corpus(args.train)(nlp)]
     measures = calibrate(nlp, args.component, Corpus(args.dev)(nlp), train)
     args.metrics.parent.mkdir(parents=True, exist_ok=True)

@@ -4,7 +4,11 @@ import argparse
 import sys
 from pathlib import Path
 
-from spacy_bert_ner.corpus import CorpusError, read_corpus, summary_table, write_docs
+from spacy.vocab import Vocab
+
+from spacy_bert_ner.corpus import CorpusError, make_doc, read_corpus, save_docs, summary_table
+from spacy_bert_ner.corpus.notes import Notes
+from spacy_bert_ner.corpus.options import Options
 
 SAMPLE = Path(__file__).parents[1] / "corpus" / "sample"
 
@@ -14,14 +18,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("source", help="folder of CoNLL column files or of parquet splits, Hub id, or 'sample'")
     parser.add_argument("output", type=Path, help="folder for the three files")
+    parser.add_argument("--n-sents", type=int, default=0, help="sentences to a document where nothing tells")
     args = parser.parse_args()
+    notes = Notes()
     try:
-        splits = read_corpus(args.source, SAMPLE)
+        splits = read_corpus(args.source, SAMPLE, Options(n_sents=args.n_sents), notes)
     except CorpusError as error:
         sys.exit(str(error))
-    for split, documents in splits.items():
-        write_docs(documents, args.output / f"{split}.spacy")
-    print(summary_table(splits))
+    for kind, _ in notes.lines():
+        print(kind)
+    vocab = Vocab()
+    docs = {split: [make_doc(document, vocab) for document in documents] for split, documents in splits.items()}
+    for split, made in docs.items():
+        save_docs(made, args.output / f"{split}.spacy")
+    print(summary_table(docs))
 
 
 if __name__ == "__main__":

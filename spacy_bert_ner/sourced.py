@@ -5,12 +5,12 @@ from itertools import islice
 
 from spacy.language import Language
 from spacy.training import Example
-from spacy.training.initialize import init_nlp
 from spacy.util import get_sourced_components, logger, resolve_dot_names
 from thinc.api import Config
 from wasabi import msg
 
 from .component import BertNER
+from .lengths import init_nlp
 
 # As many as spaCy itself looks at where the corpus is a stream.
 STREAMED = 100

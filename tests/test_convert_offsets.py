@@ -13,9 +13,12 @@ from spacy.training import offsets_to_biluo_tags
 from typer.testing import CliRunner
 
 from spacy_bert_ner.cli import bert_ner_cli
-from spacy_bert_ner.commands.convert import falls_to_dev, make_docs
+from spacy_bert_ner.commands.convert import falls_to_dev
 from spacy_bert_ner.corpus import CorpusError
-from spacy_bert_ner.corpus.offsets import AnnotatedText, read_offsets
+from spacy_bert_ner.corpus.aligning import MISALIGNED, align
+from spacy_bert_ner.corpus.exports import AnnotatedText, CharSpan
+from spacy_bert_ner.corpus.formats import read_file
+from spacy_bert_ner.corpus.notes import Notes
 
 TEXT = "Ada met 🎉 Bob in Rome."
 SHAPES: dict[str, Any] = {
@@ -58,7 +61,7 @@ def test_offsets_count_code_points_unless_the_spans_text_says_utf16(tmp_path: Pa
     bob = TEXT.index("Bob")
     for first in (bob, bob + 1):
         span = {"start": first, "end": first + 3, "text": "Bob", "labels": ["PER"]}
-        (read,) = read_offsets(export(tmp_path / "in.jsonl", {"text": TEXT, "label": [span]}))
+        (read,) = read_file(export(tmp_path / "in.jsonl", {"text": TEXT, "label": [span]})).texts
         assert read.spans == ((bob, bob + 3, "PER"),)
 
 
@@ -75,7 +78,10 @@ def test_offsets_count_code_points_unless_the_spans_text_says_utf16(tmp_path: Pa
         ({"text": "Ada", "label": [[False, 2, "PER"]]}, "expected first and last character"),
         ({"text": "Ada", "label": [[0, 2, ""]]}, "expected first and last character"),
         ({"text": "Ada", "label": [[0, 2]]}, "expected first and last character"),
-        ({"text": "Ada", "label": [{"start": 0, "end": 2, "labels": ["A", "B"]}]}, "and one type"),
+        (
+            {"text": "Ada", "label": [{"start": 0, "end": 3, "labels": ["A", "B"]}]},
+            "'Ada' (A, 0 to 3) and 'Ada' (B, 0 to 3)",
+        ),
         ({"text": "Ada L", "label": [[0, 3, "PER"], [2, 5, "PER"]]}, "'Ada' (PER, 0 to 3) and 'a L' (PER, 2 to 5)"),
         ({"text": "\ud83d", "label": []}, "half of a surrogate pair"),
         ({"data": {"text": "Ada"}, "annotations": [{}]}, "than Label Studio writes"),
@@ -86,7 +92,7 @@ def test_wrong_records_get_one_error_that_says_where(record: Any, said: str, tmp
     records = [record] if isinstance(record, list) else [SHAPES["doccano"], record]
     path = export(tmp_path / "in.jsonl", *records)
     with pytest.raises(CorpusError) as error:
-        list(read_offsets(path))
+        read_file(path)
     assert said in str(error.value)
     assert str(error.value).startswith(f"{path}:{'#1' if isinstance(record, list) else 2}: ")
     assert convert(path, tmp_path / "out.spacy").exit_code == 1
@@ -98,7 +104,7 @@ def test_what_nobody_annotated_is_left_out(tmp_path: Path) -> None:
     records = [{**SHAPES["prodigy"], "answer": answer} for answer in ("reject", "ignore")]
     empty = {"text": "nobody here", "annotation_id": 7}
     path = export(tmp_path / "in.jsonl", *records, cancelled, {"text": "x", "spans": None}, empty)
-    assert [(read.text, read.spans) for read in read_offsets(path)] == [("nobody here", ())]
+    assert [(read.text, read.spans) for read in read_file(path).texts] == [("nobody here", ())]
 
 
 def test_partial_stays_missing_and_misaligned_is_listed(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -133,7 +139,10 @@ def test_column_files(tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "all").iterdir()) == ["dev.spacy", "test.spacy", "train.spacy"]
     assert [ent.text for ent in load(tmp_path / "one.spacy")[0].ents] == ["Ada"]
     assert convert(tmp_path / "dev.conll", tmp_path / "all").exit_code == 1
-    assert convert(tmp_path / "dev.conll", tmp_path / "x.spacy", "--partial").exit_code == 1
+    assert convert(tmp_path / "dev.conll", tmp_path / "x.spacy", "--partial").exit_code == 0
+    assert [token.ent_iob_ for token in load(tmp_path / "x.spacy")[0]] == ["B", ""]
+    assert convert(tmp_path, tmp_path / "x", "--partial").exit_code == 0
+    assert [token.ent_iob_ for token in load(tmp_path / "x" / "test.spacy")[0]] == ["B", ""]
 
 
 NLP = spacy.blank("en")
@@ -148,11 +157,12 @@ def test_entities_are_those_of_spacys_own_alignment(text: str, drawn: list[tuple
             spans.append((last + gap, last + gap + length, "X"))
             last += gap + length
     spans = [span for span in spans if text[slice(*span[:2])] == text[slice(*span[:2])].strip()]
-    converted = make_docs(NLP, [AnnotatedText("f:1", text, tuple(spans))], partial=False)
-    (doc,) = converted.docs
+    notes = Notes()
+    (doc,) = align(NLP, [AnnotatedText("f:1", text, tuple(CharSpan(*span) for span in spans))], notes)
     aligned = [span for span in spans if doc.char_span(*span[:2]) is not None]
     assert [(ent.start_char, ent.end_char, ent.label_) for ent in doc.ents] == aligned
-    assert len(converted.misaligned) == len(spans) - len(aligned)
+    places = dict(notes.lines()).get(MISALIGNED.format(n=len(spans) - len(aligned)), [])
+    assert len(places) == len(spans) - len(aligned)
     gold = offsets_to_biluo_tags(NLP.make_doc(text), aligned)
     touched = {t.i for s in spans if s not in aligned for t in doc.char_span(*s[:2], alignment_mode="expand") or ()}
     for token, tag in zip(doc, gold, strict=True):
@@ -181,7 +191,7 @@ def test_any_json_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, v
     path = export(tmp_path_factory.getbasetemp() / "any.jsonl", value)
     refused = str(path)
     try:
-        for read in read_offsets(path):
+        for read in read_file(path).texts:
             assert all(0 <= start < end <= len(read.text) for start, end, _ in read.spans)
     except CorpusError as error:
         refused = str(error)

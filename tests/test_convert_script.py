@@ -56,8 +56,8 @@ def test_convert_stops_before_it_writes(corpus: Path, tmp_path: Path, monkeypatc
     with pytest.raises(SystemExit) as stop:
         run(monkeypatch, "convert.py", corpus, tmp_path / "out")
     # A text as exit code is printed to stderr, and the exit code is 1.
-    message = f"{corpus / 'eng.testb'}:1: 1 column, expected 2 to 5, the token first and its NER tag last"
-    assert stop.value.code == message
+    expected = "expected lines of a token and its tag, a blank line after each sentence"
+    assert stop.value.code == f"{corpus / 'eng.testb'}:1: found 'Ada' and no tag in any line, {expected}"
     assert not (tmp_path / "out").exists()
 
 

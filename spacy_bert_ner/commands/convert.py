@@ -1,114 +1,121 @@
 """`convert`: a user's own annotation to .spacy files."""
 
 import hashlib
-from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import typer
 from spacy.cli._util import Arg, Opt
 from wasabi import msg
 
 if TYPE_CHECKING:
-    from spacy.language import Language
-    from spacy.tokens import Doc, Span
+    from spacy.tokens import Doc
 
-    from ..corpus.offsets import AnnotatedText
+    from ..corpus.formats import Contents
+    from ..corpus.notes import Notes
 
-SHOWN = 20
-
-
-@dataclass
-class Converted:
-    """Documents made of texts.
-
-    docs (list[Doc]): The documents.
-    misaligned (list[str]): Entities that begin or end within a token: where, what, and the tokens there.
-    trimmed (int): Entities that had whitespace at an end.
-    """
-
-    docs: list["Doc"] = field(default_factory=list)
-    misaligned: list[str] = field(default_factory=list)
-    trimmed: int = 0
+_OF_SPLIT = "File of this split, where its name does not tell"
 
 
 def convert_cli(
-    source: Annotated[Path, Arg(help="Column file, .jsonl or .json of an annotation tool, or folder", exists=True)],
-    output: Annotated[Path, Arg(help="The .spacy file; a folder where the source is one, or with --dev-share")],
+    source: Annotated[Path, Arg(help="Annotated file of any format, or folder of train, dev and test")],
+    output: Annotated[Path | None, Arg(help="The .spacy file; a folder for several splits")] = None,
     lang: Annotated[str, Opt("--lang", "-l", help="Language whose tokenizer cuts the texts")] = "en",
     partial: Annotated[bool, Opt("--partial", "-p", help="What is not annotated is unknown, not outside")] = False,
     dev_share: Annotated[float, Opt("--dev-share", help="Keep this share of the texts for dev", min=0, max=0.9)] = 0,
+    train: Annotated[Path | None, Opt("--train", help=_OF_SPLIT)] = None,
+    dev: Annotated[Path | None, Opt("--dev", help=_OF_SPLIT)] = None,
+    test: Annotated[Path | None, Opt("--test", help=_OF_SPLIT)] = None,
+    token_column: Annotated[str, Opt("--token-column", help="Number from 1, or -1 for the last; or name")] = "",
+    tag_column: Annotated[str, Opt("--tag-column", help="The same of the tags; name in MISC, layer, feature")] = "",
+    format: Annotated[str, Opt("--format", help="io: types without prefix; iob: by conlleval's rules")] = "",
+    label: Annotated[str, Opt("--label", help="Type of entities whose tags name none (B, I, O)")] = "",
+    n_sents: Annotated[int, Opt("--n-sents", help="Sentences to a document where nothing tells", min=0)] = 0,
 ) -> None:
-    """Convert column files, or exports of Prodigy, doccano and Label Studio, to spaCy's binary format."""
+    """Convert column files, CSV, CoNLL-U, exports of annotation tools and others to spaCy's binary format."""
     from ..corpus import CorpusError
+    from ..corpus.folders import read_parts
+    from ..corpus.options import TAG_FORMATS, Options
 
-    if source.is_file() and not dev_share and output.is_dir():
+    said = {split: path for split, path in (("train", train), ("dev", dev), ("test", test)) if path}
+    if format not in ("", *TAG_FORMATS):
+        listed = "; ".join(f"{name}: {meaning}" for name, meaning in TAG_FORMATS.items())
+        msg.fail(f"There is no --format {format}", f"Expected {listed}", exits=1)
+    # With all files named there is no source.
+    folder, target = (source, output) if output else (None, source)
+    check_paths(folder, target, said, dev_share)
+    try:
+        parts = read_parts(folder, said, Options(token_column, tag_column, format, label, n_sents))
+        docs = {split: make_docs(contents, lang, partial) for split, contents in parts.items()}
+    except CorpusError as error:
+        msg.fail("The corpus cannot be read")
+        typer.echo(str(error))
+        raise typer.Exit(1) from error
+    for split, contents in parts.items():
+        tell(contents.notes, split)
+    write_all(share(docs, dev_share), folder, target)
+
+
+def check_paths(source: Path | None, output: Path, said: Mapping[str, Path], dev_share: float) -> None:
+    """End the command where source or output cannot be what they are."""
+    if source is None and not said:
+        msg.fail("Where to write is missing", f"Try: convert {output} corpus/train.spacy", exits=1)
+    if source is not None and not source.exists():
+        msg.fail(f"{source}: there is no such file or folder", exits=2)
+    if source is not None and source.is_file() and not dev_share and output.is_dir():
         msg.fail(f"{output} is a folder, expected the name of a .spacy file", f"Try {output / 'train.spacy'}", exits=1)
-    if (source.is_dir() or dev_share) and output.is_file():
-        msg.fail(f"{output} is a file, expected a folder for several files", exits=1)
-    try:
-        if source.suffix in (".jsonl", ".json"):
-            convert_offsets(source, output, lang, partial, dev_share)
-        elif partial or dev_share:
-            msg.fail(f"--partial and --dev-share are for .jsonl and .json files, not for {source}", exits=1)
-        else:
-            convert_columns(source, output)
-    except (CorpusError, UnicodeDecodeError) as error:
-        msg.fail("The corpus cannot be read", str(error), exits=1)
+    if (said or dev_share) and (output.is_file() or output.suffix == ".spacy"):
+        msg.fail(f"{output} is a file's name, expected a folder for several files", exits=1)
 
 
-def convert_columns(source: Path, output: Path) -> None:
-    """Convert a column file, or a folder of train, dev and test."""
-    from ..corpus import read_columns, read_corpus, summary_table, write_docs
+def make_docs(contents: "Contents", lang: str, partial: bool) -> "list[Doc]":
+    """Make documents of what a file holds; what does not align, and equal texts that differ, go into its notes."""
+    from spacy.vocab import Vocab
 
-    if source.is_file():
-        documents = list(read_columns(source))
-        write_docs(documents, output)
-        msg.text(summary_table({source.name: documents}))
-        msg.good(f"Wrote {output}")
-        return
-    splits = read_corpus(source)
-    for split, documents in splits.items():
-        write_docs(documents, output / f"{split}.spacy")
-    msg.text(summary_table(splits))
-    msg.good(f"Wrote {', '.join(splits)} to {output}")
+    from ..corpus import make_doc
+    from ..corpus.aligning import align
+    from ..corpus.twins import find_contradictions
+    from .languages import blank_pipeline
 
-
-def convert_offsets(source: Path, output: Path, lang: str, partial: bool, dev_share: float) -> None:
-    """Convert an export of an annotation tool, and list what does not align."""
-    import spacy
-
-    from ..corpus.offsets import read_offsets
-
-    try:
-        nlp = spacy.blank(lang)
-    except ImportError as error:
-        msg.fail(f"There is no language {lang!r}", str(error), exits=1)
-    converted = make_docs(nlp, read_offsets(source), partial)
-    if not converted.docs:
-        msg.fail(f"{source} holds no annotated text", "Rejected, ignored and cancelled ones do not count", exits=1)
-    if converted.misaligned:
-        count = len(converted.misaligned)
-        msg.warn(f"{count} entities begin or end within a token; the tokens that they touch count as unannotated:")
-        for line in converted.misaligned[:SHOWN]:
-            msg.text(line)
-        if count > SHOWN:
-            msg.text(f"... and {count - SHOWN} more")
-    if converted.trimmed:
-        msg.info(f"{converted.trimmed} entities had whitespace at an end, which was taken off")
-    labels = Counter(ent.label_ for doc in converted.docs for ent in doc.ents)
-    msg.table([(label, count) for label, count in sorted(labels.items())], header=("type", "entities"), divider=True)
-    if dev_share:
-        parts: dict[str, list[Doc]] = {"train": [], "dev": []}
-        for doc in converted.docs:
-            parts["dev" if falls_to_dev(doc.text, dev_share) else "train"].append(doc)
-        if empty := [name for name, docs in parts.items() if not docs]:
-            msg.fail(f"No text of {len(converted.docs)} falls to {empty[0]}", "Choose another --dev-share", exits=1)
-        for name, docs in parts.items():
-            write(docs, output / f"{name}.spacy")
+    if contents.documents:
+        vocab = Vocab()
+        docs = [make_doc(document, vocab, partial=partial) for document in contents.documents]
+        places = [f"document {i}" for i in range(len(docs))]
     else:
-        write(converted.docs, output)
+        docs = align(blank_pipeline(lang), contents.texts, contents.notes, partial=partial)
+        places = [text.where for text in contents.texts]
+    find_contradictions(docs, places, contents.notes)
+    return docs
+
+
+def tell(notes: "Notes", split: str = "") -> None:
+    """Print a reader's notes, a place a line."""
+    for kind, places in notes.lines():
+        (msg.warn if places else msg.info)(f"{split}: {kind}" if split else kind)
+        for place in places:
+            typer.echo(f"  {place}")
+
+
+def share(docs: "dict[str, list[Doc]]", dev_share: float) -> "dict[str, list[Doc]]":
+    """Give dev its share of what is not split, or of train where there is no dev."""
+    from ..corpus.folders import WHOLE
+
+    if empty := [split for split, part in docs.items() if not part]:
+        where = f"The split {empty[0]}" if empty[0] else "The source"
+        msg.fail(f"{where} holds no annotated text", "Rejected, ignored and cancelled ones do not count", exits=1)
+    if not dev_share:
+        return docs
+    whole = WHOLE if WHOLE in docs else "train"
+    if "dev" in docs or whole not in docs:
+        why = "there is a dev set" if "dev" in docs else "there is no train set"
+        msg.fail(f"--dev-share takes documents of train for dev, but {why}", "Leave it out", exits=1)
+    parts: dict[str, list[Doc]] = {"train": [], "dev": []}
+    for doc in docs[whole]:
+        parts["dev" if falls_to_dev(doc.text, dev_share) else "train"].append(doc)
+    if none := [name for name, part in parts.items() if not part]:
+        msg.fail(f"No text of {len(docs[whole])} falls to {none[0]}", "Choose another --dev-share", exits=1)
+    return {**parts, **{split: part for split, part in docs.items() if split != whole}}
 
 
 def falls_to_dev(text: str, share: float) -> bool:
@@ -117,51 +124,35 @@ def falls_to_dev(text: str, share: float) -> bool:
     return int.from_bytes(digest[:8], "big") < share * 2**64
 
 
-def make_docs(nlp: "Language", texts: "Iterable[AnnotatedText]", partial: bool) -> Converted:
-    """Tokenize texts and set their entities.
+def write_all(docs: "dict[str, list[Doc]]", source: Path | None, output: Path) -> None:
+    """Print what there is, warn where there is no entity, and write the files."""
+    from ..corpus import SPLITS, save_docs, summary_table
+    from ..corpus.folders import WHOLE
 
-    nlp (Language): For its tokenizer.
-    texts (Iterable[AnnotatedText]): The texts.
-    partial (bool): Whether tokens outside of all entities are unannotated instead of outside.
-    RETURNS (Converted): The documents.
-    """
-    from spacy.tokens import Span
-
-    converted = Converted()
-    for annotated in texts:
-        doc = nlp.make_doc(annotated.text)
-        spans, unknown = [], []
-        for start, end, label in annotated.spans:
-            stripped = annotated.text[start:end].strip()
-            first = start + annotated.text[start:end].find(stripped) if stripped else start
-            converted.trimmed += bool(stripped) and (first, first + len(stripped)) != (start, end)
-            span = doc.char_span(first, first + len(stripped), label=label) if stripped else None
-            if span is not None:
-                spans.append(span)
-                continue
-            touched = doc.char_span(start, end, alignment_mode="expand")
-            unknown += [Span(doc, token.i, token.i + 1) for token in touched or ()]
-            converted.misaligned.append(_misalignment(annotated, start, end, label, touched))
-        taken = {token.i for span in spans for token in span}
-        missing = [span for span in unknown if span.start not in taken]
-        doc.set_ents(
-            spans, missing=list({s.start: s for s in missing}.values()), default="missing" if partial else "outside"
-        )
-        converted.docs.append(doc)
-    return converted
+    if WHOLE in docs:
+        table: Mapping[str, list[Doc] | None] = {source.name if source else "": docs[WHOLE]}
+    else:
+        table = {split: docs.get(split) for split in SPLITS}
+        if output.is_file() or output.suffix == ".spacy":
+            msg.fail(f"{output} is a file's name, expected a folder for several files", exits=1)
+    typer.echo(summary_table(table))
+    for split, part in docs.items():
+        if not any(doc.ents for doc in part):
+            warn_of_no_entity(split or str(source), part)
+    if missing := [split for split, part in table.items() if part is None]:
+        hint = "; --dev-share 0.1 takes some of train for it" if missing[0] == "dev" and "train" in docs else ""
+        msg.warn(f"There is no {' and no '.join(missing)} set{hint}")
+    for split, part in docs.items():
+        is_file = split == WHOLE and (output.suffix or (source and source.is_file()))
+        path = output if is_file else output / f"{split or 'train'}.spacy"
+        save_docs(part, path)
+        msg.good(f"Wrote {path}: {len(part)} documents")
 
 
-def _misalignment(annotated: "AnnotatedText", start: int, end: int, label: str, touched: "Span | None") -> str:
-    tokens = " | ".join(token.text for token in touched) if touched is not None else ""
-    return f"{annotated.where}: {annotated.text[start:end]!r} ({label}, {start} to {end}); tokens there: {tokens}"
-
-
-def write(docs: list["Doc"], path: Path) -> None:
-    """Write documents as a .spacy file, atomically."""
-    from spacy.tokens import DocBin
-
-    from ..files import write_atomically
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, DocBin(attrs=["ENT_IOB", "ENT_TYPE"], docs=docs).to_bytes())
-    msg.good(f"Wrote {path}: {len(docs)} documents")
+def warn_of_no_entity(name: str, docs: "list[Doc]") -> None:
+    """Warn of a file that yields no entity, so that one cannot overlook it."""
+    msg.divider("NO ENTITY", char="!")
+    msg.warn(
+        f"Not one entity was read from {name} ({len(docs)} documents): nothing can be learnt from it",
+        "If it is annotated, the notes above say what was not read; else it holds negative examples only",
+    )

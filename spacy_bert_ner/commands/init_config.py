@@ -11,6 +11,7 @@ from thinc.api import Config
 from wasabi import msg
 
 from .inputs import check_corpus, explained
+from .languages import blank_pipeline
 from .shared import OWN, SHARED, width_of, with_sharing
 from .sourcing import Source, read_source, with_source
 
@@ -61,7 +62,8 @@ def init_config_cli(
     """Write a filled training config: check it with `bert-ner debug`, then train it with `bert-ner train`."""
     check_output(output, force)
     if lang is not None:
-        check_lang(lang)
+        # Ends the command where there is no such language, or its tokenizer is missing.
+        blank_pipeline(lang)
     if (encoder is None) == (source is None):
         found = "neither" if source is None else "both"
         msg.fail(f"Expected --encoder, or --source for a pipeline to be trained further, found {found}", exits=1)
@@ -118,16 +120,6 @@ def write(text: str, output: Path, gpu: bool) -> None:
     write_atomically(output, text.encode())
     device = " --gpu-id 0" if gpu else ""
     msg.good(f"Wrote {output}", f"You can now run: python -m spacy bert-ner train {output} --output training{device}")
-
-
-def check_lang(lang: str) -> None:
-    """End the command where spaCy has no such language."""
-    from spacy.util import get_lang_class
-
-    try:
-        get_lang_class(lang)
-    except ImportError as error:
-        msg.fail(f"There is no language {lang!r}", str(error), exits=1)
 
 
 def default_rates(encoder: str) -> Rates:

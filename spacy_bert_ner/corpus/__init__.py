@@ -5,7 +5,7 @@ sources.py finds them; columns.py, rows.py and hub.py read them; documents.py wr
 """
 
 from spacy_bert_ner.corpus.columns import read_columns
-from spacy_bert_ner.corpus.documents import CorpusError, Document, Sentence, Splits, make_doc, write_docs
+from spacy_bert_ner.corpus.documents import CorpusError, Document, Sentence, Splits, make_doc, save_docs, write_docs
 from spacy_bert_ner.corpus.hub import HubCorpus, load_hub
 from spacy_bert_ner.corpus.rows import Rows, dataset_rows, parquet_rows, read_rows
 from spacy_bert_ner.corpus.sources import SPLITS, SplitFiles, find_splits, read_corpus
@@ -28,6 +28,7 @@ __all__ = [
     "read_columns",
     "read_corpus",
     "read_rows",
+    "save_docs",
     "summary_table",
     "write_docs",
 ]

@@ -24,10 +24,12 @@ class Sentence:
     tokens (tuple[str, ...]): At least one; none is empty.
     entities (tuple[Entity, ...]): In the order of the text, without overlaps, as token indices of this sentence: by
         construction no entity crosses its end.
+    unknown (tuple[int, ...]): Tokens of which nobody knows whether they are in an entity.
     """
 
     tokens: tuple[str, ...]
     entities: tuple[Entity, ...]
+    unknown: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +47,15 @@ class Document:
 Splits: TypeAlias = dict[str, list[Document]]
 
 
-def make_doc(document: Document, vocab: "Vocab") -> "Doc":
-    """Make one Doc of a document: sentence starts set, every token inside or outside an entity, none missing.
+def make_doc(document: Document, vocab: "Vocab", *, partial: bool = False) -> "Doc":
+    """Make one Doc of a document: sentence starts set, every token inside or outside an entity.
 
     Spaces stay unknown, as corpora of tokens do not tell them, and because `spacy.Corpus` keeps the tokens of such
     documents only: where spaces are known it tokenises the text anew, and entities no longer align.
 
     document (Document): The document.
     vocab (Vocab): The vocabulary of the Doc.
+    partial (bool): Whether tokens outside of all entities are unannotated instead of outside.
     RETURNS (Doc): Its `has_unknown_spaces` is True.
     """
     from spacy.tokens import Doc, Span
@@ -60,11 +63,12 @@ def make_doc(document: Document, vocab: "Vocab") -> "Doc":
     words = [token for sentence in document.sentences for token in sentence.tokens]
     starts: list[bool | int | None] = [i == 0 for sentence in document.sentences for i in range(len(sentence.tokens))]
     doc = Doc(vocab, words=words, spaces=None, sent_starts=starts)
-    spans, offset = [], 0
+    spans, unknown, offset = [], [], 0
     for sentence in document.sentences:
         spans += [Span(doc, offset + start, offset + end, label=label) for start, end, label in sentence.entities]
+        unknown += [doc[offset + i : offset + i + 1] for i in sentence.unknown]
         offset += len(sentence.tokens)
-    doc.set_ents(spans, default="outside")
+    doc.set_ents(spans, missing=unknown, default="missing" if partial else "outside")
     return doc
 
 
@@ -74,11 +78,20 @@ def write_docs(documents: Iterable[Document], path: Path) -> None:
     documents (Iterable[Document]): The documents, one Doc each.
     path (Path): The file; its folder is made where it is missing.
     """
-    from spacy.tokens import DocBin
     from spacy.vocab import Vocab
 
     vocab = Vocab()
-    docs = (make_doc(document, vocab) for document in documents)
+    save_docs((make_doc(document, vocab) for document in documents), path)
+
+
+def save_docs(docs: "Iterable[Doc]", path: Path) -> None:
+    """Write documents of spaCy's as a .spacy file, atomically.
+
+    docs (Iterable[Doc]): Documents whose entities are set.
+    path (Path): The file; its folder is made where it is missing.
+    """
+    from spacy.tokens import DocBin
+
     docbin = DocBin(attrs=["ENT_IOB", "ENT_TYPE", "SENT_START"], docs=docs)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, docbin.to_bytes())

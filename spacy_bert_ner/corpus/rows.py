@@ -4,20 +4,28 @@
     1            ["EU", "rejects", "German"]     [3, 0, 7]     ClassLabel: names stand in the features
     1            ["Peter", "Blackburn"]          [1, 2]        or the names themselves, as strings
 
-Source: `tomaarsen/conll2003` and the many data sets in the same form, as the `datasets` library writes them.
+The tokens may be called words, and the tags, ner or labels. Source: `tomaarsen/conll2003` and the many data sets in the
+same form, as the `datasets` library writes them.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
 from spacy_bert_ner.corpus.documents import CorpusError, Document
-from spacy_bert_ner.corpus.tagged import DOCSTART, TaggedSentence, is_tag, make_documents, unknown_tag
+from spacy_bert_ner.corpus.notes import Notes
+from spacy_bert_ner.corpus.options import Options
+from spacy_bert_ner.corpus.sentences import DOCSTART, TaggedSentence
+from spacy_bert_ner.corpus.spelling import are_bare, unknown_tag
+from spacy_bert_ner.corpus.tagged import make_documents
 
-TOKENS, TAGS = "tokens", "ner_tags"
+# What columns of tokens and of tags are called, the surer names first.
+TOKENS = ("tokens", "words")
+TAGS = ("ner_tags", "tags", "ner", "labels")
 DOCUMENT_IDS = ("document_id", "doc_id")
 BATCH_SIZE = 1000
 
@@ -85,20 +93,27 @@ def dataset_rows(dataset: Any, name: str) -> Rows:
     return Rows(name, dataset.features, dataset.num_rows, batches)
 
 
-def read_rows(shards: Sequence[Rows]) -> list[Document]:
+def read_rows(shards: Sequence[Rows], options: Options | None = None, notes: Notes | None = None) -> list[Document]:
     """Read the shards of a split, in order.
 
     shards (Sequence[Rows]): At least one.
+    options (Options | None): What the user says of it.
+    notes (Notes | None): Gets what was assumed.
     RETURNS (list[Document]): A document per run of rows with one document id; where there is no such column, one
-        per row of a single DOCSTART token; where there is neither, by tens, with a line in the log.
+        per row of a single DOCSTART token; where there is neither, one per row, or as many as `options` says.
     RAISES: CorpusError with file and row (counted from 0, as in `dataset[row]`) of what is wrong.
     """
+    options, notes = options or Options(), notes or Notes()
     name = shards[0].name
     sentences: list[TaggedSentence] = []
     documents = 0
     with tqdm(total=sum(rows.count for rows in shards), desc=name, unit="row", disable=None, leave=False) as bar:
         for rows in shards:
-            for sentence in _read_table(rows):
+            columns = _choose(rows, options, notes)
+            # Its features name all tags there are, and nothing needs to be concluded from those that occur.
+            if are_bare(getattr(_item(rows.features[columns[1]]), "names", None) or ()):
+                options = replace(options, format="io")
+            for sentence in _read_table(rows, *columns):
                 bar.update()
                 if sentence.tokens == (DOCSTART,):
                     documents += 1
@@ -109,34 +124,37 @@ def read_rows(shards: Sequence[Rows]) -> list[Document]:
         raise CorpusError(f"{name}: no sentences, expected rows with tokens")
     if not documents and not any(_id_column(rows) for rows in shards):
         sentences = [replace(sentence, document=None) for sentence in sentences]
-    return make_documents(sentences, name)
+    return make_documents(sentences, name, options, notes)
 
 
-def _read_table(rows: Rows) -> Iterator[TaggedSentence]:
+def _read_table(rows: Rows, token_column: str, tag_column: str) -> Iterator[TaggedSentence]:
     """Yield a table's rows, checked, as sentences; rows without tokens and DOCSTART rows are among them."""
-    names = _tag_names(rows)
+    names = getattr(_item(rows.features[tag_column]), "names", None)
     id_column = _id_column(rows)
-    columns = [TOKENS, TAGS, *([id_column] if id_column else [])]
+    columns = [token_column, tag_column, *([id_column] if id_column else [])]
     at = 0
     for batch in rows.batches(columns):
-        ids = batch[id_column] if id_column else [""] * len(batch[TOKENS])
-        for tokens, tags, document in zip(batch[TOKENS], batch[TAGS], ids, strict=True):
+        ids = batch[id_column] if id_column else [""] * len(batch[token_column])
+        for tokens, tags, document in zip(batch[token_column], batch[tag_column], ids, strict=True):
             where = f"{rows.name}: row {at}"
-            _check_tokens(where, tokens, tags)
+            for column, found in ((token_column, tokens), (tag_column, tags)):
+                if found is None:
+                    raise CorpusError(f"{where}: no {column}, expected a list")
+            if len(tokens) != len(tags):
+                raise CorpusError(
+                    f"{where}: {len(tokens)} {token_column} and {len(tags)} {tag_column}, expected as many of both"
+                )
             if document is None:
                 raise CorpusError(f"{where}: no {id_column}, expected one in every row, or no such column")
+            _check_tokens(where, tokens)
             # A DOCSTART row's tag says nothing, and need not be one.
             read = [] if tokens == [DOCSTART] else [_read_tag(where, i, tag, names) for i, tag in enumerate(tags)]
             own_id = str(document) if id_column else None
-            yield TaggedSentence(tuple(tokens), tuple(read), own_id, rows.name, at, is_row=True)
+            yield TaggedSentence(tuple(tokens), tuple(read), own_id, rows.name, at)
             at += 1
 
 
-def _check_tokens(where: str, tokens: list[Any] | None, tags: list[Any] | None) -> None:
-    if tokens is None or tags is None:
-        raise CorpusError(f"{where}: no {TOKENS if tokens is None else TAGS}, expected a list")
-    if len(tokens) != len(tags):
-        raise CorpusError(f"{where}: {len(tokens)} {TOKENS} and {len(tags)} {TAGS}, expected as many of both")
+def _check_tokens(where: str, tokens: list[Any]) -> None:
     for i, token in enumerate(tokens):
         if not token:
             raise CorpusError(f"{where}, token {i}: an empty token, expected text")
@@ -146,28 +164,72 @@ def _read_tag(where: str, token: int, tag: Any, names: Sequence[str] | None) -> 
     if names is not None:
         if tag is None or not 0 <= tag < len(names):
             raise CorpusError(f"{where}, token {token}: tag number {tag}, expected one from 0 to {len(names) - 1}")
-        tag = names[tag]
-    if tag is None or not is_tag(tag):
+        return names[tag]
+    if tag is None:
         raise unknown_tag(f"{where}, token {token}", tag)
     return str(tag)
 
 
-def _tag_names(rows: Rows) -> list[str] | None:
-    """Check a table's features. RETURNS (list[str] | None): The tags' names; None where tags are strings already."""
-    missing = [column for column in (TOKENS, TAGS) if column not in rows.features]
-    if missing:
-        found = ", ".join(rows.features)
-        raise CorpusError(f"{rows.name}: no column {' and '.join(missing)} among {found}, expected {TOKENS} and {TAGS}")
-    tokens, tags = _item(rows.features[TOKENS]), _item(rows.features[TAGS])
-    if not _is_string(tokens):
-        raise CorpusError(f"{rows.name}: column {TOKENS} is {rows.features[TOKENS]}, expected lists of strings")
-    names = getattr(tags, "names", None)
-    if names is not None or _is_string(tags):
-        return names
-    raise CorpusError(
-        f"{rows.name}: column {TAGS} is {rows.features[TAGS]}, expected lists of strings, or of ClassLabel, which name "
-        f"the numbers: give the column a ClassLabel feature with `datasets`, or write the tags as strings"
-    )
+def _choose(rows: Rows, options: Options, notes: Notes) -> tuple[str, str]:
+    """Choose a table's columns of tokens and tags. RETURNS (tuple[str, str]): Their names.
+
+    RAISES: CorpusError where there are none, or their features are others.
+    """
+    tags = _find(rows, options.tag_column, TAGS, "--tag-column", "tags")
+    tokens = _find(rows, options.token_column, TOKENS, "--token-column", "tokens")
+    if not options.token_column and set(TOKENS) <= set(rows.features):
+        tokens = _fitting(rows, tags)
+    if not _is_string(_item(rows.features[tokens])):
+        raise CorpusError(f"{rows.name}: column {tokens} is {rows.features[tokens]}, expected lists of strings")
+    item = _item(rows.features[tags])
+    if getattr(item, "names", None) is None and not _is_string(item):
+        raise CorpusError(
+            f"{rows.name}: column {tags} is {rows.features[tags]}, expected lists of strings, or of ClassLabel, which "
+            f"name the numbers: give the column a ClassLabel feature with `datasets`, or write the tags as strings"
+        )
+    others = [name for name in (*TOKENS, *TAGS) if name in rows.features and name not in (tokens, tags)]
+    if others or (tokens, tags) != (TOKENS[0], TAGS[0]):
+        beside = f", not {' and '.join(others)}" if others else ""
+        notes.say(f"{rows.name}: tokens in the column {tokens}, tags in {tags}{beside}")
+    return tokens, tags
+
+
+def _find(rows: Rows, said: str, names: tuple[str, ...], option: str, what: str) -> str:
+    """Find a column by what the user says, or by its usual names; lists of text before others of them."""
+    listed = ", ".join(rows.features)
+    if said:
+        if said not in rows.features:
+            raise CorpusError(f"{rows.name}: {option} {said}, expected one of its columns: {listed}")
+        return said
+    found = [name for name in names if name in rows.features]
+    if not found:
+        raise CorpusError(
+            f"{rows.name}: no column of {what} ({', '.join(names)}) among {listed}: say which it is with {option} NAME"
+        )
+    readable = [name for name in found if (item := _item(rows.features[name])) and _is_readable(item)]
+    return (readable or found)[0]
+
+
+def _is_readable(item: Any) -> bool:
+    return _is_string(item) or getattr(item, "names", None) is not None
+
+
+def _fitting(rows: Rows, tags: str) -> str:
+    """Choose between columns of tokens and of words: the one that has as many as there are tags, throughout."""
+    fits = dict.fromkeys(TOKENS, True)
+    same = True
+    for batch in islice(rows.batches([*TOKENS, tags]), 10):
+        for *both, found in zip(*(batch[name] for name in (*TOKENS, tags)), strict=True):
+            same &= both[0] == both[1]
+            for name, tokens in zip(TOKENS, both, strict=True):
+                fits[name] &= tokens is not None and found is not None and len(tokens) == len(found)
+    fitting = [name for name in TOKENS if fits[name] and _is_string(_item(rows.features[name]))]
+    if len(fitting) > 1 and not same:
+        raise CorpusError(
+            f"{rows.name}: columns {' and '.join(TOKENS)} differ, and both have as many as {tags}: choose one with "
+            "--token-column NAME"
+        )
+    return (fitting or list(TOKENS))[0]
 
 
 def _item(feature: Any) -> Any:

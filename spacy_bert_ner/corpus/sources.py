@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -11,14 +11,16 @@ from typing import Literal, TypeVar
 from spacy_bert_ner.corpus.columns import read_columns
 from spacy_bert_ner.corpus.documents import CorpusError, Splits
 from spacy_bert_ner.corpus.hub import load_hub
+from spacy_bert_ner.corpus.notes import Notes
+from spacy_bert_ner.corpus.options import Options
 from spacy_bert_ner.corpus.rows import dataset_rows, parquet_rows, read_rows
 from spacy_bert_ner.sources import SourceKind, list_names, source_kind
 
 # Every name of a split, by ours.
 SPLITS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
-        "train": ("train",),
-        "dev": ("dev", "valid", "validation", "val", "testa"),
+        "train": ("train", "training"),
+        "dev": ("dev", "devel", "development", "valid", "validation", "val", "testa"),
         "test": ("test", "testb"),
     }
 )
@@ -27,16 +29,20 @@ SAMPLE = "sample"
 _BY_NAME = {name: split for split, names in SPLITS.items() for name in names}
 _COLUMN_SUFFIXES = (
     *("", ".txt", ".conll", ".conllu", ".conll03", ".conll2003", ".tsv", ".col", ".data"),
-    *(".iob", ".iob1", ".iob2", ".bio", ".bio2", ".bioes", ".iobes", ".biluo", ".bilou"),
+    *(".iob", ".iob1", ".iob2", ".bio", ".bio2", ".bioes", ".iobes", ".biluo", ".bilou", ".csv"),
 )
-# eng.testa, train.txt, conll2003_dev.iob, test.parquet, train-00000-of-00002.parquet
+# What only `convert` reads.
+EXPORT_SUFFIXES = (".json", ".jsonl", ".ndjson", ".jsonlines")
+# eng.testa, train.txt, conll2003_dev.iob, wnut17train.conll, emerging.test.annotated, train-00000-of-00002.parquet
 _FILE_NAME = re.compile(
-    rf"(?:.*[._-])?(?P<split>{'|'.join(_BY_NAME)})(?:-(?P<shard>\d+)-of-(?P<shards>\d+))?(?P<suffix>\.[a-z0-9]+)?",
+    rf"(?:.*[^a-z])?(?P<split>{'|'.join(_BY_NAME)})(?:-(?P<shard>\d+)-of-(?P<shards>\d+))?"
+    r"(?:[._-](?:annotated|labell?ed|gold|tagged|ner|iob2?|bio|conll))?(?P<suffix>\.[a-z0-9]+)?",
     re.ASCII | re.IGNORECASE,
 )
 _EXPECTED = (
     "expected column files (train.txt, valid.txt and test.txt, or eng.train, eng.testa and eng.testb, or other usual "
-    "names) or parquet files (train.parquet, validation.parquet and test.parquet, or their shards)"
+    "names) or parquet files (train.parquet, validation.parquet and test.parquet, or their shards); `convert` takes "
+    "other names as --train FILE, --dev FILE, --test FILE"
 )
 
 T = TypeVar("T")
@@ -47,30 +53,40 @@ class SplitFiles:
     """The files of a folder that are a corpus.
 
     form (Literal["columns", "parquet"]): What they are.
-    paths (Mapping[str, tuple[Path, ...]]): The files of train, dev and test: one each, or all shards in order.
+    paths (Mapping[str, tuple[Path, ...]]): The files of train, dev and test, as far as they are there: one each, or all
+        shards in order.
     """
 
     form: Literal["columns", "parquet"]
     paths: Mapping[str, tuple[Path, ...]]
 
 
-def read_corpus(source: str | Path, sample: Path | None = None) -> Splits:
+def read_corpus(
+    source: str | Path, sample: Path | None = None, options: Options | None = None, notes: Notes | None = None
+) -> Splits:
     """Read a corpus from wherever it is.
 
     source (str | Path): A folder of CoNLL column files or of parquet splits, "sample", or a data set's id on the Hub.
     sample (Path | None): The folder that "sample" stands for, if it stands for one.
+    options (Options | None): What the user says of it.
+    notes (Notes | None): Gets what was assumed.
     RETURNS (Splits): The documents of "train", "dev" and "test", in this order; no split is empty.
     RAISES: CorpusError that says what was found and what was expected.
     """
     kind = corpus_kind(str(source), sample)
     if kind is SourceKind.HUB:
         splits = name_splits(load_hub(str(source)).splits, str(source))
-        return {split: read_rows([dataset_rows(rows, f"{source} {name}")]) for split, (name, rows) in splits.items()}
+        return {
+            split: read_rows([dataset_rows(rows, f"{source} {name}")], options, notes)
+            for split, (name, rows) in splits.items()
+        }
     folder = sample if kind is SourceKind.BUILTIN and sample else Path(source)
     files = find_splits(folder)
     if files.form == "columns":
-        return {split: read_columns(paths[0]) for split, paths in files.paths.items()}
-    return {split: read_rows([parquet_rows(path) for path in paths]) for split, paths in files.paths.items()}
+        return {split: read_columns(paths[0], options, notes) for split, paths in files.paths.items()}
+    return {
+        split: read_rows([parquet_rows(path) for path in paths], options, notes) for split, paths in files.paths.items()
+    }
 
 
 def corpus_kind(source: str, sample: Path | None) -> SourceKind:
@@ -100,16 +116,32 @@ def name_splits(found: Mapping[str, T], source: str) -> dict[str, tuple[str, T]]
     return named
 
 
-def find_splits(folder: Path) -> SplitFiles:
+def split_of(name: str) -> str | None:
+    """Tell which split a name is of. RETURNS (str | None): train, dev, test, or None where it is of none."""
+    match = _FILE_NAME.fullmatch(name)
+    return _BY_NAME[match["split"].lower()] if match else None
+
+
+def find_splits(
+    folder: Path,
+    needed: Collection[str] = tuple(SPLITS),
+    said: Mapping[str, tuple[Path, ...]] = MappingProxyType({}),
+    suffixes: tuple[str, ...] = (),
+) -> SplitFiles:
     """Find the files of the three splits among whatever else a folder holds.
 
     folder (Path): The folder; folders within it are not looked into.
+    needed (Collection[str]): The splits that must be there; one of the three must.
+    said (Mapping[str, tuple[Path, ...]]): Files of splits that need not be found.
+    suffixes (tuple[str, ...]): Further suffixes of files.
     RETURNS (SplitFiles): The files of each split.
     RAISES: CorpusError where a split has no file, or more than one could be it.
     """
     names = [path.name for path in folder.iterdir() if not path.name.startswith(".")]
+    taken = {path.name for paths in said.values() for path in paths}
     matches = [m for name in names if (folder / name).is_file() and (m := _FILE_NAME.fullmatch(name))]
-    columns = [m for m in matches if not m["shard"] and (m["suffix"] or "").lower() in _COLUMN_SUFFIXES]
+    matches = [m for m in matches if m[0] not in taken and _BY_NAME[m["split"].lower()] not in said]
+    columns = [m for m in matches if not m["shard"] and (m["suffix"] or "").lower() in (*_COLUMN_SUFFIXES, *suffixes)]
     parquet = [m for m in matches if (m["suffix"] or "").lower() == ".parquet"]
     if columns and parquet:
         found = " and ".join(list_names([match[0] for match in form]) for form in (columns, parquet))
@@ -117,11 +149,15 @@ def find_splits(folder: Path) -> SplitFiles:
     by_split: dict[str, list[re.Match[str]]] = defaultdict(list)
     for match in columns or parquet:
         by_split[_BY_NAME[match["split"].lower()]].append(match)
-    missing = [split for split in SPLITS if split not in by_split]
-    if missing:
-        raise CorpusError(f"{folder}: no {' and no '.join(missing)} file among {list_names(names)}, {_EXPECTED}")
-    paths = {split: tuple(folder / name for name in _in_order(folder, split, by_split[split])) for split in SPLITS}
-    return SplitFiles("columns" if columns else "parquet", paths)
+    missing = [split for split in needed if split not in by_split and split not in said]
+    if missing or not (by_split or said):
+        listed = " and no ".join(missing or SPLITS)
+        raise CorpusError(f"{folder}: no {listed} file among {list_names(names)}, {_EXPECTED}")
+    found_paths = {
+        split: tuple(folder / name for name in _in_order(folder, split, by_split[split])) for split in by_split
+    }
+    paths = {split: (said.get(split) or found_paths[split]) for split in SPLITS if split in said or split in by_split}
+    return SplitFiles("columns" if columns or not parquet else "parquet", paths)
 
 
 def _in_order(folder: Path, split: str, matches: list[re.Match[str]]) -> list[str]:
@@ -132,7 +168,8 @@ def _in_order(folder: Path, split: str, matches: list[re.Match[str]]) -> list[st
     stems = {match[0][: match.start("shard")] if match["shard"] else match[0] for match in matches}
     if len(stems) > 1 or len({match["shards"] for match in matches}) > 1:
         raise CorpusError(
-            f"{folder}: {list_names(names)} could each be the {split} split, expected one: move the others away"
+            f"{folder}: {list_names(names)} could each be the {split} split, expected one: move the others away, or "
+            f"name it with --{split} FILE"
         )
     matches = sorted(matches, key=_shard)
     if [_shard(match) for match in matches] != list(range(int(matches[0]["shards"]))):

@@ -2,29 +2,47 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from wasabi import table
 
-from spacy_bert_ner.corpus.documents import Document
+if TYPE_CHECKING:
+    from spacy.tokens import Doc
 
-MEASURES = ("documents", "sentences", "tokens", "entities")
+MEASURES = ("documents", "sentences", "tokens", "unannotated tokens", "entities")
+# Said only where there are any.
+_RARE = ("sentences", "unannotated tokens")
 
 
-def count(documents: Sequence[Document]) -> dict[str, int]:
-    """Count a split. RETURNS (dict[str, int]): The four measures, then the entities of each type by name."""
-    sentences = [sentence for document in documents for sentence in document.sentences]
-    types = Counter(entity.label for sentence in sentences for entity in sentence.entities)
-    totals = (len(documents), len(sentences), sum(len(sentence.tokens) for sentence in sentences), types.total())
+def count(docs: "Sequence[Doc]") -> dict[str, int]:
+    """Count a split. RETURNS (dict[str, int]): The measures, then the entities of each type by name."""
+    types = Counter(ent.label_ for doc in docs for ent in doc.ents)
+    totals = (
+        len(docs),
+        sum(token.is_sent_start is True for doc in docs if doc.has_annotation("SENT_START") for token in doc),
+        sum(map(len, docs)),
+        sum(not token.ent_iob for doc in docs for token in doc),
+        types.total(),
+    )
     return {**dict(zip(MEASURES, totals, strict=True)), **{f"  {label}": types[label] for label in sorted(types)}}
 
 
-def summary_table(splits: Mapping[str, Sequence[Document]]) -> str:
+def summary_table(splits: "Mapping[str, Sequence[Doc] | None]") -> str:
     """Lay the counts out, a column per split: documents, sentences, tokens, entities, and entities by type.
 
-    splits (Mapping[str, Sequence[Document]]): The documents of each split.
+    splits (Mapping[str, Sequence[Doc] | None]): The documents of each split; None for one that is missing.
     RETURNS (str): The table, several lines.
     """
-    counts = {name: count(documents) for name, documents in splits.items()}
-    labels = sorted({key for counted in counts.values() for key in counted} - set(MEASURES))
-    rows = [(key, *(f"{counts[name].get(key, 0):,}" for name in splits)) for key in (*MEASURES, *labels)]
-    return table(rows, header=("", *splits), divider=True, aligns=("l", *"r" * len(splits)))
+    counts = {name: None if docs is None else count(docs) for name, docs in splits.items()}
+    known = [counted for counted in counts.values() if counted is not None]
+    labels = sorted({key for counted in known for key in counted} - set(MEASURES))
+    measures = [key for key in MEASURES if key not in _RARE or any(counted[key] for counted in known)]
+    rows = [
+        (key, *("missing" if counted is None else f"{counted.get(key, 0):,}" for counted in counts.values()))
+        for key in (*measures, *labels)
+    ]
+    widest = max(len(cell) for row in rows for cell in row)
+    header = ("", *splits)
+    return table(
+        rows, header=header, divider=True, aligns=("l", *"r" * len(splits)), max_col=max(widest, *map(len, header))
+    )

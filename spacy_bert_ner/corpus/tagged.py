@@ -1,143 +1,151 @@
-"""What both readers bring in, sentences with a tag per token, turned into documents with entities.
+"""What all readers of tokens bring in, sentences with a tag per token, turned into documents with entities."""
 
-Three families of tags are told apart, file by file, by the prefixes that they alone use:
-
-    token    Peter  Blackburn  visited  New    York   Paris
-    IOB1     I-PER  I-PER      O        I-LOC  I-LOC  B-LOC    B- only where an entity follows another of its type
-    IOB2     B-PER  I-PER      O        B-LOC  I-LOC  B-LOC
-    BILUO    B-PER  L-PER      O        B-LOC  L-LOC  U-LOC
-    IOBES    B-PER  E-PER      O        B-LOC  E-LOC  S-LOC
-
-IOB1 and IOB2 (Ramshaw & Marcus 1995; Tjong Kim Sang & Veenstra 1999) need no telling apart: read by conlleval's
-rules, every sequence of B- and I- means one thing. BILUO and IOBES are redundant: what contradicts itself is an error.
-"""
-
-import logging
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 from itertools import groupby
 
 from spacy_bert_ner.corpus.documents import CorpusError, Document, Sentence
+from spacy_bert_ner.corpus.notes import Notes
+from spacy_bert_ner.corpus.options import Options
+from spacy_bert_ner.corpus.schemes import check_scheme
+from spacy_bert_ner.corpus.sentences import TaggedSentence
+from spacy_bert_ner.corpus.spelling import UNKNOWN, USUAL, Spelling, assess, is_outside, is_typeless, unknown_tag
 from spacy_bert_ner.tags import OUTSIDE, read_entities
 
-DOCSTART = "-DOCSTART-"
-# Sentences to a document where nothing tells where documents end.
-GROUP_SIZE = 10
 
-_LAST = {"BILUO": "L", "IOBES": "E"}
-_SINGLE = {"BILUO": "U", "IOBES": "S"}
-_OWNER = {"L": "BILUO", "U": "BILUO", "E": "IOBES", "S": "IOBES"}
-_PREFIXES = frozenset("BILUES")
-
-logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class TaggedSentence:
-    """A sentence as it was read.
-
-    tokens (tuple[str, ...]): Its tokens.
-    tags (tuple[str, ...]): One tag per token, each of them checked by `is_tag`.
-    document (str | None): Id of its document; None where the source tells none.
-    source (str): The file it stands in, or whatever else a user knows it by.
-    at (int): The line of its first token, counted from 1, or its row, counted from 0 as `dataset[row]` does.
-    is_row (bool): Whether `at` is a row: then all tokens share it, else each has its own line.
-    """
-
-    tokens: tuple[str, ...]
-    tags: tuple[str, ...]
-    document: str | None
-    source: str
-    at: int
-    is_row: bool
-
-    def where(self, token: int) -> str:
-        """Name a token's place in an error message."""
-        if self.is_row:
-            return f"{self.source}: row {self.at}, token {token}"
-        return f"{self.source}:{self.at + token}"
-
-
-@lru_cache(maxsize=4096)
-def is_tag(tag: str) -> bool:
-    """Say whether a tag is `O` or a known prefix and a label."""
-    prefix, _, label = tag.partition("-")
-    return tag == OUTSIDE or (prefix in _PREFIXES and bool(label))
-
-
-def unknown_tag(where: str, tag: object) -> CorpusError:
-    """Make the error for what `is_tag` refuses."""
-    expected = "O or PREFIX-LABEL, with a prefix of B, I (IOB), B, I, L, U (BILUO) or B, I, E, S (IOBES)"
-    return CorpusError(f"{where}: unknown tag {tag!r}, expected {expected}")
-
-
-def make_documents(sentences: Sequence[TaggedSentence], source: str) -> list[Document]:
+def make_documents(
+    sentences: Sequence[TaggedSentence],
+    source: str,
+    options: Options | None = None,
+    notes: Notes | None = None,
+    *,
+    chosen: bool = False,
+) -> list[Document]:
     """Read entities off the tags and gather sentences into documents.
 
     sentences (Sequence[TaggedSentence]): All sentences of a split, in order.
-    source (str): What the log calls the split.
-    RETURNS (list[Document]): One per run of sentences of one document, or per ten sentences where none has an id.
-    RAISES: CorpusError where tags contradict each other.
+    source (str): What notes call the split.
+    options (Options | None): What the user says of it.
+    notes (Notes | None): Gets what was assumed.
+    chosen (bool): Whether the user has chosen the column of the tags, in which o is O, too.
+    RETURNS (list[Document]): One per run of sentences of one document; where none has an id, one per sentence, or as
+        many as `options` says.
+    RAISES: CorpusError where a tag is none, or tags contradict each other.
     """
-    _check_scheme(sentences)
-    if all(sentence.document is None for sentence in sentences):
-        groups = [sentences[start : start + GROUP_SIZE] for start in range(0, len(sentences), GROUP_SIZE)]
-        documents = [Document(str(i), tuple(map(_make_sentence, group))) for i, group in enumerate(groups)]
-        logger.warning(
-            "%s: nothing tells where documents end, so its %d sentences are grouped by %d into %d documents",
-            *(source, len(sentences), GROUP_SIZE, len(documents)),
+    options, notes = options or Options(), notes or Notes()
+    made = make_sentences(sentences, options, notes, chosen=chosen)
+    return group([(new, old.document) for new, old in zip(made, sentences, strict=True)], source, options, notes)
+
+
+def make_sentences(
+    sentences: Sequence[TaggedSentence], options: Options, notes: Notes, *, chosen: bool = False
+) -> list[Sentence]:
+    """Read entities off the tags, as `make_documents` does. RETURNS (list[Sentence]): A sentence for each."""
+    respelt = respell(sentences, options, notes, lower=chosen)
+    if options.format != "iob":
+        check_scheme(respelt, notes)
+    return [_make_sentence(sentence) for sentence in respelt]
+
+
+def respell(
+    sentences: Sequence[TaggedSentence], options: Options, notes: Notes, *, lower: bool = False
+) -> list[TaggedSentence]:
+    """Spell all tags O, PREFIX-LABEL, or UNKNOWN. RAISES: CorpusError with the place of what is no tag."""
+    counts = Counter(tag for sentence in sentences for tag in sentence.tags)
+    found = assess(counts, options, lower)
+    spelling = found.spelling if found and found.share == 1 else USUAL
+    table: dict[str, str] = {}
+    for tag in counts:
+        spelt = OUTSIDE if is_outside(tag, lower) else tag if tag == UNKNOWN else spelling.read(tag)
+        if spelt is None:
+            raise _first_place(sentences, tag, spelling, is_typeless(counts))
+        table[tag] = spelt
+    if spelling is not USUAL:
+        notes.say(f"tags are spelt {spelling.example} instead of B-PER, and were read so{_meaning(spelling)}")
+    _check_unknown(sentences, table, notes, counts[UNKNOWN])
+    _drop_type_o(sentences, table, notes, counts)
+    if all(tag == spelt for tag, spelt in table.items()):
+        return list(sentences)
+    return [replace(sentence, tags=tuple(table[tag] for tag in sentence.tags)) for sentence in sentences]
+
+
+def _meaning(spelling: Spelling) -> str:
+    return {"PER": ": neighbours of one type are one entity", "B": ": they name no type"}.get(spelling.example, "")
+
+
+def _first_place(sentences: Sequence[TaggedSentence], tag: str, spelling: Spelling, typeless: bool) -> CorpusError:
+    """Make the error for the first tag that is none."""
+    for sentence in sentences:
+        for i, found in enumerate(sentence.tags):
+            if not is_outside(found) and found != UNKNOWN and spelling.read(found) is None:
+                return unknown_tag(sentence.where(i), found)
+    return unknown_tag(sentences[0].source, tag)
+
+
+def _check_unknown(sentences: Sequence[TaggedSentence], table: dict[str, str], notes: Notes, count: int) -> None:
+    """Take - for a token of which nothing is known, where that is certain."""
+    if UNKNOWN not in table:
+        return
+    if OUTSIDE not in table.values() and not any(spelt[0] in "LU" for spelt in table.values()):
+        where = next(s.where(s.tags.index(UNKNOWN)) for s in sentences if UNKNOWN in s.tags)
+        raise CorpusError(
+            f"{where}: tag '-' in a corpus without O could be outside of all entities or unknown: replace it by O in "
+            "the one case; in the other no token is known to be outside, and a component learns nothing from that"
         )
-        return documents
-    runs = groupby(sentences, key=lambda sentence: sentence.document)
-    documents = [Document(str(id), tuple(map(_make_sentence, run))) for id, run in runs]
-    again = len(documents) - len({document.id for document in documents})
-    if again:
-        logger.warning("%s: %d times a document id comes back later; each run is a document of its own", source, again)
-    return documents
+    notes.count("{n} tokens have the tag -, which is spaCy's for unknown: they count as unannotated", count)
+
+
+def _drop_type_o(
+    sentences: Sequence[TaggedSentence], table: dict[str, str], notes: Notes, counts: Counter[str]
+) -> None:
+    """Take B-O for O, where O cannot be a type among other types of one letter."""
+    labels = {spelt.partition("-")[2] for spelt in table.values()} - {"", OUTSIDE}
+    typed = [tag for tag, spelt in table.items() if spelt.partition("-")[2] == OUTSIDE]
+    if not typed:
+        return
+    if not any(len(label) > 1 for label in labels):
+        where = next(s.where(i) for s in sentences for i, tag in enumerate(s.tags) if tag in typed)
+        raise CorpusError(
+            f"{where}: tag {typed[0]!r} could be outside of all entities or of a type O: replace it by O in the one "
+            "case, and rename the type in the other"
+        )
+    names = ", ".join(sorted(typed))
+    notes.count(f"{{n}} tags {names} were read as O: an O with a prefix", sum(counts[tag] for tag in typed))
+    table.update(dict.fromkeys(typed, OUTSIDE))
 
 
 def _make_sentence(sentence: TaggedSentence) -> Sentence:
-    return Sentence(sentence.tokens, tuple(read_entities(sentence.tags)))
+    unknown = tuple(i for i, tag in enumerate(sentence.tags) if tag == UNKNOWN)
+    tags = [OUTSIDE if tag == UNKNOWN else tag for tag in sentence.tags] if unknown else sentence.tags
+    return Sentence(sentence.tokens, tuple(read_entities(tags)), unknown)
 
 
-def _check_scheme(sentences: Sequence[TaggedSentence]) -> None:
-    """Check the tags of a split whose prefixes say that it is BILUO or IOBES; IOB needs no check."""
-    first: tuple[str, str, str] | None = None
-    for where, tag, scheme in _scheme_tags(sentences):
-        if first is None:
-            first = where, tag, scheme
-        elif scheme != first[2]:
-            raise CorpusError(
-                f"{where}: tag {tag!r} ({scheme}) where {first[0]} has {first[1]!r} ({first[2]}), expected one scheme"
+def group(
+    sentences: Sequence[tuple[Sentence, str | None]], source: str, options: Options, notes: Notes
+) -> list[Document]:
+    """Gather sentences into documents.
+
+    sentences (Sequence[tuple[Sentence, str | None]]): Sentences and the ids of their documents.
+    source (str): What notes call the split.
+    options (Options): How many sentences make a document where none has an id.
+    notes (Notes): Gets what was assumed.
+    RETURNS (list[Document]): The documents.
+    """
+    if all(document is None for _, document in sentences):
+        size = options.n_sents or 1
+        groups = [sentences[start : start + size] for start in range(0, len(sentences), size)]
+        if not options.n_sents and len(sentences) > 1:
+            notes.say(
+                f"{source}: nothing tells where documents end, so each of the {len(sentences):,} sentences became one; "
+                "if they follow each other in longer texts, --n-sents 10 puts ten to a document"
             )
-    if first is not None:
-        where, tag, scheme = first
-        for sentence in sentences:
-            _check_sequence(sentence, scheme, f"{scheme} tags, as {where} has {tag!r}")
-
-
-def _scheme_tags(sentences: Sequence[TaggedSentence]) -> Iterator[tuple[str, str, str]]:
-    """Yield place, tag and scheme of each tag that belongs to one scheme alone."""
-    for sentence in sentences:
-        for i, tag in enumerate(sentence.tags):
-            scheme = _OWNER.get(tag[0])
-            if scheme is not None:
-                yield sentence.where(i), tag, scheme
-
-
-def _check_sequence(sentence: TaggedSentence, scheme: str, reason: str) -> None:
-    outside = f"O, B- or {_SINGLE[scheme]}-"
-    expected, label, before = outside, "", ""
-    for i, tag in enumerate(sentence.tags):
-        prefix, _, this = tag.partition("-")
-        legal = prefix in ("I", _LAST[scheme]) and this == label if label else prefix in (OUTSIDE, "B", _SINGLE[scheme])
-        if not legal:
-            place = f"after {before!r}" if before else "at the start of a sentence"
-            raise CorpusError(f"{sentence.where(i)}: tag {tag!r} {place}, expected {expected} ({reason})")
-        label = this if prefix in ("B", "I") else ""
-        expected = f"I-{label} or {_LAST[scheme]}-{label}" if label else outside
-        before = tag
-    if label:
-        where = sentence.where(len(sentence.tags) - 1)
-        raise CorpusError(f"{where}: the sentence ends after {before!r}, expected {expected} to follow ({reason})")
+        return [Document(str(i), tuple(sentence for sentence, _ in group)) for i, group in enumerate(groups)]
+    if options.n_sents:
+        notes.say(f"{source}: its documents are marked, and --n-sents changes nothing")
+    runs = groupby(sentences, key=lambda pair: pair[1])
+    documents = [Document(str(id), tuple(sentence for sentence, _ in run)) for id, run in runs]
+    again = len(documents) - len({document.id for document in documents})
+    if again:
+        notes.say(f"{source}: {again} times a document id comes back later; each run is a document of its own")
+    return documents

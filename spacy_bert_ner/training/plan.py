@@ -9,6 +9,8 @@ from spacy.training import Corpus
 from spacy.util import registry
 from thinc.api import Config
 
+from ..lengths import lift_max_length
+
 
 @dataclass(frozen=True)
 class StepPlan:
@@ -65,5 +67,7 @@ def count_batches(config: Config, train_path: Path) -> int:
     RETURNS (int): Batches; the shuffling of later epochs may make it a few more or less.
     """
     batcher = registry.resolve({"batcher": config.interpolate()["training"]["batcher"]})["batcher"]
-    examples = Corpus(train_path)(spacy.blank(config["nlp"]["lang"]))
+    nlp = spacy.blank(config["nlp"]["lang"])
+    lift_max_length(nlp)
+    examples = Corpus(train_path)(nlp)
     return sum(1 for _ in batcher(examples))

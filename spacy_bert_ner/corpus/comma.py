@@ -1,0 +1,97 @@
+"""CSV files: a header that names the columns, or none; sentence ids, or blank lines.
+
+Sentence #,Word,POS,Tag
+Sentence: 1,Crowds,NNS,O
+,in,IN,O
+,",",",",O
+"""
+
+import csv
+import io
+from collections import Counter
+
+from spacy_bert_ner.corpus.documents import CorpusError
+from spacy_bert_ner.corpus.lines import SEPARATORS
+from spacy_bert_ner.corpus.options import Options
+from spacy_bert_ner.corpus.spelling import assess
+from spacy_bert_ner.corpus.tables import Block, Row, Table, is_header
+
+_DELIMITERS = ",;\t|"
+
+
+def read_commas(text: str, source: str) -> Table | None:
+    """Read a CSV file.
+
+    text (str): What it holds.
+    source (str): The file.
+    RETURNS (Table | None): Its rows; None where it is none. Without a header it is one if all rows have as many cells
+        and the last is a tag throughout.
+    RAISES: CorpusError with the line of a row that has more or fewer cells than the header.
+    """
+    first = next((line for line in text[:10_000].split("\n") if line.strip()), "")
+    for delimiter in _DELIMITERS:
+        try:
+            cells = next(csv.reader([first.rstrip("\r")], delimiter=delimiter), [])
+        except csv.Error:
+            continue
+        if len(cells) > 1 and is_header(tuple(cells)) and (delimiter != "\t" or '"' in first):
+            return _with_header(text, source, delimiter)
+    return _without_header(text, source, first)
+
+
+def _with_header(text: str, source: str, delimiter: str) -> Table:
+    blocks: list[Block] = [Block([])]
+    header: tuple[str, ...] = ()
+    for row in _rows(text, source, delimiter):
+        if not any(cell.strip(SEPARATORS) for cell in row.cells):
+            blocks.append(Block([]))
+        elif not header:
+            header = tuple(cell.strip(SEPARATORS) for cell in row.cells)
+        elif len(row.cells) != len(header):
+            raise CorpusError(
+                f"{source}:{row.line}: {len(row.cells)} columns, expected {len(header)} as the header names: a cell "
+                f"with a {delimiter!r} or a quote in it stands in quotes"
+            )
+        else:
+            blocks[-1].rows.append(Row(row.line, tuple(cell.strip(SEPARATORS) for cell in row.cells)))
+    return Table(source, [block for block in blocks if block.rows], len(header), header)
+
+
+def _without_header(text: str, source: str, first: str) -> Table | None:
+    for delimiter in ",;":
+        if delimiter not in first:
+            continue
+        blocks: list[Block] = [Block([])]
+        try:
+            for row in _rows(text, source, delimiter):
+                if any(cell.strip(SEPARATORS) for cell in row.cells):
+                    blocks[-1].rows.append(Row(row.line, tuple(cell.strip(SEPARATORS) for cell in row.cells)))
+                else:
+                    blocks.append(Block([]))
+        except CorpusError:
+            continue
+        blocks = [block for block in blocks if block.rows]
+        widths = {len(row.cells) for block in blocks for row in block.rows}
+        if len(widths) == 1 and (width := widths.pop()) > 1:
+            tags = assess(Counter(row.cells[-1] for block in blocks for row in block.rows), Options())
+            if tags and tags.share == 1:
+                return Table(source, blocks, width)
+    return None
+
+
+def _rows(text: str, source: str, delimiter: str) -> list[Row]:
+    """Parse a CSV text. RAISES: CorpusError where a quote opens and does not close."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    rows = []
+    line = 1
+    try:
+        for cells in reader:
+            if any("\n" in cell for cell in cells):
+                raise CorpusError(
+                    f'{source}:{line}: a quote opens and does not close in this line; a cell that is a quote is """"'
+                )
+            rows.append(Row(line, tuple(cells)))
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise CorpusError(f'{source}:{line}: this is no CSV: {error}; a cell that is a quote is """"') from error
+    return rows
