@@ -8,6 +8,10 @@ BRIDGE_INSTALLED := .venv-bridge/.installed
 BRIDGE_TESTS := tests/bridge tests/encoder tests/test_sharing.py tests/test_fixtures.py tests/test_upgrade.py \
 	tests/test_benchmark.py
 
+# Tests run in so many processes of one thread each.
+WORKERS ?= 2
+PYTEST := -m pytest -n $(WORKERS) --dist worksteal
+
 .PHONY: install lint test test-bridge demo clean
 
 install: $(INSTALLED)
@@ -28,10 +32,10 @@ lint: $(INSTALLED)
 	$(BIN)/mypy
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -m "not bridge"
+	OMP_NUM_THREADS=1 $(BIN)/python $(PYTEST) -m "not bridge"
 
 test-bridge: $(BRIDGE_INSTALLED)
-	$(BRIDGE_BIN)/python -m pytest $(BRIDGE_TESTS)
+	OMP_NUM_THREADS=1 $(BRIDGE_BIN)/python $(PYTEST) $(BRIDGE_TESTS)
 
 demo: $(INSTALLED)
 	$(BIN)/python -m spacy project run all . --vars.corpus sample --vars.encoder minilm --vars.gpu_id -1 \

@@ -195,7 +195,8 @@ def forward_only(encoder: str, docs: list[list[str]]) -> dict[str, Any]:
     tokenizer = load_tokenizer(encoder)
     dtype = choose_dtype("auto", torch.device("cpu"))
     model = AutoModelForTokenClassification.from_pretrained(encoder, num_labels=LABELS, torch_dtype=dtype).eval()
-    size = WINDOW - tokenizer.num_special_tokens_to_add()
+    first, last = tokenizer("")["input_ids"]
+    size = WINDOW - 2
     pieces = [0]
 
     def run() -> int:
@@ -203,7 +204,7 @@ def forward_only(encoder: str, docs: list[list[str]]) -> dict[str, Any]:
         for ids in tokenizer(docs, is_split_into_words=True, add_special_tokens=False)["input_ids"]:
             windows += [ids[i : i + size] for i in range(0, len(ids), size)]
         pieces[0] = sum(map(len, windows))
-        windows = sorted((tokenizer.build_inputs_with_special_tokens(ids) for ids in windows), key=len)
+        windows = sorted(([first, *ids, last] for ids in windows), key=len)
         with torch.inference_mode():
             for batch in in_batches(windows, 32):
                 model.base_model(**tokenizer.pad({"input_ids": batch}, return_tensors="pt"))

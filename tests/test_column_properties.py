@@ -147,6 +147,7 @@ def test_what_is_written_is_read(format: str, data: st.DataObject, tmp_path: Pat
     found = data.draw(sentences(tokens))
     # What one row alone, or blanks in all tokens, cannot show.
     assume(format != "an index" or len([token for sentence in found for token in sentence.tokens]) > 1)
+    assume(format != "blanks and tabs, mixed" or len([token for sentence in found for token in sentence.tokens]) > 2)
     assume(format != "pipes" or len(found) == 1 or any(len(sentence.tokens) > 1 for sentence in found))
     assume(any(" " not in token for sentence in found for token in sentence.tokens))
     path = tmp_path / "x"
