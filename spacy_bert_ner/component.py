@@ -406,10 +406,10 @@ class BertNER(TrainablePipe):
     def _weights_in(self, folder: Path) -> AbstractContextManager[Any]:
         """Keep the encoder's weights, where there is an encoder, in a file beside the rest."""
         stack = ExitStack()
-        for node in self.model.walk():
-            for shim in node.shims:
-                if hasattr(shim, "weights_in"):
-                    stack.enter_context(shim.weights_in(folder))
+        shims: list[Any] = [shim for node in self.model.walk() for shim in node.shims if hasattr(shim, "weights_in")]
+        for i, shim in enumerate(shims):
+            name = f"encoder-{i}.safetensors" if i else "encoder.safetensors"
+            stack.enter_context(shim.weights_in(folder / name))
         return stack
 
     def _restore(self, settings: dict[str, Any]) -> None:

@@ -18,9 +18,13 @@ def register_standin() -> None:
     if Language.has_factory(FACTORY) or entry_points(group="spacy_factories", name=FACTORY):
         return
     # Without defaults, what a config says of the model would be refused before this is called.
-    Language.factory(FACTORY, default_config={"model": None, "max_batch_items": 0}, func=make_standin)
+    Language.factory(
+        FACTORY, default_config={"model": None, "max_batch_items": 0, "set_extra_annotations": None}, func=make_standin
+    )
 
 
-def make_standin(nlp: Language, name: str, model: object, max_batch_items: int, **settings: object) -> NoReturn:
+def make_standin(
+    nlp: Language, name: str, model: object, max_batch_items: int, set_extra_annotations: object
+) -> NoReturn:
     """Stand for spacy-transformers' component. RAISES: ImportError that says what to type."""
     raise ImportError(MISSING.format(what=f'[components.{name}] factory = "{FACTORY}"'))

@@ -18,6 +18,8 @@ from .kinds import KINDS, Kind, Shape, find_obstacle
 from .module import Encoder
 from .network import Transformer
 
+# What weights may come in; shorter ones have scales beside them.
+READABLE = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
 # What 0.1.0 put before the names of Hugging Face's module.
 OLD = "transformer."
 
@@ -139,6 +141,8 @@ def fill(encoder: nn.Module, names: Mapping[str, list[str]], state: Mapping[str,
             owner = encoder.get_submodule(module)
             before = getattr(owner, leaf)
             tensor = torch.cat([state[part] for part in parts]) if len(parts) > 1 else state[parts[0]]
+            if tensor.dtype not in READABLE and isinstance(before, nn.Parameter):
+                raise ValueError(f"{name} is of dtype {tensor.dtype}, which would need scales: expected floats")
             if tensor.shape != before.shape:
                 raise ValueError(f"{name} has the shape {tuple(tensor.shape)}, expected {tuple(before.shape)}")
             if isinstance(before, nn.Parameter):

@@ -216,6 +216,11 @@ class Shape:
             # Configs carry keys of other kinds, of which transformers takes no notice.
             return filled[key] if key in kind.config else other
 
+        if get("hidden_size") % get("num_attention_heads"):
+            raise ValueError(
+                f"hidden_size = {get('hidden_size')} is no multiple of num_attention_heads = "
+                f"{get('num_attention_heads')}"
+            )
         padding = MPNET_PADDING if config["model_type"] == "mpnet" else filled.get("pad_token_id") or 0
         dropout = float(get("hidden_dropout_prob"))
         return cls(

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from .module import Encoder
 from .network import Transformer
+from .precision import has_native_bf16
 
 # Rows that the layout is chosen for: those of one short text, where it counts.
 TYPICAL_ROWS = 48
@@ -43,7 +44,8 @@ def pack(encoder: Encoder) -> Encoder:
     weight = next(encoder.parameters())
     if weight.device.type != "cpu" or weight.dtype != torch.bfloat16:
         return encoder
-    if not (torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")):
+    # Where bf16 is emulated there is no layout for it.
+    if not (has_native_bf16(weight.device) and hasattr(torch.ops.mkldnn, "_linear_pointwise")):
         return encoder
     for part in (encoder.network if isinstance(encoder.network, Transformer) else None, encoder.memory):
         for module in list(part.modules()) if part is not None else ():

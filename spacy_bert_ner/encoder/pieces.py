@@ -5,11 +5,13 @@ import threading
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 import numpy as np
 from tokenizers import Tokenizer, normalizers
 
 from .casing import piece_classes
+from .kinds import Shape, find_obstacle
 from .words import Encoded, WordTable
 
 if TYPE_CHECKING:
@@ -22,6 +24,8 @@ LONGEST_REMEMBERED = 100
 # What a special piece is called where no file says so.
 USUAL = {"pad_token": ("[PAD]", "<pad>"), "unk_token": ("[UNK]", "<unk>"), "mask_token": ("[MASK]", "<mask>")}
 NO_LIMIT = 1 << 30
+# What holds a lock: a forked process gives each of them a new one, as its copy may be held for ever.
+HOLDERS: "WeakSet[Any]" = WeakSet()
 
 
 class WordPieces:
@@ -41,7 +45,12 @@ class WordPieces:
         self.backend = backend
         self.settings = settings
         self._table = WordTable()
+        self.renew_lock()
+
+    def renew_lock(self) -> None:
+        """Begin with a lock that nobody holds."""
         self._lock = threading.Lock()
+        HOLDERS.add(self)
 
     @classmethod
     def from_tokenizer(cls, tokenizer: Any, name: str, config: dict[str, Any]) -> "WordPieces":
@@ -96,7 +105,9 @@ class WordPieces:
     ) -> "WordPieces":
         """Put together what is known of a tokenizer. longest: pieces of a sequence, as the tokenizer's files say."""
         positions = config.get("max_position_embeddings") or NO_LIMIT
-        if config.get("model_type") in POSITIONS_AFTER_PADDING:
+        if not find_obstacle(config):
+            positions -= Shape.of(config).first_position
+        elif config.get("model_type") in POSITIONS_AFTER_PADDING:
             positions -= (padding or 0) + 1
         prefix, suffix = _around(backend)
         unknown = specials["unk_token"] if specials["unk_token"] is not None else 0

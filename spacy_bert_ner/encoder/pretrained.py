@@ -65,8 +65,10 @@ def load_config(settings: Settings, checkpoint: Checkpoint) -> dict[str, Any]:
         if found is None:
             raise ValueError("there is no config.json")
         # Without a type transformers would guess one from the folder's name.
-        if "model_type" not in found:
+        if not isinstance(found.get("model_type"), str):
             raise ValueError('config.json has no "model_type"')
+        if found.get("quantization_config"):
+            raise ValueError("config.json has a quantization_config: take the checkpoint before it was quantized")
     except (OSError, ValueError) as error:
         raise ValueError(
             f"[{SECTION}] name = {name!r}: {_found(name)}, expected a folder with config.json, "
@@ -115,7 +117,11 @@ def load_pieces(settings: Settings, checkpoint: Checkpoint, config: Mapping[str,
     try:
         path = checkpoint.find("tokenizer.json")
         if path is not None and not settings.tokenizer_config:
-            return WordPieces.from_checkpoint(path, checkpoint, config)
+            direct = WordPieces.from_checkpoint(path, checkpoint, config)
+            # Pieces that were added stand in the other file alone, in some checkpoints.
+            told = (checkpoint.read_json("tokenizer_config.json") or {}).get("added_tokens_decoder") or {}
+            if all(direct.backend.token_to_id(piece.get("content", "")) is not None for piece in told.values()):
+                return direct
     except Exception as error:
         raise ValueError(_no_tokenizer(settings.name, error)) from error
     require_transformers(f"[{SECTION}] name = {settings.name!r}: its tokenizer, which has no tokenizer.json,")
@@ -174,7 +180,11 @@ def load_foreign(settings: Settings, config: dict[str, Any]) -> Foreign:
 
     if Path(name).is_dir() and not list(Path(name).glob("*.safetensors")):
         raise ValueError(_no_weights(name))
-    known = AutoConfig.for_model(config["model_type"], **{k: v for k, v in config.items() if k != "model_type"})
+    try:
+        known = AutoConfig.for_model(config["model_type"], **{k: v for k, v in config.items() if k != "model_type"})
+    # Newer versions check settings by classes of errors of their own.
+    except Exception as error:
+        raise ValueError(_unreadable(settings, error)) from error
     _refuse_what_is_gone(known, config, obstacle, name)
     try:
         transformer, told = with_fastest_attention(
@@ -217,7 +227,7 @@ def try_out(encoder: Encoder, pieces: WordPieces, name: str) -> int:
             hidden = encoder.eval()(ids, torch.zeros_like(ids), [len(ids)])
         if hidden.ndim != 2 or len(hidden) != len(ids):
             raise ValueError(f"it gives vectors of shape {tuple(hidden.shape)} for {len(ids)} pieces")
-    except (AttributeError, KeyError, NotImplementedError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:
         inner = encoder.network.transformer if isinstance(encoder.network, Foreign) else encoder.network
         raise ValueError(
             f"The encoder {name!r} ({type(inner).__name__}) does not give one vector per word piece: {error}. Choose "

@@ -7,6 +7,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, cast
 
@@ -25,11 +26,11 @@ from .building import build_encoder
 from .freezing import freeze_layers
 from .module import Encoder
 from .packing import pack
-from .pieces import WordPieces
+from .pieces import HOLDERS, WordPieces
 from .precision import LossScale, choose_dtype
 from .saved import SavedEncoder
 from .settings import check_vocabulary, check_window
-from .stored import FILE_NAME, StoredWeights, describe
+from .stored import StoredWeights, describe
 
 NOT_THERE = "The encoder is not there yet: call nlp.initialize(), or load a trained pipeline"
 WEIGHTS_ERROR = (
@@ -45,6 +46,10 @@ NO_GRADIENT = (
 )
 
 
+# By shim, the file that its weights go to or come from, while a component is saved or loaded.
+_FILES: ContextVar[dict[int, Path]] = ContextVar("weights_files", default={})  # noqa: B039
+
+
 def be_a_worker() -> None:
     """Compute in one thread: worker processes are parallel already.
 
@@ -52,6 +57,9 @@ def be_a_worker() -> None:
     others for ever.
     """
     torch.set_num_threads(1)
+    # Another thread of the parent may have held one of these at the moment of the fork.
+    for holder in list(HOLDERS):
+        holder.renew_lock()
 
 
 if hasattr(os, "register_at_fork"):
@@ -92,17 +100,21 @@ class EncoderShim(Shim):
         self.trainable = trainable
         self.frozen_layers = frozen_layers
         self._pieces = pieces
-        self._lock = threading.RLock()
+        self.renew_lock()
         self._device = get_torch_default_device()
         # How the module is built, and where its weights are; both are None where it is here.
         self._saved: SavedEncoder | None = None
         self._stored: StoredWeights | None = None
         self._fast: Encoder | None = None
-        self._folder: Path | None = None
         self._loss_scale = LossScale()
         self._unanswered = 0
         if encoder is not None and pieces is not None:
             self.set_encoder(encoder, pieces)
+
+    def renew_lock(self) -> None:
+        """Begin with a lock that nobody holds."""
+        self._lock = threading.RLock()
+        HOLDERS.add(self)
 
     def __getstate__(self) -> dict[str, Any]:
         left_out = ("id", "_lock", "_fast", "_stored", "_saved", "_model", "_pieces")
@@ -260,6 +272,9 @@ class EncoderShim(Shim):
 
         params (dict): (shim id, parameter name) to array, as an optimizer's averages are kept.
         """
+        if self._model is None and self.is_there and any(key[0] == self.id for key in params):
+            # They are to replace weights that are still on the disk.
+            assert self.encoder is not None
         named = dict(self._model.named_parameters()) if self._model is not None else {}
         replaced = {name: params[self.id, name] for name in named if (self.id, name) in params}
         backup = {name: named[name].detach().clone() for name in replaced}
@@ -293,16 +308,18 @@ class EncoderShim(Shim):
         return copied
 
     @contextmanager
-    def weights_in(self, folder: Path) -> Iterator[None]:
+    def weights_in(self, path: Path) -> Iterator[None]:
         """Write the weights to a file of their own in `to_bytes` meanwhile, and leave them there in `from_bytes`.
 
-        folder (Path): The component's folder.
+        It holds for the calling thread alone: another may want the weights within the bytes.
+
+        path (Path): The file, in the component's folder.
         """
-        self._folder = folder
+        token = _FILES.set({**_FILES.get(), id(self): path})
         try:
             yield
         finally:
-            self._folder = None
+            _FILES.reset(token)
 
     def to_bytes(self) -> bytes:
         """RETURNS (bytes): The encoder's config, its tokenizer, and its weights in fp32 as safetensors."""
@@ -310,9 +327,10 @@ class EncoderShim(Shim):
             return cast(bytes, srsly.msgpack_dumps({}))
         saved = self._saved or SavedEncoder.of(self.encoder, self.pieces)
         weights = self._weights()
-        if self._folder is None:
+        path = _FILES.get().get(id(self))
+        if path is None:
             return saved.to_bytes(weights=weights)
-        write_atomically(self._folder / FILE_NAME, weights)
+        write_atomically(path, weights)
         return saved.to_bytes(file=describe(weights))
 
     def _weights(self) -> bytes:
@@ -340,9 +358,10 @@ class EncoderShim(Shim):
         if weights is not None:
             self.set_encoder(_build(saved, lambda: load_safetensors(weights), torch.float32), pieces)
             return self
-        if self._folder is None or saved.file is None:
+        path = _FILES.get().get(id(self))
+        if path is None or saved.file is None:
             raise ValueError("The encoder's weights were saved to a file beside its component: load it with from_disk")
-        stored = StoredWeights(self._folder / FILE_NAME, saved.file)
+        stored = StoredWeights(path, saved.file)
         self._model = self._fast = None
         self._pieces, self._saved, self._stored = pieces, saved, stored
         self._device = get_torch_default_device()

@@ -18,7 +18,6 @@ from torch import Tensor
 
 from ..saving import ANEW, DamagedError
 
-FILE_NAME = "encoder.safetensors"
 CHUNK = 1 << 20
 CHANGED = (
     "{path} holds other weights than when the pipeline was loaded from there. They were left on the disk, as "
@@ -76,12 +75,14 @@ class StoredWeights:
         except OSError:
             return False
         same = (now.st_dev, now.st_ino) == (then.st_dev, then.st_ino)
-        return same and now.st_mtime_ns == self._modified and now.st_size == self.expected["size"]
+        return same and (now.st_mtime_ns, now.st_ctime_ns) == self._modified and now.st_size == self.expected["size"]
 
     def _describe(self) -> dict[str, int]:
         if self._handle is None:
             return describe(self._content or b"")
-        self._modified = os.fstat(self._handle).st_mtime_ns
+        now = os.fstat(self._handle)
+        # A tool may set the one back, not the other.
+        self._modified = (now.st_mtime_ns, now.st_ctime_ns)
         size = crc = 0
         for chunk in self._chunks():
             size, crc = size + len(chunk), zlib.crc32(chunk, crc)

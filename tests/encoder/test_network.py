@@ -360,6 +360,26 @@ def test_the_tokenizers_config_overrules_its_json(folder: Path, lowercase: bool)
     assert pieces.lowercases is lowercase
 
 
+def test_pieces_that_were_added_in_the_other_file(folder: Path) -> None:
+    config = json.loads((folder / "tokenizer_config.json").read_text())
+    added = dict.fromkeys(("lstrip", "rstrip", "normalized", "special", "single_word"), False)
+    rows = config_of(folder)["vocab_size"]
+    config["added_tokens_decoder"] = {
+        **config.get("added_tokens_decoder", {}),
+        str(rows): {**added, "single_word": False},
+    }
+    (folder / "tokenizer_config.json").write_text(json.dumps(config))
+    with pytest.raises(ValueError, match=rf"has {rows + 1:,} pieces, but its embeddings have {rows:,} rows"):
+        load(folder)
+
+
+def test_positions_begin_where_the_config_says(tiny_encoder: Encoders, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(tiny_encoder("roberta"), tmp_path / "encoder"))
+    config = json.loads((folder / "tokenizer_config.json").read_text())
+    (folder / "tokenizer_config.json").write_text(json.dumps({**config, "pad_token": "<s>"}))
+    assert load(folder)[1].settings["limit"] == config_of(folder)["max_position_embeddings"] - 2
+
+
 def test_a_limit_of_the_files(folder: Path) -> None:
     config = json.loads((folder / "tokenizer_config.json").read_text())
     (folder / "tokenizer_config.json").write_text(json.dumps({**config, "model_max_length": 100}))

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import AutoModel
 
 from spacy_bert_ner.encoder.model import build_encoder_model
@@ -95,6 +96,27 @@ DAMAGES: dict[str, tuple[Callable[[Path], None], str]] = {
         "its weights cannot be loaded",
     ),
 }
+
+
+ODD: dict[str, tuple[dict[str, Any], str]] = {
+    "heads": ({"num_attention_heads": 3}, "hidden_size = 32 is no multiple of num_attention_heads = 3"),
+    "no activation": ({"hidden_act": None}, "its weights cannot be loaded"),
+    "a list for a type": ({"model_type": ["bert"]}, 'config.json has no "model_type"'),
+    "quantized": ({"quantization_config": {"load_in_8bit": True}}, "take the checkpoint before it was quantized"),
+}
+
+
+@pytest.mark.parametrize(("values", "message"), ODD.values(), ids=ODD)
+def test_odd_configs(encoder: Path, values: dict[str, Any], message: str) -> None:
+    edit(encoder / "config.json", **values)
+    assert message in refusal(encoder)
+
+
+def test_weights_that_have_lost_their_scales(encoder: Path) -> None:
+    state = load_file(encoder / "model.safetensors")
+    name = "encoder.layer.0.output.dense.weight"
+    save_file({**state, name: (state[name] * 100).to(torch.int8)}, encoder / "model.safetensors")
+    assert "dtype torch.int8, which would need scales" in refusal(encoder)
 
 
 @pytest.mark.parametrize(("damage", "message"), DAMAGES.values(), ids=DAMAGES)

@@ -3,6 +3,9 @@
 import copy
 import os
 import shutil
+import signal
+import threading
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,13 +16,25 @@ import spacy
 import torch
 from safetensors.torch import load_file
 from spacy.language import Language
+from spacy.util import registry
+from thinc.api import concatenate
 
 from spacy_bert_ner.encoder.model import get_shim
+from spacy_bert_ner.encoder.sharing import build_tok2vec
 from spacy_bert_ner.encoder.shim import EncoderShim
-from spacy_bert_ner.encoder.stored import FILE_NAME
 from spacy_bert_ner.saving import DamagedError
-from tests.scenarios import TEXTS, entities, examples_of, expected_entities, make_pipeline, train
+from tests.scenarios import (
+    TEXTS,
+    WIDTH,
+    encoder_block,
+    entities,
+    examples_of,
+    expected_entities,
+    make_pipeline,
+    train,
+)
 
+FILE_NAME = "encoder.safetensors"
 posix = pytest.mark.skipif(os.name == "nt", reason="a file that is open cannot be replaced on Windows")
 
 
@@ -190,6 +205,93 @@ def test_damage_is_found_at_loading(copied: Path, tiny_bert: Path, damage: str) 
     with pytest.raises(DamagedError, match=FILE_NAME.replace(".", r"\.")) as caught:
         spacy.load(copied)
     assert "Copy, download or install the pipeline anew" in str(caught.value)
+
+
+def test_a_time_that_was_set_back_hides_nothing(copied: Path) -> None:
+    nlp = spacy.load(copied)
+    file = copied / "bert_ner" / FILE_NAME
+    before = file.stat()
+    content = bytearray(file.read_bytes())
+    content[-5] ^= 1
+    with file.open("r+b") as opened:
+        opened.write(content)
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    with pytest.raises(DamagedError, match="holds other weights"):
+        nlp(TEXTS[0])
+
+
+def test_bytes_have_the_weights_while_another_thread_saves(folder: Path, tmp_path: Path) -> None:
+    nlp = spacy.load(folder)
+    shim = shim_of(nlp)
+    within: list[bytes] = []
+    with shim.weights_in(tmp_path / "file"):
+        thread = threading.Thread(target=lambda: within.append(shim.to_bytes()))
+        thread.start()
+        thread.join()
+        assert len(shim.to_bytes()) < len(within[0])
+    assert (tmp_path / "file").read_bytes() == (folder / "bert_ner" / FILE_NAME).read_bytes()
+    assert EncoderShim(None, None, "bf16").from_bytes(within[0]).is_there
+
+
+def test_two_encoders_have_a_file_each(tiny_bert: Path, tmp_path: Path) -> None:
+    nlp = spacy.blank("en")
+    both = {"@architectures": "tests.two_encoders.v1", "encoders": {"a": encoder_block(tiny_bert)}}
+    both["encoders"]["b"] = encoder_block(tiny_bert, case_features=True)
+    nlp.add_pipe("bert_ner", config={"model": {"tok2vec": both}})
+    nlp.initialize(lambda: examples_of(nlp))
+    nlp.to_disk(tmp_path)
+    assert {file.name for file in tmp_path.rglob("*.safetensors")} == {FILE_NAME, "encoder-1.safetensors"}
+    loaded = spacy.load(tmp_path)
+    for doc, other in zip(nlp.pipe(TEXTS), loaded.pipe(TEXTS), strict=True):
+        assert entities(doc) == entities(other)
+
+
+@registry.architectures("tests.two_encoders.v1")
+def two_encoders(encoders: dict[str, Any]) -> Any:
+    return concatenate(*(build_tok2vec(encoder, WIDTH) for encoder in encoders.values()))
+
+
+def test_averages_replace_weights_that_are_on_the_disk(folder: Path) -> None:
+    nlp = spacy.load(folder)
+    shim = shim_of(nlp)
+    before = [doc.spans["bert_ner"].attrs["scores"] for doc in nlp.pipe(TEXTS)]
+    zeros = {(shim.id, "network.embeddings.words.weight"): np.zeros((len_of_words(shim), 32), dtype="f")}
+    with nlp.use_params(zeros):
+        changed = [doc.spans["bert_ner"].attrs["scores"] for doc in nlp.pipe(TEXTS)]
+    assert not all(np.array_equal(a, b) for a, b in zip(before, changed, strict=True))
+
+
+def len_of_words(shim: EncoderShim) -> int:
+    return int(shim.pieces.count)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_fork_while_another_thread_holds_the_lock(folder: Path) -> None:
+    nlp = spacy.load(folder)
+    shim = shim_of(nlp)
+    held, release = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with shim._lock:
+            held.set()
+            release.wait(30)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait(30)
+    with warnings.catch_warnings():
+        # Python 3.12 warns of forks of processes with threads.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
+    if child == 0:
+        signal.alarm(60)
+        os._exit(0 if found(nlp) == expected_entities() else 1)
+    try:
+        _, status = os.waitpid(child, 0)
+    finally:
+        release.set()
+        thread.join()
+    assert status == 0
 
 
 def test_a_component_left_out_of_saving_writes_no_weights(folder: Path, tmp_path: Path) -> None:
