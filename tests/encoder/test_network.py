@@ -366,7 +366,7 @@ def test_pieces_that_were_added_in_the_other_file(folder: Path) -> None:
     rows = config_of(folder)["vocab_size"]
     config["added_tokens_decoder"] = {
         **config.get("added_tokens_decoder", {}),
-        str(rows): {**added, "single_word": False},
+        str(rows): {**added, "content": "geneva"},
     }
     (folder / "tokenizer_config.json").write_text(json.dumps(config))
     with pytest.raises(ValueError, match=rf"has {rows + 1:,} pieces, but its embeddings have {rows:,} rows"):
