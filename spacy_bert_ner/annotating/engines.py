@@ -16,22 +16,25 @@ ENGINES = ("local", "ray")
 QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 
-def make_pool(
-    settings: WorkerSettings, engine: str, workers: int | Literal["auto"], ray_address: str | None
-) -> tuple[Pool, int]:
-    """Choose an engine. RETURNS (tuple[Pool, int]): Its processes, none started yet, and how many to start.
-
-    RAISES: AnnotationError where there is no such engine, or an option is not for it.
-    """
+def check_engine(engine: str, workers: int | Literal["auto"], ray_address: str | None) -> None:
+    """Refuse what cannot be meant. RAISES: AnnotationError where there is no such engine, or an option is not for it."""
     if engine not in ENGINES:
         raise AnnotationError(f"--engine {engine}: expected one of {', '.join(ENGINES)}")
     if workers != "auto" and workers < 1:
         raise AnnotationError(f"--workers {workers}: expected a number above 0, or auto")
+    if engine == "local" and ray_address is not None:
+        raise AnnotationError(f"--ray-address {ray_address}: with --engine local, expected --engine ray")
+
+
+def make_pool(
+    settings: WorkerSettings, engine: str, workers: int | Literal["auto"], ray_address: str | None
+) -> tuple[Pool, int]:
+    """Choose an engine that `check_engine` lets pass. RETURNS (tuple[Pool, int]): Its processes, none started yet, and
+    how many to start.
+    """
     if engine == "ray":
         ray_pool = RayPool(settings, None if workers == "auto" else workers, ray_address)
         return ray_pool, ray_pool.workers
-    if ray_address is not None:
-        raise AnnotationError(f"--ray-address {ray_address}: with --engine local, expected --engine ray")
     if workers == "auto":
         workers = 1 if settings.gpu_id >= 0 else usable_cores()
     return LocalPool(settings), workers

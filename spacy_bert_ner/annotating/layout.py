@@ -106,8 +106,10 @@ def locked(folder: Path) -> Iterator[None]:
             raise AnnotationError(
                 f"{folder}: another process is writing there, expected one at a time: wait until it ends, or end it"
             ) from error
-        yield
-        path.unlink(missing_ok=True)
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -16,7 +16,7 @@ from .errors import AnnotationError
 from .inputs import STDIN, Source
 from .options import Options
 from .records import Positioned, Record
-from .tables import read_parquet
+from .tables import read_parquet, read_schema
 
 # A cell may hold a book; csv's own limit is 131,072 characters.
 csv.field_size_limit(2**31 - 1)
@@ -38,6 +38,15 @@ def read_sources(sources: Sequence[Source], options: Options) -> Iterator[Positi
         for record, position in READERS[source.kind](source, options):
             yield Positioned(record, before + position)
         before += source.size
+
+
+def check_sources(sources: Sequence[Source], options: Options) -> None:
+    """Refuse tables without the columns that are asked for, before hours of work. RAISES: AnnotationError."""
+    for source in sources:
+        if source.kind == "parquet":
+            read_schema(source, options)
+        elif source.kind in ("csv", "tsv") and source.name != STDIN:
+            next(read_csv(source, options), None)
 
 
 def read_jsonl(source: Source, options: Options) -> Iterator[Positioned]:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from ..files import write_atomically
 from ..sources import replacing, sha256_of
-from .engines import make_pool
+from .engines import check_engine, make_pool
 from .errors import AnnotationError
 from .fingerprint import check_labels, find_model, fingerprint, identify
 from .inputs import STDIN, Source, find_sources
@@ -19,7 +19,7 @@ from .layout import FAILED, JOURNAL, MANIFEST, SUMMARY, Layout, format_of, locke
 from .options import Options
 from .outputs import join_parts
 from .progress import Progress
-from .readers import read_sources
+from .readers import check_sources, read_sources
 from .records import AnnotatedShard, Shard, make_shards
 from .scheduling import Scheduler
 from .summary import Summary, summarize
@@ -66,8 +66,10 @@ def annotate(
     """
     named = [str(each) for each in ([inputs] if isinstance(inputs, str | Path) else inputs)]
     chosen = choose_options(Path(output), options)
+    check_engine(engine, workers, ray_address)
     layout = Layout(Path(output), chosen.format)
     found = find_sources(named, chosen.stdin_format, [layout.folder, layout.output])
+    check_sources(found.sources, chosen)
     columns = output_columns(found.sources, chosen) if chosen.format == "parquet" else None
     settings = WorkerSettings(str(model), chosen, columns, str(code) if code else None, gpu_id)
     identity = identify(settings.model)

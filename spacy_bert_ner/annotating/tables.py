@@ -1,6 +1,7 @@
 """Parquet, in and out: the one format whose columns have types."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -42,9 +43,7 @@ def need_arrow() -> None:
 
 def read_parquet(source: Source, options: Options) -> Iterator[Positioned]:
     """Read the rows of a Parquet file, a few at a time."""
-    import pyarrow.parquet
-
-    with pyarrow.parquet.ParquetFile(source.path) as file:
+    with _opened(source) as file:
         rows, number = max(1, file.metadata.num_rows), 0
         for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=_columns(source, file.schema_arrow, options)):
             for fields in batch.to_pylist():
@@ -52,19 +51,29 @@ def read_parquet(source: Source, options: Options) -> Iterator[Positioned]:
                 yield Positioned(Record(f"{source.name}:#{number}", fields), source.size * number // rows)
 
 
+@contextmanager
+def _opened(source: Source) -> Iterator["pyarrow.parquet.ParquetFile"]:
+    """Open a Parquet file. RAISES: AnnotationError where it is none, or damaged."""
+    need_arrow()
+    import pyarrow.parquet
+
+    try:
+        with pyarrow.parquet.ParquetFile(source.path) as file:
+            yield file
+    except (pyarrow.lib.ArrowException, OSError) as error:
+        first = next(iter(str(error).splitlines()), "")
+        raise AnnotationError(f"{source.name}: no Parquet file, or a damaged one ({first}), expected a whole one") from error
+
+
 def read_schema(source: Source, options: Options) -> "pyarrow.Schema":
     """RETURNS (pyarrow.Schema): Of a Parquet file's columns that are read, without metadata.
 
     RAISES: AnnotationError where it is no Parquet file or has not the columns.
     """
-    need_arrow()
-    import pyarrow
-    import pyarrow.parquet
+    with _opened(source) as file:
+        import pyarrow
 
-    try:
-        schema = pyarrow.parquet.read_schema(source.path)
-    except pyarrow.lib.ArrowException as error:
-        raise AnnotationError(f"{source.name}: no Parquet file ({str(error).splitlines()[0]}), expected one") from error
+        schema = file.schema_arrow
     return pyarrow.schema([schema.field(name) for name in _columns(source, schema, options)])
 
 
