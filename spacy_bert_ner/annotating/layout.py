@@ -61,7 +61,7 @@ class Layout:
             )
         if self.path(MANIFEST).exists():
             return
-        if self.folder.exists() and (strangers := [path.name for path in self.folder.iterdir() if path.name != LOCK]):
+        if self.folder.exists() and (strangers := [path.name for path in self.folder.iterdir() if not _is_early(path)]):
             raise AnnotationError(
                 f"{self.folder}: holds {list_names(strangers)} and no {MANIFEST}, expected a new folder or that of a "
                 "run that goes on: name another one"
@@ -86,6 +86,11 @@ class Layout:
         if self.is_one_file:
             for path in self.output.parent.glob(f".{self.output.name}.*.tmp"):
                 path.unlink(missing_ok=True)
+
+
+def _is_early(path: Path) -> bool:
+    """Say whether a file can be there before a run's manifest is: where the process was killed then."""
+    return path.name == LOCK or path.name.startswith(f".{MANIFEST}.")
 
 
 @contextmanager

@@ -62,7 +62,9 @@ def _opened(source: Source) -> Iterator["pyarrow.parquet.ParquetFile"]:
             yield file
     except (pyarrow.lib.ArrowException, OSError) as error:
         first = next(iter(str(error).splitlines()), "")
-        raise AnnotationError(f"{source.name}: no Parquet file, or a damaged one ({first}), expected a whole one") from error
+        raise AnnotationError(
+            f"{source.name}: no Parquet file, or a damaged one ({first}), expected a whole one"
+        ) from error
 
 
 def read_schema(source: Source, options: Options) -> "pyarrow.Schema":

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -70,7 +71,8 @@ class InlinePool:
     """
 
     def __init__(self, settings: WorkerSettings) -> None:
-        self._settings = settings
+        # The file's components are known here; a second time they would be others.
+        self._settings = replace(settings, code=None)
         self._numbers = count()
         self._workers: dict[int, Worker | None] = {}
         self._tasks: dict[int, Task] = {}

@@ -38,7 +38,15 @@ def read(*inputs: Path | str, **options: Any) -> list[Record]:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for name in ("b.txt", "a.jsonl", "sub/c.CSV", "sub/.hidden.txt", ".cache/d.txt", "README.md", "out/part-00000.jsonl"):
+    for name in (
+        "b.txt",
+        "a.jsonl",
+        "sub/c.CSV",
+        "sub/.hidden.txt",
+        ".cache/d.txt",
+        "README.md",
+        "out/part-00000.jsonl",
+    ):
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
         path.write_text("text\n", encoding="utf8")
@@ -209,7 +217,10 @@ def test_pieces_are_the_text(text: str, most: int) -> None:
     [
         ("It rained. Jane met.\nShe left early today.", ["It rained. Jane met.\n", "She left early today."]),
         ("It rained today. Jane met him there and left.", ["It rained today. ", "Jane met him there and ", "left."]),
-        ("一二三四五六七八九十。一二三四五六七八九十一二三四。", ["一二三四五六七八九十。", "一二三四五六七八九十一二三四。"]),
+        (
+            "一二三四五六七八九十。一二三四五六七八九十一二三四。",
+            ["一二三四五六七八九十。", "一二三四五六七八九十一二三四。"],
+        ),
         ("x" * 30, ["x" * 24, "x" * 6]),
     ],
 )

@@ -234,9 +234,9 @@ def test_failures_are_written_and_the_rest_goes_on(
     documents = read_parts(tmp_path / "out")
     assert [document["text"] for document in documents] == [record["text"] for record in good]
     failures = read_lines(tmp_path / "out" / "failed.jsonl")
-    assert sorted(" ".join(each["error"].split(" while")[0].split(": value")[0].split("; ")[0].split()) for each in failures) == sorted(
-        ERRORS
-    )
+    assert sorted(
+        " ".join(each["error"].split(" while")[0].split(": value")[0].split("; ")[0].split()) for each in failures
+    ) == sorted(ERRORS)
     for failure in failures:
         line = int(failure["place"].rpartition(":")[2])
         record = records[line - 1]

@@ -25,7 +25,7 @@ def trouble(doc: Doc) -> Doc:
         die()
     if "KILLSONCE" in words:
         # Its marker is the other word.
-        marker = Path(str(doc[1]))
+        marker = Path(doc.text.split()[1])
         if not marker.exists():
             marker.touch()
             die()
