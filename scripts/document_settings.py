@@ -25,13 +25,18 @@ signatures and docstrings. A setting without a default must be given.
 GROUPS = {
     "spacy_factories": 'factory = "{}"',
     "spacy_architectures": '@architectures = "{}"',
+    "spacy_callbacks": '@callbacks = "{}"',
     "thinc_optimizers": '@optimizers = "{}"',
 }
 # What the pipeline gives to a factory, and no config does.
 GIVEN = ("nlp", "name")
+# What lies here wants spacy-transformers.
+BRIDGE = "spacy_bert_ner.bridge"
 
 # `name (Type): meaning` or `one, two (Type): meaning`; the meaning goes on in lines that are indented further.
 _ARGUMENT = re.compile(r"(?P<names>\w+(?:, \w+)*) \((?P<type>[^)]*)\): (?P<meaning>.*)")
+# Where the docstring of another function describes all of them.
+_ELSEWHERE = re.compile(r"All arguments: see (?P<place>[\w.]+)\.(?P<function>\w+)\.")
 
 
 def document_settings() -> str:
@@ -63,6 +68,40 @@ def describe(group: str, name: str, made_by: Callable) -> str:
     RETURNS (str): A section of Markdown.
     """
     summary, meanings = read_docstring(made_by)
+    title = f"`{GROUPS[group].format(name)}`. {summary}"
+    if made_by.__module__.startswith(BRIDGE):
+        title += " Needs the extra `bridge`."
+    body = refer(made_by) or tabulate(group, name, made_by, meanings)
+    return "\n".join([f"## {name}", "", title, "", *body, ""])
+
+
+def refer(made_by: Callable) -> list[str]:
+    """Where a docstring leaves the settings to another function's, name that one.
+
+    made_by (Callable): The function.
+    RETURNS (list[str]): A sentence of Markdown; empty where the docstring describes them itself.
+    """
+    found = _ELSEWHERE.search(inspect.getdoc(made_by) or "")
+    if not found:
+        return []
+    place = f"spacy_bert_ner.{found['place']}", found["function"]
+    name, other = next((name, f) for _, name, f in registered() if (f.__module__, f.__name__) == place)
+    own = inspect.signature(made_by).parameters
+    lacking = [f"`{each}`" for each in inspect.signature(other).parameters if each not in own]
+    without = f", but for {' and '.join(lacking)}" if lacking else ""
+    anchor = re.sub(r"[^\w-]", "", name.lower())
+    return [f"Its settings are those of [{name}](#{anchor}){without}."]
+
+
+def tabulate(group: str, name: str, made_by: Callable, meanings: dict[str, tuple[str, str]]) -> list[str]:
+    """Make a table of a function's settings.
+
+    group (str): Group of its entry point.
+    name (str): Its registered name.
+    made_by (Callable): The function.
+    meanings (dict[str, tuple[str, str]]): Type and meaning of each argument.
+    RETURNS (list[str]): Lines of Markdown.
+    """
     defaults = Language.get_factory_meta(name).default_config if group == "spacy_factories" else None
     rows = []
     for parameter in inspect.signature(made_by).parameters.values():
@@ -72,8 +111,7 @@ def describe(group: str, name: str, made_by: Callable) -> str:
         default = parameter.default if defaults is None else defaults.get(parameter.name, inspect.Parameter.empty)
         cells = (f"`{parameter.name}`", f"`{kind}`", spell(default), meaning)
         rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
-    table = ["| setting | type | default | meaning |", "| --- | --- | --- | --- |", *rows]
-    return "\n".join([f"## {name}", "", f"`{GROUPS[group].format(name)}`. {summary}", "", *table, ""])
+    return ["| setting | type | default | meaning |", "| --- | --- | --- | --- |", *rows] if rows else ["No settings."]
 
 
 def read_docstring(function: Callable) -> tuple[str, dict[str, tuple[str, str]]]:
@@ -94,7 +132,7 @@ def read_docstring(function: Callable) -> tuple[str, dict[str, tuple[str, str]]]
         elif names and line.startswith("    "):
             kind, meaning = meanings[names[0]]
             meanings |= dict.fromkeys(names, (kind, f"{meaning} {line.strip()}"))
-        elif meanings:
+        elif meanings or _ELSEWHERE.fullmatch(line) or line.startswith("RETURNS"):
             break
         else:
             summary.append(line)

@@ -35,7 +35,7 @@ SENTENCES: list[tuple[str, list[tuple[str, str]]]] = [
     ("Ms Haddad and Mr Smith never met.", [("Haddad", "PER"), ("Smith", "PER")]),
 ]
 ENCODER = {
-    "@architectures": "spacy-bert-ner.TransformerModel.v1",
+    "@architectures": "spacy-bert-ner.Encoder.v1",
     "name": "encoder",
     "window": 32,
     "stride": 24,
@@ -100,9 +100,7 @@ def train() -> Language:
     # Inside of the folder, as the config on disk names the encoder as it is named here.
     with tempfile.TemporaryDirectory() as folder, chdir(folder):
         save_encoder(Path("encoder"))
-        nlp.add_pipe("transformer", config={"model": ENCODER})
-        component: Any = nlp.add_pipe("bert_ner")
-        nlp.add_pipe("doc_cleaner", config={"attrs": {"_.trf_data": None}})
+        component: Any = nlp.add_pipe("bert_ner", config={"model": {"tok2vec": ENCODER}})
         examples = [example(nlp, text, entities) for text, entities in SENTENCES]
         nlp.initialize(lambda: examples)
     optimizer = build_adamw(0.004)

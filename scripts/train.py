@@ -6,10 +6,10 @@ Any further argument overrides the config, as with `spacy train`: `--training.dr
 import argparse
 from pathlib import Path
 
-from spacy.cli._util import parse_config_overrides
 from spacy.util import load_config
 from wasabi import msg
 
+from spacy_bert_ner.commands.overrides import read_overrides
 from spacy_bert_ner.commands.train import train_or_exit
 from spacy_bert_ner.training import count_batches, plan_steps
 
@@ -34,7 +34,7 @@ def main() -> None:
         "paths.train": str(args.train),
         "paths.dev": str(args.dev),
         "paths.encoder": args.encoder,
-        **parse_config_overrides(rest, env_var=None),
+        **read_overrides(rest, args.config),
     }
     config = load_config(args.config, overrides=overrides, interpolate=False)
     plan = plan_steps(count_batches(config, args.train), args.epochs, args.evaluations)

@@ -8,7 +8,7 @@ A tok2vec gives either one vector per token (any spaCy tok2vec) or word pieces (
 
 from collections.abc import Callable
 from functools import partial
-from typing import get_args
+from typing import cast, get_args
 
 import numpy as np
 from spacy.tokens import Doc
@@ -22,8 +22,6 @@ from .encoder.vectors import PieceVectors
 from .saving import CheckedModel
 
 TokenVectors = PieceVectors | list[Floats2d]
-
-
 
 
 def build_token_classifier(
@@ -102,7 +100,8 @@ def _from_tokens(model: Model, X: list[Floats2d]) -> tuple[Ragged, Callable[[Rag
 
     def backprop(d_rows: Ragged) -> list[Floats2d]:
         ends = np.cumsum(sizes)
-        return [d_rows.dataXd[end - size : end] for size, end in zip(sizes, ends, strict=True)]
+        d_data = cast(Floats2d, d_rows.dataXd)
+        return [d_data[end - size : end] for size, end in zip(sizes, ends, strict=True)]
 
     return Ragged(data, _rows_per_token(np.ones(sum(sizes)))), backprop
 

@@ -10,8 +10,9 @@ from .commands.evaluate import evaluate_cli
 from .commands.init_config import init_config_cli
 from .commands.train import train_cli
 from .commands.upgrade import upgrade_cli
+from .terminal import follow_terminal
 
-bert_ner_cli = typer.Typer(name="bert-ner", help="Named-entity recognition by spacy-bert-ner.", no_args_is_help=True)
+bert_ner_cli = typer.Typer(name="bert-ner", no_args_is_help=True, callback=follow_terminal)
 app.add_typer(bert_ner_cli)
 # Options that they do not know are settings of the config.
 OVERRIDES = {"allow_extra_args": True, "ignore_unknown_options": True}

@@ -55,7 +55,9 @@ name = "bert-base-uncased"
 SETTINGS = ("scheme", "overwrite", "annotate_ents", "spans_key", "threshold", "sentence_boundaries", "loss")
 LOSSES = ("token", "sequence")
 
-# Here, as spaCy imports this module at every start of a pipeline.
+# Here, as spaCy imports this module at every start of a pipeline: documents that were saved with their confidences can
+# then be read with spacy.blank.
+install_extension()
 register_standin()
 
 
@@ -149,7 +151,6 @@ class BertNER(TrainablePipe):
             raise ValueError(f'[components.{name}] spans_key = "": expected a name, or null to switch it off')
         if loss not in LOSSES:
             raise ValueError(f"[components.{name}] loss = {loss!r} is none of {', '.join(map(repr, LOSSES))}")
-        install_extension()
         self.vocab = vocab
         self.model = model
         self.name = name

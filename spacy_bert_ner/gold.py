@@ -41,7 +41,9 @@ def gold_tags(examples: Sequence[Example], scheme: TagScheme, labels: Sequence[s
             if tag not in index:
                 raise ValueError(
                     f"Component {name!r}: the gold data hold an entity of type {label!r}, but the component's labels "
-                    f"are {', '.join(labels)}. Call add_label, or correct the labels in [initialize.components]."
+                    f"are {', '.join(labels)}. A sourced component gets it by [initialize.after_init] @callbacks = "
+                    f'"spacy-bert-ner.add_labels.v1"; one that is not by [initialize.components.{name}] labels; in '
+                    f"Python by add_label({label!r})."
                 )
             ids.append(index[tag])
     return np.array(ids, dtype=np.int64)

@@ -1,7 +1,9 @@
 """How entities and their confidences are written to a Doc, and read back."""
 
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +15,8 @@ from .tags import Entity
 MISSING, BLOCKED = 0, 3
 
 EXTENSION = "confidence"
+# Keys of a group's attrs that say which characters and label each of its confidences is about.
+PLACE = ("start_char", "end_char", "label")
 
 
 @dataclass(frozen=True)
@@ -57,19 +61,65 @@ def set_entities(doc: Doc, entities: Sequence[Entity], *, overwrite: bool) -> No
     doc.set_ents(new, outside=[doc[i : i + 1] for i in free], default="unmodified")
 
 
+class EntityGroup(SpanGroup):
+    """Entities with their confidences, which stay with their characters when tokens are merged or split.
+
+    spaCy's retokenizer leaves the token indices of a SpanGroup as they were: they would then be other tokens', or
+    beyond the document's end, at which `Doc.to_bytes`, `DocBin.add` and `nlp.pipe(n_process=...)` fail (E035).
+    """
+
+    def __getitem__(self, i: int) -> Span:
+        """RETURNS (Span): The i-th entity; where tokens were merged across its edge, all of the merged token."""
+        try:
+            span = super().__getitem__(i)
+        except IndexError:
+            # Beyond the group, or of a span that a user has added.
+            if not -len(self) <= i < len(self) == len(self.attrs["label"]):
+                raise
+            return self._expanded(*(self.attrs[key][i] for key in PLACE))
+        if _is_in_place(span):
+            return span
+        return self._expanded(span.start_char, span.end_char, span.label_)
+
+    def to_bytes(self) -> bytes:
+        """RETURNS (bytes): The group as a SpanGroup's bytes, with the token indices of now."""
+        return SpanGroup(self.doc, name=self.name, attrs=self.attrs, spans=list(self)).to_bytes()
+
+    def _expanded(self, start: int, end: int, label: str) -> Span:
+        span = self.doc.char_span(start, end, label=label, alignment_mode="expand")
+        # Retokenization changes no text, so that there are tokens at these characters.
+        assert span is not None
+        return span
+
+
+def _is_in_place(span: Span) -> bool:
+    """Say whether the tokens of a span are those of its characters."""
+    doc, last = span.doc, span.end - 1
+    return (
+        span.start < span.end
+        and doc[span.start].idx == span.start_char
+        and doc[last].idx + len(doc[last]) == span.end_char
+    )
+
+
 def set_spans(doc: Doc, prediction: Prediction, key: str) -> None:
     """Write entities with their confidences to doc.spans, as spaCy's spancat does.
 
     doc (Doc): The document.
     prediction (Prediction): Its entities.
     key (str): Key of the SpanGroup. Its attrs hold, parallel to its spans, "scores", "any_label", "runner_up" and
-        "runner_up_scores" (see Prediction).
+        "runner_up_scores" (see Prediction), and "start_char", "end_char" and "label", by which confidences are looked
+        up.
     """
-    group = SpanGroup(doc, name=key, spans=[Span(doc, *entity) for entity in prediction.entities])
+    spans = [Span(doc, *entity) for entity in prediction.entities]
+    group = EntityGroup(doc, name=key, spans=spans)
     group.attrs["scores"] = prediction.scores
     group.attrs["any_label"] = prediction.any_label
     group.attrs["runner_up"] = prediction.runner_up
     group.attrs["runner_up_scores"] = prediction.runner_up_scores
+    group.attrs["start_char"] = [span.start_char for span in spans]
+    group.attrs["end_char"] = [span.end_char for span in spans]
+    group.attrs["label"] = [span.label_ for span in spans]
     doc.spans[key] = group
 
 
@@ -77,16 +127,32 @@ def get_confidence(span: Span) -> float | None:
     """Look a span's confidence up in the document's span groups: the getter of `span._.confidence`.
 
     span (Span): An entity.
-    RETURNS (float | None): Probability of exactly this span and label; None where no component stored one.
+    RETURNS (float | None): Probability of exactly these characters and this label; None where no component stored one.
     """
     for group in span.doc.spans.values():
-        scores = group.attrs.get("scores")
-        if scores is None:
-            continue
-        for other, score in zip(group, scores, strict=False):
-            if (other.start, other.end, other.label) == (span.start, span.end, span.label):
-                return float(score)
+        score = look_up(group.attrs, span)
+        if score is not None:
+            return score
     return None
+
+
+def look_up(attrs: Mapping[str, Any], span: Span) -> float | None:
+    """Find a span among a group's entities, in logarithmic time: they stand in the order of the text.
+
+    attrs (Mapping[str, Any]): The group's attrs, from `set_spans` or not.
+    span (Span): The span.
+    RETURNS (float | None): Its score; None where the group has no such entity.
+    """
+    if not all(key in attrs for key in (*PLACE, "scores")):
+        return None
+    starts, ends, labels = (attrs[key] for key in PLACE)
+    # Where somebody has shortened one of them they are no longer parallel.
+    if not len(starts) == len(ends) == len(labels) == len(attrs["scores"]):
+        return None
+    i = bisect_left(starts, span.start_char)
+    if i == len(starts) or (starts[i], ends[i], labels[i]) != (span.start_char, span.end_char, span.label_):
+        return None
+    return float(attrs["scores"][i])
 
 
 def install_extension() -> None:

@@ -55,10 +55,7 @@ class CheckedModel(Model[InT, OutT]):
         """
         damage = find_damage(bytes_data)
         if damage:
-            raise DamagedError(
-                f"A component's saved model (its file `model`; of an encoder, transformer/model) is damaged: {damage}. "
-                f"{ANEW}"
-            )
+            raise DamagedError(f"A component's saved model (its file `model`) is damaged: {damage}. {ANEW}")
         super().from_bytes(bytes_data)
         return self
 

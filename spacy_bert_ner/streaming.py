@@ -1,11 +1,17 @@
 """Streams of documents in which one that fails takes no other with it."""
 
+import warnings
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from spacy.pipeline import TrainablePipe
 from spacy.tokens import Doc
 from spacy.util import raise_error
+
+ONE_BY_ONE = (
+    "Component {name!r} failed on a batch of {count} documents, but on none of them alone: {error}. If memory is "
+    "short, lower nlp.batch_size or the encoder's max_batch_pieces."
+)
 
 # Words that are predicted together; a longer document is a batch of its own. It bounds the memory that a batch takes.
 MAX_BATCH_WORDS = 16384
@@ -27,10 +33,14 @@ def annotate_stream(component: TrainablePipe, stream: Iterable[Doc], batch_size:
     for docs in batch_documents(stream, batch_size, MAX_BATCH_WORDS):
         try:
             _annotate(component, docs)
-        except Exception:
+        except Exception as error:
             if handler is raise_error:
                 raise
-            docs = [doc for doc in docs if _is_annotated(component, doc, handler)]
+            annotated = [doc for doc in docs if _is_annotated(component, doc, handler)]
+            if len(annotated) == len(docs):
+                message = ONE_BY_ONE.format(name=component.name, count=len(docs), error=error)
+                warnings.warn(message, stacklevel=2)
+            docs = annotated
         yield from docs
 
 

@@ -30,7 +30,10 @@ LISTENER = "spacy-bert-ner.TransformerListener.v1"
 ENCODER = "spacy-bert-ner.TransformerModel.v1"
 OWN_ENCODER = "spacy-bert-ner.Tok2VecTransformer.v1"
 NEW = "spacy-bert-ner.Encoder.v1"
-DEFAULT_BATCH_ITEMS = 16384
+# Of spacy-transformers, and of our release config.
+DEFAULT_BATCH_ITEMS = (4096, 16384)
+# What spaCy's doc_cleaner cleans where nothing else is said. A tensor of None is nothing that `token.vector` can read.
+CLEANED = {"_.trf_data", "tensor"}
 
 
 class Origin(NamedTuple):
@@ -64,8 +67,8 @@ def upgrade(old: Path) -> tuple[Language, list[str]]:
 
     old (Path): Its folder.
     RETURNS (tuple[Language, list[str]]): The pipeline, ready to be saved, and what the user should know.
-    RAISES: ValueError where the folder holds no pipeline that can be turned; DamagedError where a file of it is not what
-        was saved.
+    RAISES: ValueError where the folder holds no pipeline that can be turned; DamagedError where a file of it is not
+        what was saved.
     """
     if not (old / "config.cfg").is_file():
         raise ValueError(f"{old} holds no config.cfg: expected the folder of a pipeline that spaCy has saved")
@@ -149,8 +152,8 @@ def _remove_encoders(config: Config, origins: dict[str, Origin], notes: list[str
         readers = [other for other, origin in origins.items() if origin.component == name]
         if len(readers) > 1:
             notes.append(f"{', '.join(readers)} shared the encoder of {name}: each of them has its own copy now")
-        items = components[name].get("max_batch_items", DEFAULT_BATCH_ITEMS)
-        if items != DEFAULT_BATCH_ITEMS:
+        items = components[name].get("max_batch_items", DEFAULT_BATCH_ITEMS[0])
+        if items not in DEFAULT_BATCH_ITEMS:
             notes.append(f"{name}: max_batch_items = {items} has no counterpart and was left out")
         if name in config.get("training", {}).get("frozen_components", []):
             for other in readers:
@@ -160,16 +163,16 @@ def _remove_encoders(config: Config, origins: dict[str, Origin], notes: list[str
 
 
 def _remove_cleaners(components: Mapping[str, Any], notes: list[str]) -> list[str]:
-    """Take out what cleans up after the encoder alone. RETURNS: The names of the components that are not needed."""
+    """Take out what cleans up after the encoder. RETURNS: The names of the components that are not needed."""
     gone = []
     for name, block in components.items():
         attrs = block.get("attrs", {})
         if block.get("factory") == "doc_cleaner" and "_.trf_data" in attrs:
-            del attrs["_.trf_data"]
-            if not attrs:
+            if set(attrs) <= CLEANED:
                 gone.append(name)
-            else:
-                notes.append(f"{name} cleans {', '.join(attrs)} as before, and `_.trf_data` no more")
+                continue
+            del attrs["_.trf_data"]
+            notes.append(f"{name} cleans {', '.join(attrs)} as before, and `_.trf_data` no more")
     return gone
 
 
@@ -219,7 +222,7 @@ def _fill(nlp: Language, name: str, old: Path, old_encoder: Path) -> None:
     for node in _without_outputs(component):
         node.set_dim("nO", outputs)
     for param in ("W", "b"):
-        linear.set_param(param, linear.ops.asarray(head[param]))
+        linear.set_param(param, linear.ops.asarray_f(head[param].copy()))
 
 
 def _without_outputs(component: BertNER) -> Iterator[Any]:

@@ -98,15 +98,51 @@ def is_quoted_from(quote: str, templates: list[str]) -> bool:
 
 
 def source_templates(*paths: Path) -> list[str]:
-    """RETURNS (list[str]): All texts in Python files, GAP for what they fill in."""
-    return [text for path in paths for text in _templates(ast.parse(path.read_text("utf8")))]
+    """RETURNS (list[str]): All texts in Python files, GAP for what they fill in, but for the modules' constants."""
+    trees = {path: ast.parse(path.read_text("utf8")) for path in paths}
+    constants = {path: dict(_constants(tree)) for path, tree in trees.items()}
+    texts: list[str] = []
+    for path, tree in trees.items():
+        known = dict(constants[path])
+        for source, name in _imports(path, tree):
+            if name in constants.get(source, {}):
+                known[name] = constants[source][name]
+        texts += _templates(tree, known)
+    return texts
 
 
-def _templates(tree: ast.AST) -> Iterator[str]:
+def _constants(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """YIELDS (tuple[str, str]): Names and texts at a module's top, such as a section of the config."""
+    for node in tree.body:
+        match node:
+            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Constant(value=str(text))):
+                yield name, text
+
+
+def _imports(path: Path, tree: ast.Module) -> Iterator[tuple[Path, str]]:
+    """YIELDS (tuple[Path, str]): The file and the name of what a module imports from others of the project."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            folder = path.parents[node.level - 1] if node.level else PROJECT
+            place = folder.joinpath(*(node.module or "").split("."))
+            for alias in node.names:
+                yield place.with_suffix(".py"), alias.name
+
+
+def _templates(tree: ast.AST, constants: dict[str, str]) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.JoinedStr):
-            parts = [str(part.value) if isinstance(part, ast.Constant) else GAP for part in node.values]
-            yield "".join(parts)
+            yield "".join(_fill(part, constants) for part in node.values)
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             # For str.format.
             yield re.sub(r"\{[^{}]*\}", GAP, node.value)
+
+
+def _fill(part: ast.expr, constants: dict[str, str]) -> str:
+    match part:
+        case ast.Constant(value=text):
+            return str(text)
+        case ast.FormattedValue(value=ast.Name(id=name)):
+            return constants.get(name, GAP)
+        case _:
+            return GAP

@@ -11,14 +11,31 @@ from spacy.vocab import Vocab
 from thinc.api import Model
 from torch import nn
 
+from spacy_bert_ner.encoder.building import checkpoint_names
 from spacy_bert_ner.encoder.model import build_encoder_model, get_shim
 from spacy_bert_ner.encoder.vectors import PieceVectors
+from spacy_bert_ner.encoder.words import Encoded
 
 Encoders = Callable[[str], Path]
 VOCAB = Vocab()
 WORDS = ["Jane", "met", "the", "IBM", "man", "near", "Paris", ",", "unlucky", "Londoners", "said"]
 WEIRD = ["🙂", "\x01", "\u200b", "\ufeff", "ﬁ", "e\u0301", "</s>", "[SEP]", "<pad>", " ", "\n\n", "x" * 10_000]
 NO_DROPOUT = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+
+
+class Word(NamedTuple):
+    """One word's pieces."""
+
+    ids: list[int]
+    classes: list[int]
+
+
+def words_of(encoded: Encoded) -> list[Word]:
+    """Take words apart that were encoded together."""
+    ends = np.cumsum(encoded.counts).tolist()
+    starts = [0, *ends[:-1]]
+    parts = zip(starts, ends, strict=True)
+    return [Word(encoded.ids[a:b].tolist(), encoded.classes[a:b].tolist()) for a, b in parts]
 
 
 class Pieces(NamedTuple):
@@ -74,6 +91,15 @@ def backward(model: Model, docs: list[Doc], d_vectors: list[Any]) -> dict[str, A
     vectors, backprop = model.begin_update(docs)
     backprop(vectors.with_data(np.concatenate(d_vectors)))
     return gradients(model)
+
+
+def as_ours(config: dict[str, Any], theirs: dict[str, Any]) -> dict[str, Any]:
+    """Hugging Face's parameters, or their gradients, by our names: queries, keys and values are joined."""
+    found = {}
+    for name, parts in checkpoint_names(config, "").items():
+        if all(part in theirs for part in parts):
+            found[f"network.{name}"] = torch.cat([theirs[part] for part in parts])
+    return found
 
 
 def check_close(found: dict[str, Any], expected: dict[str, Any], tolerance: float = 1e-5) -> None:

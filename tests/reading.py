@@ -22,7 +22,8 @@ import spacy_bert_ner.cli  # noqa: F401
 from spacy_bert_ner.commands.init_config import filled_config
 from tests.documents import PROJECT, Block, commands
 
-# What a document names and the tests have not: by a regular expression, what stands in for it in the working folder.
+# What a document names and the tests have not: by a regular expression, what stands in for it in the working folder,
+# where the template of test_docs has put it.
 STAND_INS = {
     r"\bbert-base-uncased\b": "stand-ins/uncased",
     r"\bbert-base-chinese\b": "stand-ins/cased",
@@ -39,7 +40,7 @@ SHORTER = {
     ("package",): ["--build", "none"],
 }
 # Commands that cannot run in the tests at all, and why.
-WHEEL = "packages/wheels/en_bert_ner_conll2003-0.1.0-py3-none-any.whl"
+WHEEL = "packages/wheels/en_bert_ner_conll2003-0.2.0-py3-none-any.whl"
 NOT_RUN = {
     ". .venv/bin/activate": "a shell's own; `make install` makes the folder",
     "huggingface-cli login": "needs the Hub",
@@ -122,11 +123,14 @@ def check_install(arguments: list[str]) -> None:
     setup = configparser.ConfigParser()
     setup.read(PROJECT / "setup.cfg", encoding="utf8")
     variables = srsly.read_yaml(PROJECT / "project.yml")["vars"]
-    known = {".", *(f".[{extra}]" for extra in setup["options.extras_require"]), *OTHERS}
+    known = {".", setup["metadata"]["name"], *OTHERS}
     if arguments[:2] == ["--find-links", "packages/wheels"]:
         known = {f"en_{variables['name']}"}
         arguments = arguments[2:]
-    assert set(arguments) - {"--no-deps"} <= known
+    for argument in set(arguments) - {"--no-deps"}:
+        name, _, extras = argument.rstrip("]").partition("[")
+        assert name in known
+        assert set(filter(None, extras.split(","))) <= set(setup["options.extras_require"])
 
 
 def check_project(step: str, arguments: list[str]) -> None:

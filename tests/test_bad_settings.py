@@ -9,14 +9,13 @@ import spacy
 from spacy.language import Language
 from spacy.util import registry
 
-from tests.scenarios import HEADS, encoder_config, examples_of
+from tests.scenarios import LISTENER, encoder_config, examples_of, shared_config
 
-LISTENER = "spacy-bert-ner.TransformerListener.v1"
+ENCODER = {"@architectures": "spacy-bert-ner.Encoder.v1", "name": "x"}
 
 
 def encoder(**settings: Any) -> None:
-    model = {"@architectures": "spacy-bert-ner.TransformerModel.v1", "name": "x", **settings}
-    spacy.blank("en").add_pipe("transformer", config={"model": model})
+    classifier(tok2vec={**ENCODER, **settings})
 
 
 def component(**settings: Any) -> None:
@@ -24,17 +23,13 @@ def component(**settings: Any) -> None:
 
 
 def classifier(**settings: Any) -> None:
-    head = {"@architectures": "spacy-bert-ner.TokenClassifier.v1", "tok2vec": {"@architectures": LISTENER}}
+    head = {"@architectures": "spacy-bert-ner.TokenClassifier.v1", "tok2vec": ENCODER}
     component(model={**head, **settings})
 
 
-def listener(**settings: Any) -> None:
-    classifier(tok2vec={"@architectures": LISTENER, **settings})
-
-
-def alone(**settings: Any) -> None:
-    model = {"@architectures": "spacy-bert-ner.TransformerModel.v1", "name": "x"}
-    classifier(tok2vec={"@architectures": "spacy-bert-ner.Tok2VecTransformer.v1", "transformer": model, **settings})
+def tok2vec(**settings: Any) -> None:
+    model = {"@architectures": "spacy-bert-ner.Tok2Vec.v1", "width": 32, "encoder": ENCODER, **settings}
+    spacy.blank("en").add_pipe("tok2vec", config={"model": model})
 
 
 def optimizer(**settings: Any) -> None:
@@ -50,6 +45,10 @@ BAD: list[tuple[Callable[..., None], str, list[Any]]] = [
     (encoder, "precision", ["fp8", 32, None]),
     (encoder, "case_features", ["yes", 2]),
     (encoder, "document_memory", ["yes", 2]),
+    (encoder, "hidden_dropout", [1.0, -0.1, "x"]),
+    (encoder, "word_dropout", [1.0, -0.1, "x", None]),
+    (encoder, "trainable", ["maybe", None, 2]),
+    (encoder, "freeze_layers", [-1, 1.5, "x", None]),
     (encoder, "tokenizer_config", ["x", [1], {"trust_remote_code": True}, {"auto_map": {"AutoTokenizer": "a.B"}}]),
     (encoder, "transformer_config", ["x", {"trust_remote_code": True}, {"auto_map": {"AutoModel": "a.B"}}]),
     (encoder, "windw", [64]),
@@ -66,13 +65,10 @@ BAD: list[tuple[Callable[..., None], str, list[Any]]] = [
     (classifier, "nO", [0, -3, "x", 1.5]),
     (classifier, "tok2vec", [None, "x"]),
     (classifier, "piece", ["first"]),
-    (listener, "upstream", ["", 1, None]),
-    (listener, "grad_factor", ["x", None, -1.0, float("inf")]),
-    (listener, "grad_fctor", [1.0]),
-    (alone, "grad_factor", ["x", None, -1.0]),
-    (alone, "pooling", ["x"]),
-    (alone, "transformer", [None, "x"]),
-    (alone, "transfomer", [None]),
+    (tok2vec, "width", [0, -1, "x", 1.5, None]),
+    (tok2vec, "pooling", ["last", "all", 1, None]),
+    (tok2vec, "encoder", [None, "x"]),
+    (tok2vec, "widht", [32]),
     (optimizer, "learn_rate", ["x", -1.0, float("nan"), None]),
     (optimizer, "head_factor", ["x", -1.0, float("nan")]),
     (optimizer, "layer_decay", ["x", 0.0, 1.5, -1]),
@@ -102,16 +98,15 @@ def test_a_bad_setting_is_named(use: Callable[..., None], name: str, value: Any)
     ("pipeline", "upstream", "there"),
     [
         (("bert_ner",), "*", "none"),
-        (("bert_ner", "transformer"), "*", "none"),
-        (("transformer", "bert_ner"), "transfomer", "transformer"),
+        (("bert_ner", "tok2vec"), "*", "none"),
+        (("tok2vec", "bert_ner"), "tok2vce", "tok2vec"),
     ],
 )
 def test_a_listener_that_nobody_feeds(tiny_bert: Any, pipeline: tuple[str, ...], upstream: str, there: str) -> None:
     nlp = spacy.blank("en")
-    tok2vec = {"@architectures": LISTENER, "upstream": upstream}
-    ner = {"model": {"@architectures": "spacy-bert-ner.TokenClassifier.v1", "tok2vec": tok2vec}}
+    ner = {"model": {"tok2vec": {**LISTENER, "upstream": upstream}}}
     for name in pipeline:
-        nlp.add_pipe(name, config=ner if name == "bert_ner" else encoder_config(tiny_bert))
+        nlp.add_pipe(name, config=ner if name == "bert_ner" else shared_config(tiny_bert))
     with pytest.raises(ValueError, match=rf"upstream = '{re.escape(upstream)}'.* are {there}\. Put a"):
         nlp.initialize(lambda: examples_of(nlp))
 
@@ -119,8 +114,7 @@ def test_a_listener_that_nobody_feeds(tiny_bert: Any, pipeline: tuple[str, ...],
 @pytest.mark.parametrize("labels", ["PER", [1], [""], {"PER": 1}])
 def test_labels_of_initialize(tiny_bert: Any, labels: Any) -> None:
     nlp: Language = spacy.blank("en")
-    nlp.add_pipe("transformer", config=encoder_config(tiny_bert))
-    nlp.add_pipe("bert_ner", config=HEADS["bert_ner"])
+    nlp.add_pipe("bert_ner", config=encoder_config(tiny_bert))
     nlp.config["initialize"]["components"]["bert_ner"] = {"labels": labels}
     with pytest.raises(ValueError, match=r"labels|entity type must be a non-empty text"):
         nlp.initialize(lambda: examples_of(nlp))

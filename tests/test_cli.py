@@ -3,15 +3,22 @@
 import json
 import subprocess
 import sys
+from collections import Counter
 from importlib.metadata import entry_points
 from pathlib import Path
+from typing import Any
 
 import pytest
-from evaluating import EVERY_VERDICT, make_case
+from spacy.tokens import Doc, DocBin
+from spacy.vocab import Vocab
 from typer.testing import CliRunner
+from wasabi import msg
 
 from spacy_bert_ner.cli import bert_ner_cli
 from spacy_bert_ner.commands.evaluate import find_curve
+from spacy_bert_ner.tags import Entity
+from spacy_bert_ner.terminal import follow_terminal
+from tests.evaluating import EVERY_VERDICT, make_case
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "evaluate.py"
 # `told`, the pipelines' component, is known to this process and to those that are given its file.
@@ -52,6 +59,120 @@ def test_evaluate_without_files_prints_a_table(case: tuple[str, str], capfd: pyt
     assert "raw text" not in printed
 
 
+def invoke(*args: str) -> tuple[int, str]:
+    """Run a command. RETURNS: Its exit code and what it printed, in one line."""
+    result = CliRunner().invoke(bert_ner_cli, ["evaluate", *args], catch_exceptions=False)
+    return result.exit_code, " ".join(result.output.split())
+
+
+def test_labels_of_which_none_is_the_corpus_s_are_said_first_and_mapped(tmp_path: Path, capfd: Any) -> None:
+    theirs = [(w, [Entity(*e[:2], f"x{e.label}") for e in gold], found, s) for w, gold, found, s in EVERY_VERDICT]
+    nlp, gold = make_case(tmp_path, theirs)
+    nlp.to_disk(tmp_path / "model")
+    paths = (str(tmp_path / "model"), str(gold))
+    code, printed = invoke(*paths, "--no-raw-text")
+    assert code == 0
+    said = "No label in common: the corpus has xLOC, xMISC, xORG, xPER, the pipeline predicts LOC, MISC, ORG, PER"
+    assert -1 < printed.find(said) < printed.find("precision")
+    assert "--map LOC=xLOC" in printed
+    output = tmp_path / "test.json"
+    # Either way around.
+    mapped = ["--map", "xLOC=LOC", "--map", "xORG=ORG", "--map", "PER=xPER", "--map", "xMISC=MISC", "--map", "PES=PER"]
+    code, printed = invoke(*paths, str(output), *mapped, "--train", str(gold), "--compare", paths[0])
+    assert code == 0
+    assert "No label in common" not in printed
+    assert "--map names PES, no label of" in printed
+    metrics = json.loads(output.read_text(encoding="utf8"))
+    assert metrics["f1"] == metrics["raw_text"]["f1"] == metrics["comparison"]["f1"] == pytest.approx(6 / 15)
+    assert set(metrics["types"]) == {"LOC", "MISC", "ORG", "xPER"}
+    assert metrics["parity"]["agree"]
+    assert metrics["scores"]["without"] == 0
+
+
+@pytest.mark.parametrize("pair", ["person", "person=", "=PER", ""])
+def test_a_mapping_that_is_none_is_refused(case: tuple[str, str], pair: str) -> None:
+    code, printed = invoke(*case, "--map", pair)
+    assert (code, f"--map {pair}: expected such as person=PER" in printed) == (1, True)
+    code, printed = invoke(*case, "--map", "a=b", "--map", "a=c")
+    assert (code, "--map a=c: after --map a=b" in printed) == (1, True)
+
+
+def test_every_error_is_listed_with_both_readings(tmp_path: Path, case: tuple[str, str]) -> None:
+    run(*case, "--errors", str(tmp_path / "new" / "errors.jsonl"), "--no-raw-text")
+    lines = (tmp_path / "new" / "errors.jsonl").read_text(encoding="utf8").splitlines()
+    errors = [json.loads(line) for line in lines]
+    assert Counter(error["verdict"] for error in errors) == {
+        "type": 1,
+        "boundary": 1,
+        "both": 1,
+        "missed": 2,
+        "spurious": 1,
+    }
+    for error in errors:
+        for reading in filter(None, (error["gold"], error["predicted"])):
+            assert error["text"][reading["start"] : reading["end"]] == reading["text"]
+    text = "Peter Blackburn saw Brussels, the European Commission and Bonn on Friday."
+    gold = {"start": 20, "end": 28, "text": "Brussels", "label": "LOC", "tokens": [3, 4]}
+    assert errors[0] == {
+        "document": 0,
+        "verdict": "type",
+        "text": text,
+        "gold": gold,
+        "predicted": {**gold, "label": "ORG", "confidence": 0.95},
+    }
+    assert [error["predicted"] for error in errors if error["verdict"] == "missed"] == [None, None]
+
+
+def save(path: Path, *docs: Doc) -> str:
+    DocBin(docs=docs).to_disk(path)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (
+            lambda vocab: [Doc(vocab, words=["Angela", "met", "Bob"])],
+            "is annotated: was doc.ents set before it was saved?",
+        ),
+        (lambda vocab: [], "holds no document with a token"),
+        (lambda vocab: [Doc(vocab)], "holds no document with a token"),
+    ],
+    ids=["unset", "no documents", "empty documents"],
+)
+def test_a_corpus_that_says_nothing_measures_nothing(tmp_path: Path, case: Any, make: Any, said: str) -> None:
+    corpus, output = save(tmp_path / "c.spacy", *make(Vocab())), tmp_path / "out.json"
+    code, printed = invoke(case[0], corpus, str(output))
+    assert (code, said in printed) == (1, True), printed
+    assert not output.exists()
+
+
+def test_annotated_documents_without_entities_are_measured(tmp_path: Path, case: tuple[str, str]) -> None:
+    doc = Doc(Vocab(), words=["Nobody", "met", "anybody"])
+    doc.set_ents([])
+    code, printed = invoke(case[0], save(tmp_path / "c.spacy", doc))
+    assert (code, "Neither the corpus nor the pipeline's output has an entity." in printed) == (0, True)
+
+
+@pytest.mark.filterwarnings("error")
+def test_what_cannot_be_read_is_refused_in_one_sentence(tmp_path: Path, case: tuple[str, str], tiny_bert: Path) -> None:
+    (tmp_path / "test.conll").write_text("Ann B-PER\n", encoding="utf8")
+    (tmp_path / "torn.spacy").write_bytes(b"half of it")
+    (tmp_path / "folder").mkdir()
+    cases = [
+        ((case[0], tmp_path / "test.conll"), f"bert-ner convert {tmp_path / 'test.conll'} {tmp_path / 'test.spacy'}"),
+        ((case[0], case[1], "--train", tmp_path / "test.conll"), "test.conll is no .spacy file"),
+        ((case[0], tmp_path / "folder"), "folder holds no .spacy file"),
+        ((case[0], tmp_path / "torn.spacy"), "cannot be evaluated on"),
+        ((tmp_path / "nowhere", case[1]), "nowhere cannot be loaded"),
+        ((case[0], case[1], "--compare", "en_nowhere"), "The pipeline en_nowhere cannot be loaded"),
+        ((tiny_bert, case[1]), "is a pretrained encoder, expected a trained pipeline"),
+    ]
+    for args, said in cases:
+        code, printed = invoke(*map(str, args))
+        assert (code, said.replace(" ", "") in printed.replace(" ", "")) == (1, True), (args, printed)
+
+
 def test_a_curve_beside_the_model_is_found(tmp_path: Path, case: tuple[str, str]) -> None:
     assert find_curve(Path(case[0])) == []
     (tmp_path / "curve.jsonl").write_text('{"step": 1, "score": 0.5}\n', encoding="utf8")
@@ -87,4 +208,29 @@ def test_importing_the_command_costs_next_to_nothing() -> None:
     )
     added = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
     assert not {name.partition(".")[0] for name in added} & {"matplotlib", "torch", "transformers", "seqeval", "jinja2"}
-    assert len(added) < 10
+    assert {name.partition(".")[0] for name in added} == {"spacy_bert_ner"}
+
+
+@pytest.mark.parametrize("no_color", ["", "1"])
+def test_no_colour_codes_where_there_is_no_terminal(
+    case: tuple[str, str], no_color: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", no_color)
+    monkeypatch.setattr(msg, "show_color", True)
+    monkeypatch.delenv("ANSI_COLORS_DISABLED", raising=False)
+    printed = run(*case, "--no-raw-text", "--resamples", "100")
+    assert "words per second" in printed
+    assert "\x1b" not in printed
+    # As it is left for what comes after.
+    assert msg.show_color is False
+    monkeypatch.delenv("ANSI_COLORS_DISABLED", raising=False)
+
+
+def test_no_color_holds_in_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    for no_color, terminal, expected in (("", True, True), ("", False, False), ("1", True, False)):
+        monkeypatch.setenv("NO_COLOR", no_color)
+        monkeypatch.setattr(msg, "show_color", True)
+        monkeypatch.setattr("sys.stdout.isatty", lambda: terminal)  # noqa: B023
+        follow_terminal()
+        assert msg.show_color is expected
+        monkeypatch.delenv("ANSI_COLORS_DISABLED", raising=False)

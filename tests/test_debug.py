@@ -10,7 +10,8 @@ from spacy.tokens import Doc, DocBin, Span
 from typer.testing import CliRunner
 
 from spacy_bert_ner.cli import bert_ner_cli
-from tests.scenarios import make_pipeline
+from spacy_bert_ner.inspection.annotation import tag_like
+from tests.scenarios import LISTENER, make_pipeline
 
 CONFIG = Path(__file__).parents[1] / "spacy_bert_ner" / "bert.cfg"
 NLP = spacy.blank("en")
@@ -88,6 +89,31 @@ def test_what_makes_training_fail_is_an_error(
     assert kinds(found) == expected
 
 
+@pytest.mark.parametrize(
+    ("labels", "like_tags"),
+    [
+        (["B-LOC", "B-PER", "I-PER"], ["B-LOC", "B-PER", "I-PER"]),
+        (["PER-B", "PER-I"], ["PER-B", "PER-I"]),
+        (["S_PER", "E_PER", "DATE"], ["E_PER", "S_PER"]),
+        (["B-PER", "PER", "O"], ["B-PER", "O"]),
+        (["A-X", "B-X/ORG & Co", "Ort <b>"], []),
+        (["A-X", "B-X", "PER"], []),
+        (["B-X"], []),
+        (["PER", "LOC", "E", "I"], []),
+        ([], []),
+    ],
+)
+def test_labels_that_are_tags_are_told_from_types(labels: list[str], like_tags: list[str]) -> None:
+    assert tag_like(labels) == like_tags
+
+
+def test_labels_that_are_tags_are_warned_of(tmp_path: Path, tiny_bert: Path) -> None:
+    tagged = [doc(f"Jane Smith met {i}", (0, 1, "B-PER"), (1, 2, "I-PER")) for i in range(60)]
+    code, found = debug(tmp_path, tiny_bert, tagged, tagged[:1], "--no-timing")
+    assert code == 0
+    assert "label_like_tag" in kinds(found)
+
+
 def test_time_and_memory_are_measured(tmp_path: Path, tiny_bert: Path) -> None:
     train = [doc(f"Jane met IBM {i}", (0, 1, "PER")) for i in range(60)]
     code, found = debug(tmp_path, tiny_bert, train, [doc("Jane", (0, 1, "PER"))], "--training.batcher.size", "50")
@@ -119,15 +145,8 @@ def faulty(config: Path, settings: dict[str, Any], path: Path) -> Path:
 @pytest.mark.parametrize(
     ("settings", "expected", "said", "code"),
     [
-        ({"training.frozen_components": ["transformer"]}, {"initialize"}, "One that is frozen is not initialized", 1),
-        ({"nlp.pipeline": ["bert_ner"]}, {"initialize"}, "can be listened to are none", 1),
-        (
-            {"nlp.pipeline": ["transformer", "doc_cleaner", "bert_ner"]},
-            {"behind_cleaner"},
-            "bert_ner listens to the transformer behind doc_cleaner",
-            1,
-        ),
-        ({"nlp.pipeline": ["transformer"]}, {"no_component"}, "holds no bert_ner", 1),
+        ({"components.bert_ner.model.tok2vec": LISTENER}, {"initialize"}, "can be listened to are none", 1),
+        ({"nlp.pipeline": []}, {"no_component"}, "holds no bert_ner", 1),
         ({"initialize.components": {"bert_ner": {"labels": ["ORG", "PER", "LOC"]}}}, {"label_unused"}, "LOC", 0),
         ({"initialize.components": {"bert_ner": {"labels": ["ORG"]}}}, {"label_unknown"}, "PER", 1),
         (
@@ -136,7 +155,7 @@ def faulty(config: Path, settings: dict[str, Any], path: Path) -> Path:
             "60 of 60 documents",
             1,
         ),
-        ({"components.transformer.model.window": 1000}, {"initialize"}, "window = 1000 does not suit", 1),
+        ({"components.bert_ner.model.tok2vec.window": 1000}, {"initialize"}, "window = 1000 does not suit", 1),
         ({"corpora.dev.path": "nowhere.spacy"}, {"corpus"}, "nowhere.spacy", 1),
         ({"training.accumulate_gradient": 3}, set(), "", 0),
     ],
@@ -153,9 +172,9 @@ def test_faults_of_the_config(
 @pytest.mark.parametrize(
     ("settings", "said", "code"),
     [
-        # The head reads nothing of an encoder that does not write.
-        ({"frozen_components": ["transformer"]}, "annotating components", 1),
-        ({"frozen_components": ["transformer"], "annotating_components": ["transformer"]}, None, 0),
+        # The heads read nothing of an encoder that does not write.
+        ({"frozen_components": ["tok2vec"]}, "E203", 1),
+        ({"frozen_components": ["tok2vec"], "annotating_components": ["tok2vec"]}, None, 0),
         # Nobody sends the encoder a gradient.
         ({"frozen_components": ["bert_ner"]}, "The encoder learns nothing", 0),
     ],
@@ -163,9 +182,10 @@ def test_faults_of_the_config(
 def test_a_trained_pipeline_that_is_trained_further(
     tmp_path: Path, tiny_bert: Path, settings: dict[str, Any], said: str | None, code: int
 ) -> None:
-    make_pipeline(tiny_bert).to_disk(tmp_path / "trained")
+    make_pipeline(tiny_bert, ("tagger", "bert_ner")).to_disk(tmp_path / "trained")
     source = {"source": str(tmp_path / "trained")}
-    components = {f"components.{name}": source for name in ("transformer", "bert_ner")}
+    components: dict[str, Any] = {f"components.{name}": source for name in ("tok2vec", "bert_ner")}
+    components["nlp.pipeline"] = ["tok2vec", "bert_ner"]
     trained = {f"training.{name}": value for name, value in settings.items()}
     config = faulty(CONFIG, components | trained, tmp_path / "further.cfg")
     returned, found = debug(tmp_path, tiny_bert, GOOD, DEV, config=config)
@@ -175,10 +195,9 @@ def test_a_trained_pipeline_that_is_trained_further(
     assert said is None or said in found["findings"][-1]["message"]
 
 
-def test_an_encoder_of_its_own(tmp_path: Path, tiny_bert: Path) -> None:
+def test_a_sourced_component(tmp_path: Path, tiny_bert: Path) -> None:
     make_pipeline(tiny_bert).to_disk(tmp_path / "trained")
-    source = {"source": str(tmp_path / "trained"), "replace_listeners": ["model.tok2vec"]}
-    settings = {"components.bert_ner": source, "nlp.pipeline": ["bert_ner"]}
+    settings = {"components.bert_ner": {"source": str(tmp_path / "trained")}}
     config = faulty(CONFIG, settings, tmp_path / "further.cfg")
     code, found = debug(tmp_path, tiny_bert, GOOD, DEV, config=config)
     assert (kinds(found), code) == ({"label_unused"}, 0)

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import spacy
-from evaluating import EVERY_VERDICT, Case, make_case, make_doc, make_pipeline, write_corpus
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nervaluate import Evaluator
 from seqeval.metrics.v1 import precision_recall_fscore_support
 from seqeval.scheme import IOB2
+from spacy.language import Language
 from spacy.tokens import Doc, Span
 from spacy.training import Example
 
@@ -25,6 +25,7 @@ from spacy_bert_ner.evaluation.rawtext import space_flags, to_characters, write_
 from spacy_bert_ner.evaluation.records import Judged, Record, judge_raw_text, make_record
 from spacy_bert_ner.evaluation.slices import count_slices, slicings
 from spacy_bert_ner.tags import Entity, get_scheme, read_entities
+from tests.evaluating import EVERY_VERDICT, Case, make_case, make_doc, make_pipeline, write_corpus
 
 TAGS = st.sampled_from(["O", "O", "B-PER", "I-PER", "B-LOC", "I-LOC"])
 PAIRS = st.lists(st.tuples(TAGS, TAGS), min_size=1, max_size=30)
@@ -111,7 +112,7 @@ def test_every_scorer_agrees(corpus: list[list[tuple[str, str]]]) -> None:
             doc.set_ents([Span(doc, *ent) for ent in entities], default="outside")
             docs.append(doc)
         examples.append(Example(*docs))
-    records = [make_record(eg.reference, eg.predicted, None) for eg in examples]
+    records = [make_record(eg.reference, eg.predicted, None, {}) for eg in examples]
     parity = check_parity(records, examples, count_all(records).total()[0])
     assert parity["agree"]
     assert parity["reasons"] == []
@@ -240,9 +241,10 @@ def test_raw_text_is_judged_by_characters() -> None:
     nlp = spacy.blank("en")
     gold = make_doc(nlp, "Anna Smith-Jones lives in Bonn .", [Entity(0, 2, "PER"), Entity(4, 5, "LOC")])
     predicted = nlp("Anna Smith-Jones lives in Bonn.")
+    tokens = [(token.idx, token.idx + len(token)) for token in predicted]
     # spaCy's English tokenizer cuts at hyphens: Anna | Smith | - | Jones | lives | in | Bonn | .
     predicted.ents = [Span(predicted, 0, 2, "PER"), Span(predicted, 6, 7, "LOC")]
-    found = judge_raw_text(gold, predicted)
+    found = judge_raw_text(gold, predicted, tokens, {})
     assert found.gold == [Entity(0, 16, "PER"), Entity(26, 30, "LOC")]
     assert found.found == [Entity(0, 10, "PER"), Entity(26, 30, "LOC")]
     assert found.cut_otherwise == {Entity(0, 16, "PER")}
@@ -383,6 +385,46 @@ def test_known_spaces_are_kept(tmp_path: Path) -> None:
     assert metrics["corpus"]["spaces"] == "known"
     assert metrics["raw_text"]["f1"] == metrics["f1"] == 1
     assert metrics["raw_text"]["tokens"] == len(doc)
+
+
+def test_a_pipeline_that_merges_its_entities_gets_the_same_figures(tmp_path: Path) -> None:
+    nlp, gold = make_case(tmp_path, EVERY_VERDICT)
+    plain = evaluate(nlp, gold, train=gold).metrics
+    nlp.add_pipe("merge_entities")
+    merged = evaluate(nlp, gold, train=gold, other=nlp).metrics
+    assert merged.pop("comparison")["agreement"] == {"both": 3, "only this": 0, "only the other": 0, "neither": 5}
+    # Of a SpanGroup like spancat's, the scores are gone whose tokens are beyond the end.
+    assert merged.pop("scores")["without"] <= plain.pop("scores")["summary"]["entities"]
+    for key in set(merged) - {"speed"}:
+        assert merged[key] == plain[key], key
+
+
+def test_a_pipeline_that_splits_gold_tokens_is_judged_by_characters(tmp_path: Path) -> None:
+    nlp = spacy.blank("en")
+    nlp.add_pipe("token_splitter", config={"min_length": 6, "split_length": 4})
+    ruler = nlp.add_pipe("entity_ruler")
+    ruler.add_patterns([{"label": "PER", "pattern": [{"ORTH": "Anna"}]}, {"label": "LOC", "pattern": "Bonn"}])
+    docs = [
+        # Cut to Anna | maria: found is less than a gold token.
+        make_doc(nlp, "Annamaria left Bonn .", [Entity(0, 1, "PER"), Entity(2, 3, "LOC")]),
+        make_doc(nlp, "Annamaria and Anna .", [Entity(2, 3, "PER")]),
+    ]
+    metrics = evaluate(nlp, write_corpus(tmp_path / "gold.spacy", docs), raw_text=False).metrics
+    assert metrics["counts"] == {"gold": 3, "predicted": 4, "correct": 2}
+    assert metrics["errors"]["verdicts"]["boundary"] == metrics["errors"]["verdicts"]["spurious"] == 1
+    assert "Tokens: 2 predictions begin or end within a gold token" in metrics["parity"]["reasons"][0]
+
+
+def test_a_pipeline_that_changes_the_text_is_refused(tmp_path: Path) -> None:
+    nlp, gold = make_case(tmp_path, EVERY_VERDICT[:1])
+    nlp.add_pipe("shout")
+    with pytest.raises(ValueError, match="has changed the text of a document that begins 'Peter Blackburn"):
+        evaluate(nlp, gold)
+
+
+@Language.component("shout")
+def shout(doc: Doc) -> Doc:
+    return Doc(doc.vocab, words=[token.text.upper() for token in doc])
 
 
 EMPTY: list[Case] = []

@@ -18,7 +18,16 @@ nlp = spacy.load(sys.argv[1])
 ents = [(ent.text, ent.label_) for ent in nlp("IBM works near Paris").ents]
 print(json.dumps({"ents": ents, "modules": sorted(sys.modules)}))
 """
-UNWANTED = ("transformers", "spacy_transformers", "datasets", "pyarrow", "matplotlib", "torch._dynamo", "sklearn", "pandas")
+UNWANTED = (
+    "transformers",
+    "spacy_transformers",
+    "datasets",
+    "pyarrow",
+    "matplotlib",
+    "torch._dynamo",
+    "sklearn",
+    "pandas",
+)
 
 
 def test_predicting_imports_no_more_than_it_needs(tiny_bert: Path, tmp_path: Path) -> None:
@@ -61,7 +70,9 @@ def imports_of(module: str, seen: set[str]) -> set[str]:
             names = [source, *(f"{source}.{alias.name}" for alias in node.names)]
         for name in names:
             if name.startswith("spacy_bert_ner"):
-                if (ROOT / Path(*name.split("."))).is_dir() or (ROOT / Path(*name.split("."))).with_suffix(".py").is_file():
+                if (ROOT / Path(*name.split("."))).is_dir() or (ROOT / Path(*name.split("."))).with_suffix(
+                    ".py"
+                ).is_file():
                     outside |= imports_of(name, seen)
             else:
                 outside.add(name.split(".")[0])

@@ -9,6 +9,7 @@ import spacy
 from spacy.cli.debug_config import debug_config
 from spacy.cli.train import train
 from spacy.util import load_config
+from thinc.api import Config
 from typer.testing import CliRunner
 
 from spacy_bert_ner.cli import bert_ner_cli
@@ -40,6 +41,35 @@ def test_from_column_files_to_a_trained_pipeline(tmp_path: Path, tiny_bert: Path
     assert invoke("init-config", path, "--encoder", tiny_bert, "--gpu", "--force", "--lang", "de") == 0
     config = load_config(path)
     assert (config["nlp"]["lang"], config["system"]["gpu_allocator"]) == ("de", "pytorch")
+
+
+def test_a_dash_writes_the_config_and_nothing_else_to_standard_output(
+    tmp_path: Path, tiny_bert: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(bert_ner_cli, ["init-config", "-", "--encoder", str(tiny_bert)])
+    assert result.exit_code == 0
+    assert Config().from_str(result.stdout)["paths"]["encoder"] == str(tiny_bert)
+    assert "There is no corpus/train.spacy" in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_encoder_that_others_can_share(tmp_path: Path, tiny_bert: Path) -> None:
+    assert invoke("convert", SAMPLE, tmp_path) == 0
+    path, paths = tmp_path / "my.cfg", ["--train", tmp_path / "train.spacy", "--dev", tmp_path / "dev.spacy"]
+    assert invoke("init-config", path, "--encoder", tiny_bert, *paths, "--share", "--gpu") == 0
+    config = load_config(path, interpolate=False)
+    assert config["nlp"]["pipeline"] == ["tok2vec", "bert_ner"]
+    assert config["components"]["tok2vec"]["model"]["width"] == 32
+    assert config["components"]["tok2vec"]["model"]["encoder"]["max_batch_pieces"] == 16384
+    assert config["components"]["bert_ner"]["model"]["tok2vec"]["width"] == "${components.tok2vec.model.width}"
+    assert '# "auto" is bf16' in path.read_text(encoding="utf8")
+    debug_config(path)
+    assert invoke("debug", path, "--no-timing") == 0
+    train(path, tmp_path / "out", overrides={"training.max_steps": 1, "training.eval_frequency": 1})
+    assert spacy.load(tmp_path / "out" / "model-last").pipe_names == ["tok2vec", "bert_ner"]
+    assert invoke("init-config", path, "--source", tmp_path / "out" / "model-last", "--share", "--force") == 1
+    assert invoke("init-config", path, "--encoder", tmp_path / "nowhere", "--share", "--force") == 1
 
 
 def test_bad_arguments_write_nothing(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from thinc.types import Ragged
 
 from spacy_bert_ner.batch import DecodedBatch
 from spacy_bert_ner.component import BertNER
+from spacy_bert_ner.output import install_extension
 from tests.scenarios import CNN
 
 WORDS = ["Peter", "Blackburn", "visited", "Paris", "."]
@@ -145,11 +146,12 @@ def test_a_users_own_extension_of_that_name_stays():
     Span.remove_extension("confidence")
     Span.set_extension("confidence", default="mine")
     try:
+        install_extension()
         nlp, _ = build()
         assert confidences(nlp(Doc(nlp.vocab, words=WORDS))) == ["mine", "mine"]
     finally:
         Span.remove_extension("confidence")
-        build()
+        install_extension()
 
 
 def test_find_threshold_can_set_it(tmp_path):

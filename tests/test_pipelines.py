@@ -9,7 +9,17 @@ import spacy
 from spacy.language import Language
 from spacy.tokens import Doc, Span
 
-from tests.scenarios import CNN, LINES, TEXTS, encoder_config, entities, examples_of, expected_entities, make_pipeline, train
+from tests.scenarios import (
+    CNN,
+    LINES,
+    TEXTS,
+    encoder_config,
+    entities,
+    examples_of,
+    expected_entities,
+    make_pipeline,
+    train,
+)
 
 RULES = [{"label": "VERB", "pattern": "met"}, {"label": "GPE", "pattern": [{"LOWER": "near"}, {"LOWER": "paris"}]}]
 
@@ -183,7 +193,7 @@ def test_other_components_may_merge_and_split_tokens(trained: Language, first: b
 
     nlp = spacy.blank("en")
     nlp.add_pipe("bert_ner", source=trained)
-    nlp.add_pipe("join_works_near", first=first)
+    nlp.add_pipe("join_works_near", **({"first": True} if first else {}))
     doc = nlp(TEXTS[1])
     assert [token.text for token in doc] == ["IBM", "works near", "Paris"]
     assert ("IBM", "ORG") in entities(doc)

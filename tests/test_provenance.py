@@ -25,8 +25,8 @@ SETTINGS = {
     "training.optimizer.learn_rate.initial_rate": 0.003,
     # Where training is random, each run must draw the same.
     "training.dropout": 0.3,
-    "components.transformer.model.window": 48,
-    "components.transformer.model.stride": 32,
+    "components.bert_ner.model.tok2vec.window": 48,
+    "components.bert_ner.model.tok2vec.stride": 32,
 }
 
 

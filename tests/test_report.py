@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from evaluating import EVERY_VERDICT, Case, make_case, make_pipeline
 
 from spacy_bert_ner.evaluation import evaluate
 from spacy_bert_ner.report import read_curve, render
 from spacy_bert_ner.report.marks import mark
 from spacy_bert_ner.tags import Entity
+from tests.evaluating import EVERY_VERDICT, Case, make_case, make_pipeline
 
 CURVE = [
     {"epoch": 0, "step": 0, "losses": {"bert_ner": 2.0}, "scores": {"ents_f": 1.0}, "score": 0.01},

@@ -196,7 +196,7 @@ def test_checkpoints_by_time_and_at_evaluations(
     ("change", "said"),
     [
         ({"overrides": {"training.dropout": 0.5}}, "setting training.dropout: 0.2 then, 0.5 now"),
-        ({"overrides": {"training.frozen_components": ["transformer"]}}, "not there then"),
+        ({"overrides": {"training.frozen_components": ["bert_ner"]}}, "not there then"),
         ({"corpus": "dev"}, "content of dev.spacy (corpora.dev.path)"),
         ({"torch": "0.1"}, "version of torch"),
         # Whose pieces the encoder reads.
@@ -243,7 +243,7 @@ def test_what_cannot_begin_removes_nothing(ours: tuple[Path, dict[str, bytes]], 
         shutil.copytree(folder / OUTPUT / "model-last", folder / OUTPUT / "model-best", dirs_exist_ok=True)
         expected = contents(folder / OUTPUT)
     with pytest.raises(ValueError, match=r"name = '\./nowhere'"):
-        train(folder, overrides={"components.transformer.model.name": "./nowhere"}, fresh=fresh)
+        train(folder, overrides={"components.bert_ner.model.tok2vec.name": "./nowhere"}, fresh=fresh)
     assert contents(folder / OUTPUT) == expected
 
 
@@ -361,7 +361,7 @@ def test_a_folder_that_cannot_be_written_to_stops_early(
         raise OSError(number, os.strerror(number), str(path))
 
     monkeypatch.setattr(Path, "write_bytes", refuse)
-    monkeypatch.setattr(running, "init_nlp", lambda *args, **kwargs: pytest.fail("it should not have begun"))
+    monkeypatch.setattr(running, "initialize", lambda *args, **kwargs: pytest.fail("it should not have begun"))
     with pytest.raises(RunError, match=said):
         train(folder)
 

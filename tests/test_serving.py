@@ -7,6 +7,7 @@ import pickle
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -59,7 +60,6 @@ def folder(tiny_bert: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A trained pipeline on disk."""
     nlp = make_pipeline(tiny_bert)
     train(nlp)
-    nlp.add_pipe("doc_cleaner", config={"attrs": {"_.trf_data": None}})
     path = tmp_path_factory.mktemp("served") / "model"
     nlp.to_disk(path)
     return path
@@ -122,8 +122,10 @@ def test_a_memory_zone(folder: Path) -> None:
     assert found(nlp) == expected_entities()
 
 
-def test_activations_do_not_outlive_the_pipeline(nlp: Language) -> None:
-    assert all(doc._.trf_data is None for doc in nlp.pipe(TEXTS))
+def test_nothing_of_the_encoder_stays_on_a_document(nlp: Language) -> None:
+    for doc in nlp.pipe(TEXTS):
+        assert doc.tensor.size == 0
+        assert not doc.user_data
 
 
 @pytest.mark.parametrize("how", ["disk", "bytes", "pickle"])
@@ -144,11 +146,15 @@ def test_weights_go_to_the_device_that_spacy_uses_when_they_are_loaded(
     nlp: Language, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # What is saved names no device. torch's "meta" stands in for a GPU: weights can go there, not come back.
-    saved = nlp.get_pipe("transformer").to_bytes()  # type: ignore[attr-defined]
+    saved = nlp.get_pipe("bert_ner").to_bytes()  # type: ignore[attr-defined]
     monkeypatch.setattr("spacy_bert_ner.encoder.shim.get_torch_default_device", lambda: torch.device("meta"))
-    there = spacy.blank("en").from_config(nlp.config).get_pipe("transformer").from_bytes(saved)  # type: ignore
-    assert {param.device.type for param in get_shim(there.model).encoder.parameters()} == {"meta"}
-    assert {param.device.type for param in get_shim(nlp.get_pipe("transformer").model).encoder.parameters()} == {"cpu"}  # type: ignore
+    there = spacy.blank("en").from_config(nlp.config).get_pipe("bert_ner").from_bytes(saved)  # type: ignore
+    assert {param.device.type for param in encoder_of(there).parameters()} == {"meta"}
+    assert {param.device.type for param in encoder_of(nlp.get_pipe("bert_ner")).parameters()} == {"cpu"}
+
+
+def encoder_of(component: Any) -> torch.nn.Module:
+    return get_shim(component.model.get_ref("tok2vec")).encoder
 
 
 # --- spaCy's commands ------------------------------------------------------------------------------------------------
@@ -171,8 +177,7 @@ def test_spacy_benchmark_and_evaluate(folder: Path, gold: Path, tmp_path: Path) 
 
 def test_spacy_assemble(folder: Path, tmp_path: Path) -> None:
     config = spacy.util.load_config(folder / "config.cfg")
-    for name in ("transformer", "bert_ner"):
-        config["components"][name] = {"source": str(folder)}
+    config["components"]["bert_ner"] = {"source": str(folder)}
     config.to_disk(tmp_path / "config.cfg")
     run("assemble", tmp_path / "config.cfg", tmp_path / "assembled")
     assert found(spacy.load(tmp_path / "assembled")) == expected_entities()
@@ -182,8 +187,7 @@ def test_spacy_assemble(folder: Path, tmp_path: Path) -> None:
 def config_path(tiny_bert: Path, gold: Path, tmp_path: Path) -> Path:
     """A training config, as `init fill-config` leaves it."""
     nlp = spacy.blank("en")
-    nlp.add_pipe("transformer", config=encoder_config(tiny_bert))
-    nlp.add_pipe("bert_ner")
+    nlp.add_pipe("bert_ner", config=encoder_config(tiny_bert))
     base = tmp_path / "base.cfg"
     nlp.config.to_disk(base)
     filled = tmp_path / "config.cfg"
@@ -209,13 +213,13 @@ def test_spacy_init_labels(config_path: Path, tmp_path: Path) -> None:
 
 def test_spacy_debug(config_path: Path) -> None:
     assert "Config is valid" in run("debug", "config", config_path)
-    assert "spacy-bert-ner.TransformerModel.v1" in run("debug", "diff-config", config_path)
+    assert "spacy-bert-ner.Encoder.v1" in run("debug", "diff-config", config_path)
     assert "model looks good" in run("debug", "model", config_path, "bert_ner", "--print-step0")
 
 
 def test_spacy_train(config_path: Path, tmp_path: Path) -> None:
     run("train", config_path, "--output", tmp_path / "out", "--training.max_steps", 4, "--training.eval_frequency", 2)
-    assert spacy.load(tmp_path / "out" / "model-last").pipe_names == ["transformer", "bert_ner"]
+    assert spacy.load(tmp_path / "out" / "model-last").pipe_names == ["bert_ner"]
 
 
 # spaCy leaves its templates' files to the garbage collector.
@@ -228,7 +232,7 @@ def test_spacy_package(folder: Path, tmp_path: Path) -> None:
     assert found(spacy.load(next(package.rglob("config.cfg")).parent)) == expected_entities()
     # The component comes by its entry point: the package must bring the plugin.
     meta = json.loads((package / "meta.json").read_text(encoding="utf8"))
-    assert any(requirement.startswith("spacy-bert-ner") for requirement in meta["requirements"])
+    assert any(requirement.startswith("spacy-bert-ner[torch]") for requirement in meta["requirements"])
 
 
 def test_spacy_find_threshold(folder: Path, gold: Path) -> None:

@@ -192,8 +192,8 @@ def test_what_spacy_itself_refuses(tiny_bert: Path) -> None:
     with pytest.raises(ValueError, match="E203"):
         nlp.update(examples_of(nlp) + empty, sgd=False, exclude=["tok2vec"], annotates=["tok2vec"])  # type: ignore
     train(nlp, 2)
+    other = examples_of(nlp)[:1]
     with pytest.raises(ValueError, match="E953"):
-        other = examples_of(nlp)[:1]
         nlp.update(other, sgd=False, exclude=["tok2vec"], annotates=["tok2vec"])  # type: ignore[arg-type]
 
 
@@ -249,7 +249,9 @@ def test_vectors_stand_on_the_doc_and_are_its_own(tiny_bert: Path, pooling: str)
     if pooling == "first":
         np.testing.assert_allclose(docs[0].tensor, vectors.data[first], atol=1e-5)
     else:
-        np.testing.assert_allclose(docs[0].tensor, np.add.reduceat(vectors.data, first) / vectors.pieces[:, None], atol=1e-5)
+        np.testing.assert_allclose(
+            docs[0].tensor, np.add.reduceat(vectors.data, first) / vectors.pieces[:, None], atol=1e-5
+        )
 
 
 def test_the_cleaner_leaves_an_empty_array(tiny_bert: Path, tmp_path: Path) -> None:
@@ -265,14 +267,20 @@ def test_the_cleaner_leaves_an_empty_array(tiny_bert: Path, tmp_path: Path) -> N
         assert Doc(doc.vocab).from_bytes(doc.to_bytes()).text == doc.text
 
 
-@pytest.mark.parametrize(("width", "message"), [(31, r"width = 31: .* have 32 numbers\. Set width = 32"), (0, "width = 0")])
+@pytest.mark.parametrize(
+    ("width", "message"), [(31, r"width = 31: .* have 32 numbers\. Set width = 32"), (0, "width = 0")]
+)
 def test_a_wrong_width_is_refused(tiny_bert: Path, width: int, message: str) -> None:
-    nlp = spacy.blank("en")
     config = shared_config(tiny_bert)
     config["model"]["width"] = width
-    with pytest.raises(ValueError, match=message):
+
+    def make() -> None:
+        nlp = spacy.blank("en")
         nlp.add_pipe("tok2vec", config=config)
         nlp.initialize()
+
+    with pytest.raises(ValueError, match=message):
+        make()
 
 
 def test_the_width_is_known_once_loaded(tiny_bert: Path, tmp_path: Path) -> None:

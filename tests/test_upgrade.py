@@ -67,9 +67,9 @@ def test_other_components_are_kept(tmp_path: Path) -> None:
     """A ruler before, and a tagger with a tok2vec of its own behind: put into the saved pipeline by hand."""
     old = Path(shutil.copytree(OLD, tmp_path / "old"))
     other = spacy.blank("en")
-    other.add_pipe("entity_ruler").add_patterns([{"label": "JOB", "pattern": "engineers"}])  # type: ignore[attr-defined]
     other.add_pipe("tagger").add_label("N")  # type: ignore[attr-defined]
     other.initialize()
+    other.add_pipe("entity_ruler").add_patterns([{"label": "JOB", "pattern": "engineers"}])  # type: ignore[attr-defined]
     config = spacy.util.load_config(old / "config.cfg")
     for name in ("entity_ruler", "tagger"):
         other.get_pipe(name).to_disk(old / name)  # type: ignore[attr-defined]
@@ -127,18 +127,18 @@ def test_configs() -> None:
 
 
 def test_what_has_no_counterpart_is_said() -> None:
-    cleaner = {"factory": "doc_cleaner", "attrs": {"_.trf_data": None, "tensor": None}}
+    cleaner = {"factory": "doc_cleaner", "attrs": {"_.trf_data": None, "_.mine": None}}
     config = config_of(
         encoder=transformer(max_batch_items=99), names=bert_ner(upstream="encoder", grad_factor=0.5), clean=cleaner
     )
     config["training"] = {"frozen_components": ["encoder", "x"], "annotating_components": ["encoder"]}
     plan = plan_upgrade(config)
     assert plan.config["nlp"]["pipeline"] == ["names", "clean"]
-    assert plan.config["components"]["clean"]["attrs"] == {"tensor": None}
+    assert plan.config["components"]["clean"]["attrs"] == {"_.mine": None}
     assert plan.config["components"]["names"]["model"]["tok2vec"]["trainable"] is False
     assert plan.config["training"] == {"frozen_components": ["x"], "annotating_components": []}
     said = "\n".join(plan.notes)
-    assert all(word in said for word in ("max_batch_items = 99", "grad_factor = 0.5", "trainable = false", "tensor"))
+    assert all(word in said for word in ("max_batch_items = 99", "grad_factor = 0.5", "trainable = false", "_.mine"))
 
 
 def test_two_that_shared_an_encoder_have_one_each() -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..encoder.vectors import PieceVectors
 
 MISSING = (
-    "{what} needs spacy-transformers, which is not installed: pip install \"spacy-bert-ner[bridge]\". A pipeline that "
+    '{what} needs spacy-transformers, which is not installed: pip install "spacy-bert-ner[bridge]". A pipeline that '
     "was trained with spacy-bert-ner 0.1.0 needs it no more once it is turned into one component: "
     "python -m spacy bert-ner upgrade OLD NEW"
 )
@@ -63,9 +63,7 @@ def build_transformer_model(
     )
 
 
-def build_transformer_listener(
-    upstream: str = "*", grad_factor: float = 1.0
-) -> "Model[list[Doc], PieceVectors]":
+def build_transformer_listener(upstream: str = "*", grad_factor: float = 1.0) -> "Model[list[Doc], PieceVectors]":
     """Connect a TokenClassifier to a `transformer` component earlier in the pipeline.
 
     Unlike spacy-transformers' listener it does not pool: the classifier reads the word pieces themselves.

@@ -15,10 +15,7 @@ from spacy_transformers.data_classes import FullTransformerBatch, TransformerDat
 from thinc.types import Ints1d, Ragged
 from transformers.file_utils import ModelOutput
 
-ONE_BY_ONE = (
-    "The encoder failed on a batch of {count} documents, but on none of them alone: {error}. If memory is short, lower "
-    "nlp.batch_size or [components.transformer.model] max_batch_pieces."
-)
+from ..streaming import ONE_BY_ONE
 
 
 class Unencoded(TransformerData):
@@ -52,7 +49,7 @@ def encode_one_by_one(
     batches = [_encode_alone(encode, doc) for doc in docs]
     data = [data for batch in batches for data in batch.doc_data]
     if not any(isinstance(each, Unencoded) for each in data):
-        warnings.warn(ONE_BY_ONE.format(count=len(docs), error=error), stacklevel=2)
+        warnings.warn(ONE_BY_ONE.format(name="transformer", count=len(docs), error=error), stacklevel=2)
     vectors = [cast(Any, batch.model_output)["last_hidden_state"] for batch in batches if batch.model_output]
     lengths = np.concatenate([np.asarray(batch.align.lengths) for batch in batches])
     return FullTransformerBatch(

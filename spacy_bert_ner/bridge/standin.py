@@ -23,4 +23,4 @@ def register_standin() -> None:
 
 def make_standin(nlp: Language, name: str, model: object, max_batch_items: int, **settings: object) -> NoReturn:
     """Stand for spacy-transformers' component. RAISES: ImportError that says what to type."""
-    raise ImportError(MISSING.format(what=f"[components.{name}] factory = \"{FACTORY}\""))
+    raise ImportError(MISSING.format(what=f'[components.{name}] factory = "{FACTORY}"'))

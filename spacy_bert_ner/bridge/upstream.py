@@ -14,9 +14,9 @@ NO_OUTPUT = (
 )
 
 OTHER_TOKENS = (
-    "Component {name!r} listens to a transformer, but a document ({start!r}) has {found} tokens, and the transformer saw "
-    "{expected}: a component between them merges or splits tokens. Put {name!r} directly behind the transformer, and "
-    "that component behind it."
+    "Component {name!r} listens to a transformer, but a document ({start!r}) has {found} tokens, and the transformer "
+    "saw {expected}: a component between them merges or splits tokens. Put {name!r} directly behind the transformer, "
+    "and that component behind it."
 )
 
 NO_WIDTH = (

@@ -7,9 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from spacy.cli._util import Arg, Opt, import_code, parse_config_overrides, setup_gpu, show_validation_error
+from spacy.cli._util import Arg, Opt, import_code, setup_gpu, show_validation_error
 from thinc.api import Config
 from wasabi import msg
+
+from ..terminal import divider
+from .inputs import UNREADABLE
+from .overrides import options_of, read_overrides
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -32,8 +36,9 @@ def debug_cli(
     from ..files import write_atomically
 
     import_code(code)
+    overrides = read_overrides(ctx.args, config, options_of(ctx))
     setup_gpu(gpu_id, silent=True)
-    result = debug(config, parse_config_overrides(ctx.args), timing, gpu_id)
+    result = debug(config, overrides, timing, gpu_id)
     show(result)
     if output:
         output.parent.mkdir(parents=True, exist_ok=True)
@@ -69,7 +74,7 @@ def debug(path: Path, overrides: dict[str, Any], timing: bool, gpu_id: int = -1)
         names = [training["train_corpus"], training["dev_corpus"]]
         corpora = zip(("train", "dev"), util.resolve_dot_names(filled, names), strict=True)
         splits = {name: list(corpus(nlp)) for name, corpus in corpora}
-    except (OSError, ValueError) as error:
+    except UNREADABLE as error:
         findings.append(Finding("error", "corpus", f"The corpora cannot be read: {error}"))
         return result | {"findings": list(map(asdict, findings))}
     result["counts"], found = inspect_annotation(splits, labels)
@@ -87,19 +92,19 @@ def debug(path: Path, overrides: dict[str, Any], timing: bool, gpu_id: int = -1)
 def initialize(config: Config, gpu_id: int) -> "tuple[Language, tuple[str, ...], list[Finding]]":
     """Make and initialize a config's pipeline. RETURNS: It, its `bert_ner`'s labels, and what is wrong."""
     from spacy import util
-    from spacy.training.initialize import init_nlp
 
+    from .. import sourced
     from ..component import BertNER
-    from ..inspection import Finding, inspect_order
+    from ..inspection import Finding, inspect_order, inspect_sources
 
     msg.text("Initializing the pipeline ...")
     try:
-        nlp = init_nlp(config, use_gpu=gpu_id)
-    except (OSError, ValueError) as error:
+        nlp = sourced.initialize(config, gpu_id)
+    except UNREADABLE as error:
         message = f"The pipeline cannot be initialized: {error}"
         return util.load_model_from_config(config, auto_fill=True), (), [Finding("error", "initialize", message)]
     labels = next((pipe.labels for _, pipe in nlp.pipeline if isinstance(pipe, BertNER)), ())
-    return nlp, labels, inspect_order(nlp)
+    return nlp, labels, [*inspect_sources(config), *inspect_order(nlp)]
 
 
 def try_updates(
@@ -123,21 +128,21 @@ def show(result: dict[str, Any]) -> None:
     """Print what `debug` found."""
     counts = result["counts"]
     if counts:
-        msg.divider("Data")
+        divider("Data")
         for split, numbers in counts.items():
             msg.info(f"{split}: {numbers['documents']} documents, {numbers['tokens']} tokens")
         train, dev = counts["train"]["labels"], counts["dev"]["labels"]
         rows = [(label, train.get(label, 0), dev.get(label, 0)) for label in {**train, **dev}]
         msg.table(rows, header=("label", "train", "dev"), divider=True, aligns=("l", "r", "r"))
     if result["pieces"]:
-        msg.divider("Word pieces")
+        divider("Word pieces")
         rows = [
             (key.replace("_", " "), *(f"{part[key]:.3f}" for part in result["pieces"].values()))
             for key in result["pieces"]["train"]
         ]
         msg.table(rows, header=("", "train", "dev"), divider=True, aligns=("l", "r", "r"))
     if times := result["timing"]:
-        msg.divider("On this device (estimated)")
+        divider("On this device (estimated)")
         peaks = [f"{kind} {size / 2**20:,.0f} MB" for kind, size in times["peak_memory_bytes"].items()]
         memory = ", ".join(peaks) or "unknown"
         msg.text(f"epoch: {times['epoch_seconds']:,.0f} s in {times['steps_per_epoch']} steps; peak memory: {memory}")
@@ -145,7 +150,7 @@ def show(result: dict[str, Any]) -> None:
         msg.text(f"evaluation: {times['evaluation_seconds']:,.0f} s each, {share}")
         if times["run_seconds"] is not None:
             msg.text(f"the whole run: {times['run_seconds'] / 60:,.0f} min, unless patience ends it")
-    msg.divider("Findings")
+    divider("Findings")
     for finding in result["findings"]:
         (msg.fail if finding["level"] == "error" else msg.warn)(finding["message"])
         for where in finding["places"][:SHOWN]:

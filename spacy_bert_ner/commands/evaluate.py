@@ -1,11 +1,14 @@
 """`evaluate`: measures as a table and as JSON, a report as HTML."""
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 from spacy.cli._util import Arg, Opt, import_code, setup_gpu
 from wasabi import msg
+
+from .inputs import check_corpus, explained, load_pipeline
 
 
 def evaluate_cli(
@@ -13,16 +16,24 @@ def evaluate_cli(
     corpus: Annotated[Path, Arg(help="Gold corpus (.spacy)", exists=True)],
     output: Annotated[Path | None, Arg(help="Where to write the measures (.json)", dir_okay=False)] = None,
     report: Annotated[Path | None, Opt("--report", "-r", help="Where to write the report (.html)")] = None,
+    errors: Annotated[Path | None, Opt("--errors", help="Where to write every error (.jsonl)", dir_okay=False)] = None,
     compare: Annotated[str | None, Opt("--compare", "-c", help="A second pipeline to compare with")] = None,
     train: Annotated[Path | None, Opt("--train", "-t", help="Training data (.spacy)", exists=True)] = None,
     curve: Annotated[Path | None, Opt("--curve", help="Log of spacy.ConsoleLogger.v3", exists=True)] = None,
     spans_key: Annotated[str | None, Opt("--spans-key", "-sk", help="Where in doc.spans the scores are")] = None,
+    mapping: Annotated[
+        list[str] | None, Opt("--map", "-m", help="Take one label for another, in corpus and predictions: person=PER")
+    ] = None,
     raw_text: Annotated[bool, Opt("--raw-text/--no-raw-text", help="Predict on raw text too: a second pass")] = True,
     resamples: Annotated[int, Opt("--resamples", help="Bootstrap samples for intervals and tests", min=100)] = 2000,
     code: Annotated[Path | None, Opt("--code", help="Python file with registered functions to import")] = None,
     gpu_id: Annotated[int, Opt("--gpu-id", "-g", help="GPU, or -1 for the CPU")] = -1,
 ) -> None:
     """Evaluate a pipeline on a gold corpus: a table here, measures as JSON, a report as HTML."""
+    for path in (corpus, train):
+        if path is not None:
+            check_corpus(path)
+    rename = read_mapping(mapping or [])
     import_code(code)
     setup_gpu(gpu_id, silent=True)
     evaluate_to_files(
@@ -30,13 +41,27 @@ def evaluate_cli(
         corpus,
         output=output,
         report=report,
+        errors=errors,
         compare=compare,
         curve=curve,
         train=train,
         spans_key=spans_key,
+        rename=rename,
         raw_text=raw_text,
         resamples=resamples,
     )
+
+
+def read_mapping(pairs: Sequence[str]) -> dict[str, str]:
+    """Read what --map was given. RETURNS (dict[str, str]): Labels to other labels; ends the command at nonsense."""
+    rename: dict[str, str] = {}
+    for pair in pairs:
+        label, _, other = pair.partition("=")
+        if not (label and other) or rename.get(label, other) != other:
+            reason = f"after --map {label}={rename[label]}" if label in rename else "expected such as person=PER"
+            msg.fail(f"--map {pair}: {reason}", exits=1)
+        rename[label] = other
+    return rename
 
 
 def evaluate_to_files(
@@ -45,6 +70,7 @@ def evaluate_to_files(
     *,
     output: Path | None,
     report: Path | None,
+    errors: Path | None,
     compare: str | None,
     curve: Path | None,
     resamples: int,
@@ -52,29 +78,51 @@ def evaluate_to_files(
 ) -> None:
     """Evaluate, print the table, write the files that are asked for.
 
-    model, corpus, output, report, compare, curve, resamples: As on the command line.
+    model, corpus, output, report, errors, compare, curve, resamples: As on the command line.
     settings: What else `evaluation.evaluate` takes.
     """
     # Here, since every `python -m spacy` imports this module.
-    import spacy
-
     from ..evaluation import HEADER, Resampling, evaluate, table
     from ..report import read_curve, render
+    from ..report.advice import nothing_to_measure
 
-    nlp = spacy.load(model)
+    nlp = load_pipeline(model)
     log = read_curve(curve) if curve else find_curve(Path(model))
-    other = spacy.load(compare) if compare else None
-    evaluation = evaluate(nlp, corpus, other=other, how=Resampling(resamples=resamples), **settings)
+    other = load_pipeline(compare) if compare else None
+    with explained(f"{model} cannot be evaluated on {corpus}"):
+        evaluation = evaluate(nlp, corpus, other=other, how=Resampling(resamples=resamples), **settings)
     metrics = evaluation.metrics
+    if reason := nothing_to_measure(metrics["corpus"]):
+        msg.fail("There is nothing to measure", reason, exits=1)
     metrics["model"] = {key: nlp.meta[key] for key in ("lang", "name", "version")}
+    compare_labels(metrics, settings["rename"])
     write_text(output, json.dumps(metrics, indent=2) + "\n")
     msg.table(table(metrics), header=HEADER, divider=True, aligns=("l", *"r" * (len(HEADER) - 1)))
     describe(metrics)
     if report:
         write_text(report, render(evaluation, curve=log))
-    written = " and ".join(str(path) for path in (output, report) if path)
+    write_text(errors, "".join(json.dumps(error, ensure_ascii=False) + "\n" for error in evaluation.all_errors))
+    written = ", ".join(str(path) for path in (output, report, errors) if path)
     if written:
         msg.good(f"Written: {written}")
+
+
+def compare_labels(metrics: dict[str, Any], rename: Mapping[str, str]) -> None:
+    """Say it where the pipeline's labels are not the corpus's, and where --map names labels that neither has."""
+    own = metrics["labels"]
+    gold, found = ({rename.get(label, label) for label in own[side]} for side in ("corpus", "predicted"))
+    if gold and found and not gold & found:
+        example = f"--map {own['predicted'][0]}={own['corpus'][0]}"
+        msg.warn(
+            f"No label in common: the corpus has {', '.join(sorted(gold))}, the pipeline predicts "
+            f"{', '.join(sorted(found))}",
+            f"Nothing can be right like this. Say which label is which, as in {example}",
+        )
+    if unused := rename.keys() - {*own["corpus"], *own["predicted"]}:
+        msg.warn(
+            f"--map names {', '.join(sorted(unused))}, no label of the corpus ({', '.join(own['corpus'])}) nor of a "
+            f"prediction ({', '.join(own['predicted'])})"
+        )
 
 
 def find_curve(model: Path) -> list[dict[str, Any]]:

@@ -5,8 +5,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from spacy.cli._util import Arg, Opt, parse_config_overrides
+from spacy.cli._util import Arg, Opt
 from wasabi import msg
+
+from .overrides import options_of, read_overrides
+
+# As shells have it for a process that was interrupted.
+INTERRUPTED = 130
 
 
 def train_cli(
@@ -14,7 +19,7 @@ def train_cli(
     config: Annotated[Path, Arg(help="Training config (.cfg)", exists=True, dir_okay=False)],
     output: Annotated[Path, Opt("--output", "--output-path", "-o", help="Folder for model-best and model-last")],
     code: Annotated[Path | None, Opt("--code", "-c", help="Python file with registered functions to import")] = None,
-    verbose: Annotated[bool, Opt("--verbose", "-V", help="Say more, for debugging")] = False,
+    verbose: Annotated[bool, Opt("--verbose", "-V", help="Say more, and where an error was raised")] = False,
     gpu_id: Annotated[int, Opt("--gpu-id", "-g", help="GPU, or -1 for the CPU")] = -1,
     fresh: Annotated[bool, Opt("--fresh", help="Start over, even if the folder holds an unfinished run")] = False,
     checkpoint_every: Annotated[
@@ -29,15 +34,17 @@ def train_cli(
 
     if verbose:
         util.logger.setLevel(logging.DEBUG)
+    overrides = read_overrides(ctx.args, config, options_of(ctx))
     options = {"use_gpu": gpu_id, "code": code, "fresh": fresh, "interval": 60 * checkpoint_every}
-    train_or_exit(config, output, overrides=parse_config_overrides(ctx.args), **options)
+    train_or_exit(config, output, overrides=overrides, verbose=verbose, **options)
 
 
-def train_or_exit(config: Path, output: Path, **options: Any) -> None:
+def train_or_exit(config: Path, output: Path, *, verbose: bool = False, **options: Any) -> None:
     """Train; where that cannot go on, say why and end the process.
 
     config (Path): Training config.
     output (Path): Where the pipelines go.
+    verbose (bool): Whether to show where an error was raised, if it is none that a user can do something about.
     options (Any): See training.running.train.
     """
     from ..training.errors import RunError
@@ -47,3 +54,21 @@ def train_or_exit(config: Path, output: Path, **options: Any) -> None:
         train(config, output, **options)
     except RunError as error:
         msg.fail("Training cannot go on", str(error), exits=1)
+    except KeyboardInterrupt:
+        msg.warn("Interrupted", how_to_go_on(output))
+        raise typer.Exit(INTERRUPTED) from None
+    except Exception as error:
+        if verbose:
+            raise
+        again = f"{how_to_go_on(output)} --verbose shows where the error was raised."
+        msg.fail("Training failed", f"{type(error).__name__}: {error}\n{again}", exits=1)
+
+
+def how_to_go_on(output: Path) -> str:
+    """RETURNS (str): Where the run in a folder will go on."""
+    from ..training.checkpoints import Checkpoints
+
+    steps = Checkpoints(output).steps()
+    if not steps:
+        return "There is no checkpoint yet: the same command begins anew."
+    return f"The checkpoint after step {steps[0]} stands: the same command goes on from there."

@@ -19,12 +19,16 @@ import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
-from .dropout import draw_fates, kept
+from .dropout import draw_bytes, keep_mask
 
-# Windows of the same length that attend together.
+CPU = torch.device("cpu")
+
+# Windows of the same length that attend together on a processor: oneDNN makes and keeps a program for every shape of
+# matrices that it meets, so that there should be few. A GPU takes as many as there are.
 TOGETHER = 4
 # Lengths come in multiples of it: windows end at word boundaries, and would seldom be of the same length.
 STEP = 4
+GPU_STEP = 16
 
 
 @dataclass(frozen=True)
@@ -34,11 +38,13 @@ class Group:
     start (int): Their first row.
     length (int): Rows of each, the masked ones at its end counted.
     sizes (tuple[int, ...]): Rows of each without them.
+    keep (Tensor | None): Which rows are not masked, (windows, 1, 1, length), where a kernel is to read it on a GPU.
     """
 
     start: int
     length: int
     sizes: tuple[int, ...]
+    keep: Tensor | None = None
 
     @property
     def count(self) -> int:
@@ -51,22 +57,41 @@ class Group:
         return slice(self.start, self.start + self.count * self.length)
 
 
-def group(lengths: Sequence[int]) -> list[Group]:
+def group(lengths: Sequence[int], device: torch.device = CPU) -> list[Group]:
     """Group windows of about the same length; those that are not neighbours stay apart.
 
     lengths (Sequence[int]): Rows of each window.
-    RETURNS (list[Group]): The groups, each of TOGETHER windows or of one: oneDNN makes and keeps a program for every
-        shape of matrices that it meets, so that there should be few.
+    device (torch.device): Where they attend.
+    RETURNS (list[Group]): The groups, on a processor each of TOGETHER windows or of one.
     """
+    step = STEP if device.type == "cpu" else GPU_STEP
     groups, start = [], 0
-    for length, same in groupby(lengths, key=lambda size: round_up(size, STEP)):
+    for length, same in groupby(lengths, key=lambda size: round_up(size, step)):
         sizes = tuple(same)
-        full = len(sizes) - len(sizes) % TOGETHER
-        parts = [sizes[i : i + TOGETHER] for i in range(0, full, TOGETHER)] + [(size,) for size in sizes[full:]]
+        together = TOGETHER if device.type == "cpu" else len(sizes)
+        full = len(sizes) - len(sizes) % together
+        parts = [sizes[i : i + together] for i in range(0, full, together)] + [(size,) for size in sizes[full:]]
         for part in parts:
-            groups.append(Group(start, length, part))
+            # Once for all layers: on a GPU each small tensor costs a launch.
+            keep = None if device.type == "cpu" else _keep(part, length, device)
+            groups.append(Group(start, length, part, keep))
             start += len(part) * length
     return groups
+
+
+def _keep(sizes: Sequence[int], length: int, device: torch.device) -> Tensor | None:
+    if min(sizes) == length:
+        return None
+    return (torch.arange(length) < torch.tensor(sizes)[:, None])[:, None, None].to(device)
+
+
+def rounded(count: int) -> int:
+    """Round a number of rows up, so that matrices come in few shapes.
+
+    count (int): Rows.
+    RETURNS (int): A few more.
+    """
+    return round_up(count, 16 if count <= 256 else 64)
 
 
 def round_up(count: int, step: int) -> int:
@@ -84,7 +109,7 @@ def places(groups: Sequence[Group]) -> Tensor:
 def attend(
     qkv: Tensor, groups: Sequence[Group], heads: int, bias: Tensor | None = None, dropout: float = 0.0
 ) -> Tensor:
-    """Let every row of a window look at all rows of its window (Vaswani et al. 2017).
+    """Let every row of a window attend to all rows of its window (Vaswani et al. 2017).
 
     qkv (Tensor): (rows, 3 * width) queries, keys and values of each row, each of them by head.
     groups (Sequence[Group]): The windows, from the first row on; rows behind them belong to none.
@@ -93,8 +118,8 @@ def attend(
     dropout (float): The share of the probabilities that is dropped.
     RETURNS (Tensor): (rows, width), zero behind the windows, anything finite for masked rows.
     """
-    if qkv.dtype == torch.float32 and not dropout and not torch.is_grad_enabled():
-        return _by_kernel(qkv, groups, heads, bias)
+    if qkv.device.type != "cpu" or (qkv.dtype == torch.float32 and not dropout and not torch.is_grad_enabled()):
+        return _by_kernel(qkv, groups, heads, bias, dropout)
     return cast(Tensor, Attention.apply(qkv, bias, groups, heads, dropout))
 
 
@@ -105,7 +130,7 @@ class Attention(torch.autograd.Function):
     def forward(
         ctx: Any, qkv: Tensor, bias: Tensor | None, groups: Sequence[Group], heads: int, dropout: float
     ) -> Tensor:
-        """Keep the probabilities, which are cheap to hold and dear to compute again."""
+        """Keep the probabilities, which are cheap to store and expensive to recompute."""
         mixed = _empty(qkv, qkv.shape[1] // 3, groups)
         saved = []
         with torch.autocast(qkv.device.type, enabled=False):
@@ -118,10 +143,10 @@ class Attention(torch.autograd.Function):
                 _mask(scores, one)
                 probabilities = scores.softmax(-1)
                 # A byte a probability: half of what they take dropped, in bf16.
-                fates = draw_fates(probabilities) if dropout else None
-                _put_back(mixed, one, heads, torch.bmm(_drop(probabilities, fates, dropout), v)[None])
+                drawn = draw_bytes(probabilities) if dropout else None
+                _put_back(mixed, one, heads, torch.bmm(_drop(probabilities, drawn, dropout), v)[None])
                 if any(ctx.needs_input_grad):
-                    saved += [q, k, v, probabilities, fates]
+                    saved += [q, k, v, probabilities, drawn]
         ctx.save_for_backward(*saved)
         ctx.groups, ctx.heads, ctx.dropout = groups, heads, dropout
         ctx.bias = None if bias is None else (bias.shape, bias.dtype)
@@ -134,10 +159,10 @@ class Attention(torch.autograd.Function):
         d_qkv = _empty(d_mixed, 3 * d_mixed.shape[1], ctx.groups)
         d_bias = None if ctx.bias is None else d_mixed.new_zeros(ctx.bias[0], dtype=torch.float32)
         for i, one in enumerate(ctx.groups):
-            q, k, v, probabilities, fates = ctx.saved_tensors[5 * i : 5 * i + 5]
+            q, k, v, probabilities, drawn = ctx.saved_tensors[5 * i : 5 * i + 5]
             (d_out,) = _by_head(d_mixed, one, ctx.heads, 1)
-            d_v = torch.bmm(_drop(probabilities, fates, ctx.dropout).transpose(1, 2), d_out)
-            d_probabilities = _drop(torch.bmm(d_out, v.transpose(1, 2)), fates, ctx.dropout)
+            d_v = torch.bmm(_drop(probabilities, drawn, ctx.dropout).transpose(1, 2), d_out)
+            d_probabilities = _drop(torch.bmm(d_out, v.transpose(1, 2)), drawn, ctx.dropout)
             d_scores = torch._softmax_backward_data(d_probabilities, probabilities, -1, probabilities.dtype)
             if d_bias is not None:
                 by_window = d_scores.view(one.count, ctx.heads, one.length, one.length)
@@ -148,29 +173,31 @@ class Attention(torch.autograd.Function):
         return d_qkv, None if d_bias is None else d_bias.to(ctx.bias[1]), None, None, None
 
 
-def _drop(values: Tensor, fates: Tensor | None, rate: float) -> Tensor:
-    return values if fates is None else values * kept(fates, rate, values.dtype)
+def _drop(values: Tensor, drawn: Tensor | None, rate: float) -> Tensor:
+    return values if drawn is None else values * keep_mask(drawn, rate, values.dtype)
 
 
 def _mask(scores: Tensor, one: Group) -> None:
-    """Let nobody look at masked rows. scores: (windows * heads, length, length), or with one row for all."""
+    """Mask out rows that are no piece's. scores: (windows * heads, length, length), or with one row for all."""
     by_window = scores.view(one.count, -1, *scores.shape[-2:])
     for i, size in enumerate(one.sizes):
         if size < one.length:
             by_window[i, ..., size:] = -torch.inf
 
 
-def _by_kernel(qkv: Tensor, groups: Sequence[Group], heads: int, bias: Tensor | None) -> Tensor:
-    mixed = _empty(qkv, qkv.shape[1] // 3, groups)
+def _by_kernel(qkv: Tensor, groups: Sequence[Group], heads: int, bias: Tensor | None, dropout: float) -> Tensor:
+    """Attend by torch's own kernel, which draws dropout itself."""
+    parts = []
     for one in groups:
         q, k, v = qkv[one.rows].view(one.count, one.length, 3, heads, -1).permute(2, 0, 3, 1, 4)
-        mask = None
-        if bias is not None or min(one.sizes) < one.length:
-            mask = qkv.new_zeros(one.count, 1, 1, one.length)
-            _mask(mask, one)
-            mask = mask if bias is None else mask + bias[:, : one.length, : one.length]
-        _put_back(mixed, one, heads, scaled_dot_product_attention(q, k, v, attn_mask=mask)[None])
-    return mixed
+        mask = one.keep if qkv.device.type != "cpu" else _keep(one.sizes, one.length, qkv.device)
+        if bias is not None:
+            own = bias[:, : one.length, : one.length].to(qkv.dtype)
+            mask = own[None] if mask is None else torch.where(mask, own, -torch.inf)
+        mixed = scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout)
+        parts.append(mixed.transpose(1, 2).reshape(one.count * one.length, -1))
+    behind = len(qkv) - groups[-1].rows.stop
+    return torch.cat([*parts, qkv.new_zeros(behind, qkv.shape[1] // 3)])
 
 
 def _empty(rows: Tensor, width: int, groups: Sequence[Group]) -> Tensor:

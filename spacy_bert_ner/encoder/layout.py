@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import cast
 
 import numpy as np
@@ -21,19 +20,31 @@ from .windows import Window, assign, batches, cut, cut_at_random
 class Layout:
     """Where a batch's pieces come from and go to.
 
-    texts (list[list[str]]): The words, by document.
+    folded (ndarray): (words,) the same number for words that differ in capitals alone.
+    tokens (ndarray): (documents,) words of each document.
     ids, shapes (ndarray): (pieces,) of all documents, one after another.
     counts (list[ndarray]): Pieces of each word, by document.
     windows (list[Window]): The windows.
     offsets (list[ndarray]): (words + 1,) position of each word's first piece in `ids`, by document.
     """
 
-    texts: list[list[str]]
+    folded: np.ndarray
+    tokens: np.ndarray
     ids: np.ndarray
     shapes: np.ndarray
     counts: list[np.ndarray]
     windows: list[Window]
     offsets: list[np.ndarray]
+
+    @property
+    def first(self) -> int:
+        """RETURNS (int): Position of the first piece."""
+        return int(self.offsets[0][0])
+
+    @property
+    def starts(self) -> np.ndarray:
+        """RETURNS (ndarray): (words,) position of each word's first piece."""
+        return np.concatenate([own[:-1] for own in self.offsets])
 
     def span(self, window: Window) -> tuple[int, int]:
         """RETURNS: The pieces of a window, end exclusive."""
@@ -57,30 +68,25 @@ def lay_out(pieces: WordPieces, settings: Settings, docs: Sequence[Doc], is_trai
     """
     capacity = settings.window - pieces.specials
     overlap = min(settings.window - settings.stride, capacity - 1)
-    texts = [[token.text for token in doc] for doc in docs]
-    flat = [word for words in texts for word in words]
-    encoded = pieces.encode(flat, capacity)
-    counts = np.fromiter((len(word.ids) for word in encoded), dtype=np.int64, count=len(encoded))
+    encoded = pieces.encode([token.text for doc in docs for token in doc], capacity)
+    counts, ids = encoded.counts, encoded.ids
     offsets = np.concatenate([[0], np.cumsum(counts)])
+    tokens = np.array([len(doc) for doc in docs], dtype=np.int64)
     by_doc, counts_by_doc, windows = [], [], []
-    word = 0
-    for i, doc in enumerate(docs):
-        own = offsets[word : word + len(doc) + 1]
+    for i, (doc, end) in enumerate(zip(docs, np.cumsum(tokens).tolist(), strict=True)):
+        start = end - len(doc)
+        own = offsets[start : end + 1]
         if is_train:
             spans = cut_at_random(own - own[0], capacity, np.random.mtrand._rand)
         else:
             spans = cut(own - own[0], capacity, overlap, sentence_starts(doc))
         windows.extend(assign(i, spans, own))
         by_doc.append(own)
-        counts_by_doc.append(counts[word : word + len(doc)])
-        word += len(doc)
-    every = int(offsets[-1])
-    ids = np.fromiter(chain.from_iterable(word.ids for word in encoded), dtype=np.int64, count=every)
+        counts_by_doc.append(counts[start:end])
     if is_train and settings.word_dropout:
-        hidden = np.random.random_sample(len(counts)) < settings.word_dropout
-        ids[np.repeat(hidden, counts)] = pieces.settings["mask"]
-    shapes = np.fromiter(chain.from_iterable(word.classes for word in encoded), dtype=np.int64, count=every)
-    return Layout(texts, ids, shapes, counts_by_doc, windows, by_doc)
+        masked = np.random.random_sample(len(counts)) < settings.word_dropout
+        ids = np.where(np.repeat(masked, counts), pieces.settings["mask"], ids)
+    return Layout(encoded.folded, tokens, ids, encoded.classes, counts_by_doc, windows, by_doc)
 
 
 def sentence_starts(doc: Doc) -> np.ndarray | None:
@@ -95,15 +101,16 @@ def encode(layout: Layout, pieces: WordPieces, max_pieces: int, encoder: Encoder
 
     layout (Layout): The batch's pieces.
     pieces (WordPieces): The tokenizer, for its special pieces.
-    max_pieces (int): The most pieces of a forward pass, padding counted.
+    max_pieces (int): Maximum number of pieces of a forward pass, padding counted.
     encoder (Encoder): The module.
     RETURNS (Tensor): (pieces, width), in the order of the layout, on the encoder's device.
     """
     device = next(encoder.parameters()).device
-    prefix, suffix = pieces.settings["prefix"], pieces.settings["suffix"]
+    prefix, suffix = (np.array(pieces.settings[side], dtype=np.int64) for side in ("prefix", "suffix"))
     spans = [layout.span(window) for window in layout.windows]
     lengths = [end - start + pieces.specials for start, end in spans]
-    outputs, positions = [], []
+    outputs, order = [], np.empty(len(layout.ids), dtype=np.int64)
+    read = 0
     for indices in batches(lengths, max_pieces):
         sizes = [lengths[i] for i in indices]
         ids = np.empty(sum(sizes), dtype=np.int64)
@@ -111,22 +118,21 @@ def encode(layout: Layout, pieces: WordPieces, max_pieces: int, encoder: Encoder
         rows = []
         first = 0
         for i in indices:
-            start, end = spans[i]
-            ids[first : first + lengths[i]] = [*prefix, *layout.ids[start:end], *suffix]
-            at = first + len(prefix) - start
-            shapes[at + start : at + end] = layout.shapes[start:end]
-            read_start, read_end = layout.read_span(layout.windows[i])
-            rows.append(np.arange(at + read_start, at + read_end))
-            positions.append(np.arange(read_start, read_end))
+            (start, end), (read_start, read_end) = spans[i], layout.read_span(layout.windows[i])
+            at = first + len(prefix)
+            ids[first:at] = prefix
+            ids[at : at + end - start] = layout.ids[start:end]
+            shapes[at : at + end - start] = layout.shapes[start:end]
             first += lengths[i]
+            ids[first - len(suffix) : first] = suffix
+            rows.append(np.arange(at + read_start - start, at + read_end - start))
+            # Each piece is read once, in the order of the batches: where it will be among what was read.
+            order[read_start - layout.first : read_end - layout.first] = np.arange(read, read + read_end - read_start)
+            read += read_end - read_start
         hidden = encoder(torch.from_numpy(ids).to(device), torch.from_numpy(shapes).to(device), sizes)
         outputs.append(hidden[torch.from_numpy(np.concatenate(rows)).to(device)])
-    # Each piece was read once, in the order of the batches: put them back into the order of the text.
-    order = np.empty(len(layout.ids), dtype=np.int64)
-    first = layout.offsets[0][0]
-    order[np.concatenate(positions) - first] = np.arange(len(layout.ids))
     vectors = torch.cat(outputs)[torch.from_numpy(order).to(device)]
     if encoder.memory is None:
         return vectors
-    recurrences = find_recurrences(layout.texts, layout.offsets, layout.counts)
+    recurrences = find_recurrences(layout.folded, layout.tokens, layout.starts, np.concatenate(layout.counts))
     return cast(Tensor, encoder.memory(vectors, recurrences, max_pieces))

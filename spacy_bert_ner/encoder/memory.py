@@ -1,15 +1,15 @@
 """Document memory: what the encoder knows of a word from the rest of its document.
 
-The encoder sees a window at a time, so that a name that the first lines explain stands bare further down. Here every
-occurrence of a word is told the average vector of the word's other occurrences in its document:
+The encoder sees a window at a time, so that a name that the first lines explain stands bare further down. Here a
+learned function of the mean vector of a word's other occurrences in its document is added to each occurrence:
 
-    vector + W2 gelu(W1 [vector; average of the others])
+    vector + W2 gelu(W1 [vector; mean of the others])
 
 W2 starts at zero, so that an encoder with a memory begins as the encoder without it. Akbik et al. 2019 (pooled
 contextualized embeddings) average over all texts read so far; here nothing outlives the document.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -19,7 +19,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu, pad
 
-from .packed import rounded
+from .attention import rounded
+from .layers import Linear
 
 Ints = npt.NDArray[np.int64]
 
@@ -60,29 +61,30 @@ class Recurrences:
             word, start = following, end
 
 
-def find_recurrences(texts: Sequence[Sequence[str]], offsets: Sequence[Ints], counts: Sequence[Ints]) -> Recurrences:
+def find_recurrences(folded: Ints, tokens: Ints, starts: Ints, counts: Ints) -> Recurrences:
     """Find the words that recur within their documents; capitals make no difference.
 
-    texts (Sequence[Sequence[str]]): The words, by document.
-    offsets (Sequence[Ints]): (words + 1,) each word's first piece in the batch, by document.
-    counts (Sequence[Ints]): Pieces of each word, by document.
+    folded (Ints): The same number for words that differ in capitals alone. (tokens,)
+    tokens (Ints): Words of each document. (documents,)
+    starts (Ints): Each word's first piece in the batch. (tokens,)
+    counts (Ints): Pieces of each word. (tokens,)
     RETURNS (Recurrences): What recurs.
     """
-    firsts, lengths, sizes = [], [], []
-    for words, own, pieces in zip(texts, offsets, counts, strict=True):
-        # Not by spaCy's LOWER: a vocabulary without a language's attributes has none.
-        known: dict[str, int] = {}
-        word = np.array([known.setdefault(text.lower(), len(known)) for text in words], dtype=np.int64)
-        times = np.bincount(word, minlength=len(known))
-        recurring = np.flatnonzero(times[word] > 1)
-        ordered = recurring[np.argsort(word[recurring], kind="stable")]
-        firsts.append(own[ordered])
-        lengths.append(pieces[ordered])
-        sizes.append(times[times > 1])
-    begin, length = _join(firsts), _join(lengths)
-    owners = np.repeat(np.arange(len(begin)), length)
-    within = np.arange(len(owners)) - np.repeat(np.cumsum(length) - length, length)
-    return Recurrences(begin, _join(sizes), begin[owners] + within, owners)
+    document = np.repeat(np.arange(len(tokens)), tokens)
+    kinds = int(folded.max()) + 1 if len(folded) else 1
+    _, first, word, times = np.unique(
+        document * kinds + folded, return_index=True, return_inverse=True, return_counts=True
+    )
+    # In the order in which they first occur: the numbers depend on what was read before.
+    rank = np.argsort(np.argsort(first))
+    word, times = rank[word], times[np.argsort(first)]
+    recurring = np.flatnonzero(times[word] > 1)
+    # Occurrences side by side, in the order of the text.
+    occurrences = recurring[np.argsort(word[recurring], kind="stable")]
+    firsts, lengths = starts[occurrences], counts[occurrences]
+    owners = np.repeat(np.arange(len(firsts)), lengths)
+    within = np.arange(len(owners)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    return Recurrences(firsts, times[times > 1], firsts[owners] + within, owners)
 
 
 class DocumentMemory(nn.Module):
@@ -93,19 +95,22 @@ class DocumentMemory(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.compare = nn.Linear(2 * width, width)
-        self.add = nn.Linear(width, width)
+        self.compare = Linear(2 * width, width)
+        self.add = Linear(width, width)
+
+    def initialize(self) -> None:
+        """Give it its first values, with which it adds nothing."""
         nn.init.normal_(self.compare.weight, std=0.02)
         for zero in (self.compare.bias, self.add.weight, self.add.bias):
             nn.init.zeros_(zero)
 
     def forward(self, vectors: Tensor, found: Recurrences, most: int) -> Tensor:
-        """Tell every occurrence of the others.
+        """Add to every occurrence a learned function of the mean vector of the others.
 
         vectors (Tensor): (pieces, width) of whole documents.
         found (Recurrences): What recurs in them.
-        most (int): The most occurrences that are worked on at once, if they are not of one word: what bounds the memory
-            that this takes.
+        most (int): Maximum number of occurrences that are worked on at once, if they are not of one word: what
+            bounds the memory that this takes.
         RETURNS (Tensor): (pieces, width).
         """
         told = vectors.clone()
@@ -142,7 +147,3 @@ class MeanOfOthers(torch.autograd.Function):
         """See the class."""
         (sizes,) = ctx.saved_tensors
         return MeanOfOthers.apply(gradients[0], sizes), None
-
-
-def _join(parts: Sequence[Ints]) -> Ints:
-    return np.concatenate([np.zeros(0, dtype=np.int64), *parts]).astype(np.int64)

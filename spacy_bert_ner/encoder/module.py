@@ -1,33 +1,52 @@
-"""The encoder as a torch module: a Hugging Face transformer with what this project adds to it."""
+"""The encoder as a torch module: a transformer with what this project adds to it."""
 
 from collections.abc import Sequence
-from typing import cast
+from typing import Any, cast
 
-import torch
 from torch import Tensor, nn
-from transformers import PreTrainedModel
 
 from .casing import CLASSES
+from .foreign import Foreign
+from .layers import Embedding
 from .memory import DocumentMemory
-from .packed import can_pack, run_packed
+from .network import Transformer
 
 
 class Encoder(nn.Module):
-    """A Hugging Face transformer with what this project adds to it.
+    """A transformer with what this project adds to it.
 
-    transformer (PreTrainedModel): Any encoder; one that accepts `inputs_embeds` for case features.
+    network (Transformer | Foreign): Our own, or another by Hugging Face's classes.
+    config (dict[str, Any]): What it is built of: its config.json.
     case_features (bool): Whether word-shape features are added to its input embeddings.
     document_memory (bool): Whether there is a memory, which works on whole documents, behind it.
     """
 
-    def __init__(self, transformer: PreTrainedModel, case_features: bool, document_memory: bool = False) -> None:
+    def __init__(
+        self,
+        network: Transformer | Foreign,
+        config: dict[str, Any],
+        case_features: bool,
+        document_memory: bool = False,
+    ) -> None:
         super().__init__()
-        self.transformer = transformer
+        self.network = network
+        self.config = config
         self.case_features = case_features
         if case_features:
-            self.casing = nn.Embedding(CLASSES, transformer.get_input_embeddings().embedding_dim)
+            self.casing = Embedding(CLASSES, network.embedding_width)
+        self.memory = DocumentMemory(network.width) if document_memory else None
+
+    def initialize(self) -> None:
+        """Give what no checkpoint holds its first values: an encoder begins as the transformer without it."""
+        if self.case_features:
             nn.init.zeros_(self.casing.weight)
-        self.memory = DocumentMemory(transformer.config.hidden_size) if document_memory else None
+        if self.memory is not None:
+            self.memory.initialize()
+
+    @property
+    def width(self) -> int:
+        """RETURNS (int): Of the vectors."""
+        return self.network.width
 
     def forward(self, ids: Tensor, shapes: Tensor, lengths: Sequence[int]) -> Tensor:
         """Encode windows that lie one after another.
@@ -37,21 +56,5 @@ class Encoder(nn.Module):
         lengths (Sequence[int]): Pieces of each window.
         RETURNS (Tensor): (rows, width).
         """
-        transformer = self.transformer
-        if ids.device.type == "cpu" and can_pack(transformer):
-            embedded = transformer.get_input_embeddings()(ids)
-            return run_packed(transformer, embedded + self.casing(shapes) if self.case_features else embedded, lengths)
-        return self._forward_padded(ids, shapes, lengths)
-
-    def _forward_padded(self, ids: Tensor, shapes: Tensor, lengths: Sequence[int]) -> Tensor:
-        """Do the same by the transformer's own forward pass, which wants every window as long as the longest."""
-        sizes = torch.tensor(lengths, device=ids.device)
-        mask = torch.arange(max(lengths), device=ids.device) < sizes[:, None]
-        padded = torch.zeros(mask.shape, dtype=ids.dtype, device=ids.device)
-        inputs = {"input_ids": padded.masked_scatter(mask, ids)}
-        if self.case_features:
-            embedded = self.transformer.get_input_embeddings()(inputs["input_ids"])
-            inputs = {"inputs_embeds": embedded + self.casing(padded.masked_scatter(mask, shapes))}
-        # Asked for, as the encoder's config may say otherwise.
-        hidden = self.transformer(**inputs, attention_mask=mask.long(), return_dict=True).last_hidden_state
-        return cast(Tensor, hidden[mask])
+        added = self.casing(shapes) if self.case_features else None
+        return cast(Tensor, self.network(ids, added, lengths))

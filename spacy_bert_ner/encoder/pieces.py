@@ -1,29 +1,27 @@
 """Words to word pieces, each word on its own, so that alignment is exact by construction."""
 
 import json
-from collections import ChainMap
-from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from tokenizers import Tokenizer
+import numpy as np
+from tokenizers import Tokenizer, normalizers
 
 from .casing import piece_classes
+from .words import Encoded, WordTable
+
+if TYPE_CHECKING:
+    from .checkpoint import Checkpoint
 
 # Words whose pieces are remembered; text repeats itself, so nearly every word is found there.
 CACHE_SIZE = 200_000
 # Characters of a word that is remembered: longer ones hardly come again, and there is no end to their length.
 LONGEST_REMEMBERED = 100
-
-
-class Word(NamedTuple):
-    """A word's pieces, at least one.
-
-    ids (list[int]): Of the vocabulary.
-    classes (list[int]): Of their shapes, see casing.piece_classes.
-    """
-
-    ids: list[int]
-    classes: list[int]
+# What a special piece is called where no file says so.
+USUAL = {"pad_token": ("[PAD]", "<pad>"), "unk_token": ("[UNK]", "<unk>"), "mask_token": ("[MASK]", "<mask>")}
+NO_LIMIT = 1 << 30
 
 
 class WordPieces:
@@ -42,7 +40,8 @@ class WordPieces:
         backend.encode_special_tokens = True
         self.backend = backend
         self.settings = settings
-        self._cache: dict[str, Word] = {}
+        self._table = WordTable()
+        self._lock = threading.Lock()
 
     @classmethod
     def from_tokenizer(cls, tokenizer: Any, name: str, config: dict[str, Any]) -> "WordPieces":
@@ -64,21 +63,59 @@ class WordPieces:
         # Some tokenizer.json, MiniLM's for one, carry truncation and padding, which would pass for special pieces.
         backend.no_truncation()
         backend.no_padding()
-        prefix, suffix = _around(backend)
-        pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0
-        positions = config.get("max_position_embeddings") or 1 << 30
+        specials = {"unk_token": tokenizer.unk_token_id, "mask_token": tokenizer.mask_token_id}
+        return cls._of(backend, specials, tokenizer.pad_token_id, tokenizer.model_max_length, config)
+
+    @classmethod
+    def from_checkpoint(cls, path: Path, checkpoint: "Checkpoint", config: Mapping[str, Any]) -> "WordPieces":
+        """Take the word pieces straight from a checkpoint's files.
+
+        path (Path): tokenizer.json.
+        checkpoint (Checkpoint): The checkpoint, for what stands in its other files.
+        config (Mapping[str, Any]): Its config, for the number of positions it has.
+        RETURNS (WordPieces): The word pieces.
+        RAISES: ValueError, or what `tokenizers` raises, where a file is damaged.
+        """
+        backend = Tokenizer.from_file(str(path))
+        backend.no_truncation()
+        backend.no_padding()
+        told = checkpoint.read_json("tokenizer_config.json") or {}
+        told = {**(checkpoint.read_json("special_tokens_map.json") or {}), **told}
+        _apply(backend, told, config.get("model_type", ""))
+        specials = {name: _special_id(backend, told.get(name), usual) for name, usual in USUAL.items()}
+        return cls._of(backend, specials, specials["pad_token"], told.get("model_max_length"), config)
+
+    @classmethod
+    def _of(
+        cls,
+        backend: Tokenizer,
+        specials: Mapping[str, int | None],
+        padding: int | None,
+        longest: float | None,
+        config: Mapping[str, Any],
+    ) -> "WordPieces":
+        """Put together what is known of a tokenizer. longest: pieces of a sequence, as the tokenizer's files say."""
+        positions = config.get("max_position_embeddings") or NO_LIMIT
         if config.get("model_type") in POSITIONS_AFTER_PADDING:
-            positions -= pad + 1
-        unknown = tokenizer.unk_token_id if tokenizer.unk_token_id is not None else 0
+            positions -= (padding or 0) + 1
+        prefix, suffix = _around(backend)
+        unknown = specials["unk_token"] if specials["unk_token"] is not None else 0
+        mask = specials["mask_token"]
         settings = {
             "prefix": prefix,
             "suffix": suffix,
             "unknown": unknown,
-            "mask": tokenizer.mask_token_id if tokenizer.mask_token_id is not None else unknown,
-            "limit": min(tokenizer.model_max_length, positions),
+            "mask": unknown if mask is None else mask,
+            # Some files say 1e30.
+            "limit": int(min(longest or NO_LIMIT, positions)),
             "blank": _needs_blank(backend),
         }
         return cls(backend, settings)
+
+    @property
+    def count(self) -> int:
+        """RETURNS (int): How many rows a table must have for all pieces to have one."""
+        return max(self.backend.get_vocab(with_added_tokens=True).values(), default=-1) + 1
 
     @property
     def specials(self) -> int:
@@ -91,37 +128,48 @@ class WordPieces:
         normalizer = self.backend.normalizer
         return normalizer is not None and normalizer.normalize_str("ABC") == normalizer.normalize_str("abc")
 
-    def encode(self, words: Iterable[str], most: int) -> list[Word]:
+    def encode(self, words: Sequence[str], maximum: int) -> Encoded:
         """Split words into pieces.
 
-        words (Iterable[str]): Tokens' texts.
-        most (int): The most pieces of a word; the rest of a longer one is left out.
-        RETURNS (list[Word]): Each word's pieces: a word that the tokenizer gives none (control characters, say) has
-            the unknown piece.
+        words (Sequence[str]): Tokens' texts.
+        maximum (int): The maximum number of pieces of a word; the rest of a longer one is left out.
+        RETURNS (Encoded): The pieces; a word to which the tokenizer gives none (control characters, say) has the
+            unknown piece.
         """
-        words = list(words)
-        # Taken by reference: another thread may put an empty cache in its place at any time.
-        cache = self._cache
-        find: Callable[[str], Word] = cache.__getitem__
-        unseen = list({word for word in words if word not in cache})
-        if unseen:
-            if len(cache) + len(unseen) > CACHE_SIZE:
-                cache = self._cache = {}
-                unseen = list(set(words))
-            unknown = [self.settings["unknown"]]
-            spelled = [f" {word}" for word in unseen] if self.settings["blank"] else unseen
-            encodings = self.backend.encode_batch(
-                [[word] for word in spelled], is_pretokenized=True, add_special_tokens=False
-            )
-            fresh = {
-                word: Word(encoding.ids or unknown, piece_classes(text, encoding.offsets))
-                for word, text, encoding in zip(unseen, spelled, encodings, strict=True)
-            }
-            long = {word: fresh.pop(word) for word in unseen if len(word) > LONGEST_REMEMBERED}
-            cache.update(fresh)
-            find = (ChainMap(cache, long) if long else cache).__getitem__
-        found = map(find, words)
-        return [word if len(word.ids) <= most else Word(word.ids[:most], word.classes[:most]) for word in found]
+        # Taken by reference: another thread may put an empty table in its place at any time.
+        table = self._table
+        rows = list(map(table.rows.get, words))
+        if None in rows:
+            table = self._with(table, words)
+            rows = list(map(table.rows.get, words))
+        return table.take(np.array(rows, dtype=np.int64), maximum)
+
+    def _with(self, table: WordTable, words: Sequence[str]) -> WordTable:
+        """RETURNS (WordTable): A table that has all of some words; short ones are remembered."""
+        unseen = list(dict.fromkeys(word for word in words if word not in table.rows))
+        if len(table) + len(unseen) > CACHE_SIZE:
+            table = WordTable()
+            unseen = list(dict.fromkeys(words))
+        split = self._split(unseen)
+        with self._lock:
+            for word, ids, classes in split:
+                if len(word) <= LONGEST_REMEMBERED and word not in table.rows:
+                    table.add(word, ids, classes)
+            self._table = table
+            long = [each for each in split if len(each[0]) > LONGEST_REMEMBERED]
+            return table.only(words, long) if long else table
+
+    def _split(self, words: list[str]) -> list[tuple[str, list[int], list[int]]]:
+        """RETURNS: Each word, its pieces' ids and their shapes' classes."""
+        spelled = [f" {word}" for word in words] if self.settings["blank"] else words
+        encodings = self.backend.encode_batch(
+            [[word] for word in spelled], is_pretokenized=True, add_special_tokens=False
+        )
+        unknown = [self.settings["unknown"]]
+        return [
+            (word, encoding.ids or unknown, piece_classes(text, encoding.offsets))
+            for word, text, encoding in zip(words, spelled, encodings, strict=True)
+        ]
 
     def to_dict(self) -> dict[str, Any]:
         """RETURNS (dict[str, Any]): What `from_dict` takes, of plain types."""
@@ -152,6 +200,47 @@ POSITIONS_AFTER_PADDING = frozenset(
         "xmod",
     }
 )
+
+
+# transformers' tokenizers that set what becomes of letters, by the kind whose tokenizers they are.
+BERT_TOKENIZERS = {
+    "bert": "BertTokenizer",
+    "convbert": "ConvBertTokenizer",
+    "distilbert": "DistilBertTokenizer",
+    "electra": "ElectraTokenizer",
+    "funnel": "FunnelTokenizer",
+    "layoutlm": "LayoutLMTokenizer",
+    "lxmert": "LxmertTokenizer",
+    "mobilebert": "MobileBertTokenizer",
+    "mpnet": "MPNetTokenizer",
+    "squeezebert": "SqueezeBertTokenizer",
+}
+
+
+def _apply(backend: Tokenizer, told: Mapping[str, Any], model_type: str) -> None:
+    """Let tokenizer_config.json overrule tokenizer.json in what BERT's tokenizers do with letters.
+
+    As transformers does, which overrules it by the class's defaults as well: a checkpoint whose two files differ was
+    trained with what its class made of both. A tokenizer without a class of its own takes tokenizer.json as it is.
+    """
+    named = told.get("tokenizer_class")
+    of_bert = named.removesuffix("Fast") in BERT_TOKENIZERS.values() if named else model_type in BERT_TOKENIZERS
+    normalizer = backend.normalizer
+    if of_bert and isinstance(normalizer, normalizers.BertNormalizer):
+        normalizer.lowercase = told.get("do_lower_case", True)
+        normalizer.strip_accents = told.get("strip_accents")
+        normalizer.handle_chinese_chars = told.get("tokenize_chinese_chars", True)
+        backend.normalizer = normalizer
+
+
+def _special_id(backend: Tokenizer, told: Any, usual: Iterable[str]) -> int | None:
+    """RETURNS (int | None): The id of a special piece; None where there is none."""
+    text = told.get("content") if isinstance(told, dict) else told
+    for candidate in [text] if isinstance(text, str) else usual:
+        found = backend.token_to_id(candidate)
+        if found is not None:
+            return found
+    return None
 
 
 def _around(backend: Tokenizer) -> tuple[list[int], list[int]]:

@@ -26,7 +26,7 @@ def gather(ops: Ops, vectors: PieceVectors, pieces: Pieces) -> tuple[Floats2d, I
     if pieces == "all":
         return vectors.data, vectors.pieces, vectors.with_data
     if pieces == "mean":
-        per_token = ops.asarray1i(vectors.pieces)
+        per_token = ops.asarray1i(vectors.pieces.tolist())
 
         def pull_mean(d_rows: Floats2d) -> PieceVectors:
             return vectors.with_data(ops.backprop_reduce_mean(d_rows, per_token))

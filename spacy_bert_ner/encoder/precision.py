@@ -1,4 +1,4 @@
-"""Which number type the encoder computes in, what the device multiplies natively, and how fp16 keeps its gradients."""
+"""Which dtype the encoder computes in, what the device multiplies natively, and how fp16 keeps its gradients."""
 
 import platform
 from typing import Literal, get_args
@@ -6,24 +6,23 @@ from typing import Literal, get_args
 import torch
 from torch import nn
 
+from .settings import SECTION
+
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def choose_dtype(precision: str, device: torch.device) -> torch.dtype:
-    """Turn the setting into a number type.
+    """Turn the setting into a dtype.
 
     precision (str): "auto", "fp32", "bf16" or "fp16". "auto" is bf16 where the device multiplies it natively,
         else fp32.
     device (torch.device): Where the encoder runs.
-    RETURNS (torch.dtype): The type of the encoder's matrix products.
+    RETURNS (torch.dtype): Of the encoder's matrix products.
     RAISES: ValueError for another setting.
     """
     if precision not in get_args(Precision):
-        raise ValueError(
-            f"[components.transformer.model] precision = {precision!r}: expected one of "
-            f"{', '.join(get_args(Precision))}"
-        )
+        raise ValueError(f"[{SECTION}] precision = {precision!r}: expected one of {', '.join(get_args(Precision))}")
     if precision == "auto":
         return torch.bfloat16 if has_native_bf16(device) else torch.float32
     return DTYPES[precision]

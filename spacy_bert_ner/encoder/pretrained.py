@@ -1,109 +1,207 @@
 """Pretrained encoders from a folder or the Hub: weights from safetensors alone, and no code but transformers' own."""
 
-import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
 import torch
 from safetensors import SafetensorError
-from transformers import AutoConfig, PreTrainedModel
+from torch import Tensor
 
 from ..sources import how_to_convert, list_names
+from .building import checkpoint_names, fill
+from .checkpoint import Checkpoint
+from .foreign import Foreign, config_of, require_transformers, with_fastest_attention
+from .kinds import KINDS, Shape, by_own_names, find_obstacle
 from .module import Encoder
+from .network import Transformer
 from .pieces import WordPieces
-from .settings import Settings, check_window, own_dropouts
-from .shim import new_transformer
+from .settings import SECTION, Settings, check_vocabulary, check_window, own_dropouts
+
+# Settings of every transformers config that change nothing of the vectors.
+WITHOUT_EFFECT = ("return_dict", "output_hidden_states", "output_attentions", "use_cache", "torch_dtype", "dtype")
+NOT_OURS = (
+    "{name!r}: {obstacle} is nothing that our own network has, and this version of transformers does not read it "
+    "either: {error}"
+)
 
 
 def load_pretrained(settings: Settings) -> tuple[Encoder, WordPieces]:
     """Load a pretrained encoder.
 
     settings (Settings): Its name, and what overrides its own settings.
-    RETURNS (tuple[Encoder, WordPieces]): The module and its tokenizer.
+    RETURNS (tuple[Encoder, WordPieces]): The module, in evaluation mode, its weights in fp32, and
+        its tokenizer.
     RAISES: ValueError where there is none of that name, a file of it is missing or damaged, or it cannot serve.
     """
-    config = load_config(settings)
-    pieces = load_pieces(settings, config)
+    checkpoint = Checkpoint(settings.name)
+    config = load_config(settings, checkpoint)
+    pieces = load_pieces(settings, checkpoint, config)
     check_window(settings.window, pieces, f"the encoder {settings.name!r}")
     case_features = pieces.lowercases if settings.case_features is None else settings.case_features
-    return Encoder(load_transformer(settings, config), case_features, settings.document_memory), pieces
+    network: Transformer | Foreign
+    if find_obstacle(config):
+        network = load_foreign(settings, config)
+        config = config_of(network)
+    else:
+        network = load_network(settings, checkpoint, config)
+    check_vocabulary(pieces, network.rows, f"[{SECTION}] name = {settings.name!r}")
+    encoder = Encoder(network, config, case_features, settings.document_memory)
+    encoder.initialize()
+    return encoder.eval(), pieces
 
 
-def load_config(settings: Settings) -> Any:
-    """Read an encoder's config. RETURNS (PretrainedConfig): With the settings' values."""
-    own = settings.transformer_config
-    folder = Path(settings.name)
+def load_config(settings: Settings, checkpoint: Checkpoint) -> dict[str, Any]:
+    """Read an encoder's config.
+
+    settings (Settings): What overrides it.
+    checkpoint (Checkpoint): The encoder.
+    RETURNS (dict[str, Any]): config.json with the settings' values.
+    RAISES: ValueError where there is none, or the settings name what it does not have.
+    """
+    name, own = settings.name, settings.transformer_config
     try:
+        found = checkpoint.read_json("config.json")
+        if found is None:
+            raise ValueError("there is no config.json")
         # Without a type transformers would guess one from the folder's name.
-        if folder.is_dir() and "model_type" not in json.loads((folder / "config.json").read_text(encoding="utf8")):
+        if "model_type" not in found:
             raise ValueError('config.json has no "model_type"')
-        config, unused = AutoConfig.from_pretrained(
-            settings.name, trust_remote_code=False, return_unused_kwargs=True, **own
-        )
-    except (KeyError, OSError, TypeError, ValueError) as error:
+    except (OSError, ValueError) as error:
         raise ValueError(
-            "[components.transformer.model] "
-            f"name = {settings.name!r}: {_found(settings.name)}, expected a folder with config.json, "
-            f"model.safetensors and tokenizer.json, or the id of such a model on the Hub. transformers says: {error}"
+            f"[{SECTION}] name = {name!r}: {_found(name)}, expected a folder with config.json, "
+            f"model.safetensors and tokenizer.json, or the id of such a model on the Hub. {error}"
         ) from error
-    unknown = [key for key in own if key in unused and key != "torch_dtype"]
+    found, own = by_own_names(found, found["model_type"]), by_own_names(own, found["model_type"])
+    kind = KINDS.get(found["model_type"])
+    defaults = dict(kind.config) if kind is not None else _defaults_of(found, name)
+    config = {**defaults, **found}
+    unknown = [key for key in own if key not in config and key not in WITHOUT_EFFECT]
     if unknown:
         raise ValueError(
-            "[components.transformer.model] "
-            f"transformer_config names {', '.join(unknown)}, which the config of {settings.name!r} "
-            f"({type(config).__name__}) does not have. Its settings are {', '.join(sorted(config.to_dict()))}"
+            f"[{SECTION}] transformer_config names {', '.join(unknown)}, which the config of {name!r} "
+            f"({found['model_type']}) does not have. Its settings are {', '.join(sorted(config))}"
         )
-    config.update({**own_dropouts(settings, config.to_dict()), **own})
-    return config
+    effective = {key: value for key, value in own.items() if key not in WITHOUT_EFFECT}
+    return {**config, **own_dropouts(settings, config), **effective}
 
 
-def load_pieces(settings: Settings, config: Any) -> WordPieces:
-    """Load an encoder's tokenizer. RETURNS (WordPieces): The tokenizer."""
-    from transformers import AutoTokenizer
+def _defaults_of(found: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """RETURNS (dict[str, Any]): What transformers fills in for a kind that is not ours."""
+    require_transformers(f"[{SECTION}] name = {name!r}, of the kind {found['model_type']!r},")
+    from transformers import AutoConfig
 
-    arguments = {"use_fast": True, **settings.tokenizer_config, "trust_remote_code": False}
+    settings = {key: value for key, value in found.items() if key not in ("model_type", "auto_map")}
     try:
+        return cast(dict[str, Any], AutoConfig.for_model(found["model_type"], **settings).to_dict())
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"[{SECTION}] name = {name!r}: {_found(name)}, of a kind ({found['model_type']!r}) that this version of "
+            f"transformers cannot read: {error}"
+        ) from error
+
+
+def load_pieces(settings: Settings, checkpoint: Checkpoint, config: Mapping[str, Any]) -> WordPieces:
+    """Load an encoder's tokenizer.
+
+    settings (Settings): What its tokenizer is told.
+    checkpoint (Checkpoint): The encoder.
+    config (Mapping[str, Any]): Its config.
+    RETURNS (WordPieces): The tokenizer: straight from tokenizer.json, or by transformers where there is none of it or
+        the settings have arguments for it.
+    RAISES: ValueError where it cannot be loaded.
+    """
+    try:
+        path = checkpoint.find("tokenizer.json")
+        if path is not None and not settings.tokenizer_config:
+            return WordPieces.from_checkpoint(path, checkpoint, config)
+        require_transformers(f"[{SECTION}] name = {settings.name!r}: its tokenizer, which has no tokenizer.json,")
+        from transformers import AutoTokenizer
+
+        arguments = {"use_fast": True, **settings.tokenizer_config, "trust_remote_code": False}
         tokenizer = AutoTokenizer.from_pretrained(settings.name, **arguments)
+        # transformers 5 makes a tokenizer of nothing where there is no file of it.
+        if len(tokenizer) <= len(set(tokenizer.all_special_ids)):
+            raise ValueError("its files hold no vocabulary")
+    except ImportError:
+        raise
     # The library `tokenizers` raises bare exceptions.
     except Exception as error:
         raise ValueError(
-            "[components.transformer.model] "
-            f"name = {settings.name!r}: its tokenizer cannot be loaded from {_found(settings.name)}, "
-            f"expected a whole tokenizer.json, fetched anew. transformers says: {error}"
+            f"[{SECTION}] name = {settings.name!r}: its tokenizer cannot be loaded from {_found(settings.name)}, "
+            f"expected a whole tokenizer.json, fetched anew. {error}"
         ) from error
-    return WordPieces.from_tokenizer(tokenizer, settings.name, config.to_dict())
+    return WordPieces.from_tokenizer(tokenizer, settings.name, dict(config))
 
 
-def load_transformer(settings: Settings, config: Any) -> PreTrainedModel:
-    """Load an encoder's weights. RETURNS (PreTrainedModel): The transformer, all weights of which were in the file."""
-    name = settings.name
-    if Path(name).is_dir() and not list(Path(name).glob("*.safetensors")):
-        raise ValueError(
-            "[components.transformer.model] "
-            f"name = {name!r}: no weights in model.safetensors among {_found(name)}. Weights are read from "
-            f"safetensors only, as a pickle (pytorch_model.bin) can run code. {how_to_convert(name)}"
-        )
+def load_network(settings: Settings, checkpoint: Checkpoint, config: dict[str, Any]) -> Transformer:
+    """Load an encoder of a kind that is ours. RETURNS (Transformer): The network, its weights in fp32."""
     try:
-        transformer, told = cast(
-            Any,
-            new_transformer(config, name, use_safetensors=True, trust_remote_code=False, output_loading_info=True),
+        weights = checkpoint.weights()
+        if weights is None:
+            raise ValueError(_no_weights(settings.name))
+        names = checkpoint_names(config, _find_prefix(weights))
+        with torch.device("meta"):
+            network = Transformer(Shape.of(config))
+        wanted = {name: [_spelled(part, weights) for part in names[name]] for name, _ in network.named_parameters()}
+        missing = sorted({part for parts in wanted.values() for part in parts} - weights.keys())
+        if missing:
+            raise ValueError(_lacking(settings, missing))
+        fill(network, wanted, weights, torch.float32)
+    except (KeyError, OSError, RuntimeError, SafetensorError, TypeError, ValueError) as error:
+        if str(error).startswith(f"[{SECTION}]"):
+            raise
+        raise ValueError(_unreadable(settings, error)) from error
+    return network
+
+
+def _find_prefix(weights: Mapping[str, Tensor]) -> str:
+    """RETURNS (str): What a checkpoint puts before every name: it may hold a head beside the transformer."""
+    mark = "embeddings.word_embeddings.weight"
+    found = sorted((name.removesuffix(mark) for name in weights if name.endswith(mark)), key=len)
+    return found[0] if found else ""
+
+
+def _spelled(name: str, weights: Mapping[str, Tensor]) -> str:
+    """RETURNS (str): A norm's parameter as the first checkpoints called it, where it is called so."""
+    old = name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta")
+    return old if name not in weights and old in weights else name
+
+
+def load_foreign(settings: Settings, config: dict[str, Any]) -> Foreign:
+    """Load an encoder by Hugging Face's classes. RETURNS (Foreign): It, all weights of which were in the file."""
+    name, obstacle = settings.name, find_obstacle(config)
+    require_transformers(f"[{SECTION}] name = {name!r}, which has {obstacle},")
+    from transformers import AutoConfig, AutoModel
+
+    if Path(name).is_dir() and not list(Path(name).glob("*.safetensors")):
+        raise ValueError(_no_weights(name))
+    known = AutoConfig.for_model(config["model_type"], **{k: v for k, v in config.items() if k != "model_type"})
+    _refuse_what_is_gone(known, config, obstacle, name)
+    try:
+        transformer, told = with_fastest_attention(
+            lambda **how: AutoModel.from_pretrained(
+                name, config=known, use_safetensors=True, output_loading_info=True, **how
+            )
         )
     except (OSError, RuntimeError, SafetensorError, TypeError, ValueError) as error:
-        raise ValueError(
-            "[components.transformer.model] "
-            f"name = {name!r}: its weights cannot be loaded from {_found(name)}, expected a whole "
-            f"model.safetensors, fetched anew, that suits config.json and transformer_config = "
-            f"{settings.transformer_config}. transformers says: {error}"
-        ) from error
+        raise ValueError(_unreadable(settings, error)) from error
     # What pools a text into one vector is of no use here, and many encoders come without it.
     missing = [key for key in told["missing_keys"] if "pooler" not in key]
     if missing:
-        raise ValueError(
-            "[components.transformer.model] "
-            f"name = {name!r}: its weights lack {list_names(missing)}, which would be random. Expected the "
-            f"weights that config.json and transformer_config = {settings.transformer_config} describe"
-        )
-    return cast(PreTrainedModel, transformer)
+        raise ValueError(_lacking(settings, missing))
+    # transformers 5 keeps the checkpoint's dtype; training wants fp32.
+    return Foreign(transformer.float())
+
+
+def _refuse_what_is_gone(known: Any, config: Mapping[str, Any], obstacle: str, name: str) -> None:
+    """Refuse what this version of transformers would pass over: the fifth has dropped it."""
+    from transformers import __version__
+
+    gone = obstacle == "pruned_heads" or obstacle.startswith("position_embedding_type")
+    if gone and int(__version__.split(".")[0]) >= 5:
+        error = f"transformers {__version__} has dropped it; 4.57 has it still"
+        raise ValueError(f"[{SECTION}] name = " + NOT_OURS.format(name=name, obstacle=obstacle, error=error))
 
 
 def try_out(encoder: Encoder, pieces: WordPieces, name: str) -> int:
@@ -115,19 +213,41 @@ def try_out(encoder: Encoder, pieces: WordPieces, name: str) -> int:
     RETURNS (int): The width of its vectors.
     RAISES: ValueError where it does not give one vector per piece.
     """
-    ids = torch.tensor([*pieces.settings["prefix"], *pieces.encode(["a"], 1)[0].ids, *pieces.settings["suffix"]])
+    ids = torch.tensor([*pieces.settings["prefix"], *pieces.encode(["a"], 1).ids.tolist(), *pieces.settings["suffix"]])
     try:
         with torch.no_grad():
             hidden = encoder.eval()(ids, torch.zeros_like(ids), [len(ids)])
         if hidden.ndim != 2 or len(hidden) != len(ids):
             raise ValueError(f"it gives vectors of shape {tuple(hidden.shape)} for {len(ids)} pieces")
     except (AttributeError, KeyError, NotImplementedError, TypeError, ValueError) as error:
-        transformer = type(encoder.transformer).__name__
+        inner = encoder.network.transformer if isinstance(encoder.network, Foreign) else encoder.network
         raise ValueError(
-            f"The encoder {name!r} ({transformer}) does not give one vector per word piece: {error}. Choose an encoder "
-            "of the BERT kind; one that takes no `inputs_embeds` needs case_features = false."
+            f"The encoder {name!r} ({type(inner).__name__}) does not give one vector per word piece: {error}. Choose "
+            "an encoder of the BERT kind; one that takes no `inputs_embeds` needs case_features = false."
         ) from error
     return int(hidden.shape[-1])
+
+
+def _no_weights(name: str) -> str:
+    return (
+        f"[{SECTION}] name = {name!r}: no weights in model.safetensors among {_found(name)}. Weights are read from "
+        f"safetensors only, as a pickle (pytorch_model.bin) can run code. {how_to_convert(name)}"
+    )
+
+
+def _unreadable(settings: Settings, error: BaseException) -> str:
+    return (
+        f"[{SECTION}] name = {settings.name!r}: its weights cannot be loaded from {_found(settings.name)}, expected a "
+        f"whole model.safetensors, fetched anew, that suits config.json and transformer_config = "
+        f"{settings.transformer_config}. {error}"
+    )
+
+
+def _lacking(settings: Settings, missing: list[str]) -> str:
+    return (
+        f"[{SECTION}] name = {settings.name!r}: its weights lack {list_names(missing)}, which would be random. "
+        f"Expected the weights that config.json and transformer_config = {settings.transformer_config} describe"
+    )
 
 
 def _found(name: str) -> str:

@@ -40,9 +40,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         if not self.name:
-            raise ValueError(
-                f'[{SECTION}] name = "": expected the folder or Hub id of a pretrained encoder'
-            )
+            raise ValueError(f'[{SECTION}] name = "": expected the folder or Hub id of a pretrained encoder')
         for name in ("window", "stride", "max_batch_pieces"):
             check_number(SECTION, name, getattr(self, name), lambda x: x == int(x), "a whole number of word pieces")
         if not 0 < self.stride <= self.window:
@@ -107,4 +105,20 @@ def check_window(window: int, pieces: WordPieces, encoder: str) -> None:
         raise ValueError(
             f"[{SECTION}] window = {window} does not suit {encoder}: it must be more than its {pieces.specials} "
             f"special pieces and at most {pieces.settings['limit']}, the most it can read"
+        )
+
+
+def check_vocabulary(pieces: WordPieces, rows: int, where: str) -> None:
+    """Compare a tokenizer with the table of embeddings: a piece without a row would fail when a text first has it.
+
+    pieces (WordPieces): The tokenizer.
+    rows (int): Rows of the table.
+    where (str): What the error calls the place.
+    RAISES: ValueError where a piece has no row.
+    """
+    if pieces.count > rows:
+        raise ValueError(
+            f"{where}: its tokenizer has {pieces.count:,} pieces, but its embeddings have {rows:,} rows. Whoever "
+            "added pieces forgot model.resize_token_embeddings(len(tokenizer)): call it, and save both, or take the "
+            "tokenizer that belongs to the weights"
         )

@@ -1,6 +1,6 @@
 """One encoder for several components, by spaCy's own seam: the model of its `tok2vec` component, and a cleaner.
 
-    tok2vec (spacy-bert-ner.Tok2Vec.v1) ─► doc.tensor ─► tagger, parser, textcat, bert_ner (spacy.Tok2VecListener.v1)
+tok2vec (spacy-bert-ner.Tok2Vec.v1) ─► doc.tensor ─► tagger, parser, textcat, bert_ner (spacy.Tok2VecListener.v1)
 """
 
 from collections.abc import Callable
@@ -37,7 +37,7 @@ def build_tok2vec(
         raise ValueError(f"[{SECTION}] pooling = {pooling!r}: expected one of {', '.join(get_args(Pooling))}")
     check_number(SECTION, "width", width, lambda x: x == int(x) and x >= 1, "the width of the encoder's vectors")
     pool: Model[PieceVectors, list[Floats2d]] = Model("pool_pieces", partial(_pool_forward, pooling=pooling))
-    chained = chain(encoder, pool)
+    chained: Model[list[Doc], list[Floats2d]] = chain(encoder, pool)
     model: Model[list[Doc], list[Floats2d]] = CheckedModel(
         "tok2vec",
         chained._func,

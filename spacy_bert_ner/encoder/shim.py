@@ -20,13 +20,14 @@ from thinc.types import FloatsXd
 from torch import Tensor, nn
 
 from ..files import write_atomically
+from ..saving import DamagedError
 from .building import build_encoder
 from .freezing import freeze_layers
 from .module import Encoder
 from .pieces import WordPieces
 from .precision import LossScale, choose_dtype
 from .saved import SavedEncoder
-from .settings import check_window
+from .settings import check_vocabulary, check_window
 from .stored import FILE_NAME, StoredWeights, describe
 
 NOT_THERE = "The encoder is not there yet: call nlp.initialize(), or load a trained pipeline"
@@ -61,9 +62,9 @@ class EncoderShim(Shim):
 
     Training has fp32 weights and computes in the chosen dtype by autocast. Prediction in another dtype than fp32 has
     weights in that one, cast once and again after training has changed them. A pipeline that was loaded to
-    predict has those alone: the fp32 weights stay on the disk (stored.py) until training, saving or pickling wants them.
-    The module stays in evaluation mode but for the moment in which training runs it forward, so that prediction need
-    not switch it.
+    predict has those alone: the fp32 weights stay on the disk (stored.py) until training, saving or pickling wants
+    them. The module stays in evaluation mode but for the moment in which training runs it forward, so that
+    prediction need not switch it.
 
     encoder (Encoder | None): The module, None until it is initialized or loaded.
     pieces (WordPieces | None): Its tokenizer.
@@ -332,6 +333,8 @@ class EncoderShim(Shim):
         pieces = WordPieces.from_dict(saved.pieces)
         if self.window is not None:
             check_window(self.window, pieces, "the saved encoder")
+        if rows := saved.config.get("vocab_size"):
+            check_vocabulary(pieces, rows, "The saved encoder")
         if weights is not None:
             self.set_encoder(_build(saved, lambda: load_safetensors(weights), torch.float32), pieces)
             return self
@@ -354,5 +357,7 @@ def _build(saved: SavedEncoder, tensors: Callable[[], Any], dtype: torch.dtype) 
             state=tensors(),
             dtype=dtype,
         )
+    except DamagedError:
+        raise
     except (KeyError, RuntimeError, SafetensorError, ValueError) as error:
         raise ValueError(WEIGHTS_ERROR.format(error=error)) from error

@@ -99,7 +99,7 @@ class _Lazy(Mapping[str, Tensor]):
     """A safetensors file as a mapping that reads a tensor when it is asked for it."""
 
     def __init__(self, path: Path) -> None:
-        self._file: Any = safe_open(path, framework="pt")  # type: ignore[no-untyped-call]
+        self._file: Any = safe_open(path, framework="pt")
         self._names = list(self._file.keys())
 
     def __getitem__(self, name: str) -> Tensor:

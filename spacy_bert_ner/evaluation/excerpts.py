@@ -98,8 +98,32 @@ def _confused(records: Sequence[Record], name: str, wrong: list[Case], right: in
     )
 
 
-def _excerpt(records: Sequence[Record], case: Case, times: int) -> Excerpt:
-    record = records[case.document]
+@dataclass(frozen=True)
+class Quote:
+    """Tokens of a document as a text.
+
+    text (str): The text.
+    first (int): Its first token.
+    words (list[str]): Its tokens.
+    starts (list[int]): At which character each of them starts.
+    """
+
+    text: str
+    first: int
+    words: list[str]
+    starts: list[int]
+
+    def place(self, entities: Iterable[Entity]) -> list[Entity]:
+        """RETURNS (list[Entity]): Those of a document's entities that lie in the text, in its characters."""
+        last = self.first + len(self.words)
+        within = [e for e in entities if self.first <= e.start and e.end <= last]
+        return to_characters(
+            (Entity(e.start - self.first, e.end - self.first, e.label) for e in within), self.words, self.starts
+        )
+
+
+def quote(record: Record, case: Case) -> Quote:
+    """RETURNS (Quote): The sentence of an entity and its prediction, or what of it is near."""
     entities = [ent for ent in (case.gold, case.found) if ent]
     first, last = min(ent.start for ent in entities), max(ent.end for ent in entities)
     begin, finish = (0, len(record.words))
@@ -109,20 +133,20 @@ def _excerpt(records: Sequence[Record], case: Case, times: int) -> Excerpt:
     words = record.words[start:end]
     text, starts = write_text(words, record.spaces[start:end])
     before, after = "… " if start > begin else "", " …" if end < finish else ""
-    starts = [len(before) + at for at in starts]
+    return Quote(before + text.rstrip() + after, start, words, [len(before) + at for at in starts])
+
+
+def _excerpt(records: Sequence[Record], case: Case, times: int) -> Excerpt:
+    record = records[case.document]
+    quoted = quote(record, case)
     return Excerpt(
-        text=before + text.rstrip() + after,
-        gold=to_characters(_within(record.gold, start, end), words, starts),
-        found=to_characters(_within(record.found, start, end), words, starts),
+        text=quoted.text,
+        gold=quoted.place(record.gold),
+        found=quoted.place(record.found),
         verdict=case.verdict,
         score=_score(records, case),
         times=times,
     )
-
-
-def _within(entities: list[Entity], start: int, end: int) -> list[Entity]:
-    """Keep what lies between two tokens. RETURNS: Entities that count tokens from the first."""
-    return [Entity(e.start - start, e.end - start, e.label) for e in entities if start <= e.start and e.end <= end]
 
 
 def _score(records: Sequence[Record], case: Case) -> float | None:

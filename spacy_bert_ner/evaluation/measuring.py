@@ -1,7 +1,7 @@
 """The evaluation of a pipeline: predictions once, then every measure from the same records."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,12 @@ from spacy.tokens import Doc
 
 from .bootstrap import Paired, Resampling, compare, intervals, pair_of
 from .counts import RATES, Counts, count, count_all, count_types, plain, rates, row, types_of
+from .cutting import MISSING
 from .errors import Case, describe_errors, find_cases
 from .excerpts import Confused, Excerpt, confident_errors, confused_strings
+from .listing import list_errors
 from .parity import check_parity, score_by_spacy
-from .predicting import Prediction, predict_on_gold_tokens, predict_on_raw_text, read_gold
+from .predicting import NO_RENAMING, Prediction, predict_on_gold_tokens, predict_on_raw_text, read_gold
 from .records import RawRecord, Record
 from .scoring import describe_scores
 from .slices import Strings, count_slices, slicings, strings_of
@@ -28,15 +30,18 @@ class Evaluation:
     metrics (dict[str, Any]): All measures, as metrics/test.json has them; no text of the corpus is among them.
         "precision", "recall", "f1" in [0, 1] (null where undefined), "counts" (gold, predicted, correct) and
         "interval"; the same for each type under "types", for raw text under "raw_text" and for parts of the corpus
-        under "slices"; "parity", "errors", "scores" and "comparison"; the corpus' size under "corpus"; and "speed",
-        with the words, the seconds and the words per second of prediction on gold tokens.
+        under "slices"; "parity", "errors", "scores" and "comparison"; the corpus' size under "corpus";
+        the labels that corpus and predictions had before they were renamed under "labels"; and "speed", with the
+        words, the seconds and the words per second of prediction on gold tokens.
     errors (list[Excerpt]): The most confident errors, in their sentence.
     strings (list[Confused]): The strings that go wrong most often.
+    all_errors (list[dict[str, Any]]): Every error, see `listing.list_errors`.
     """
 
     metrics: dict[str, Any]
     errors: list[Excerpt] = field(default_factory=list)
     strings: list[Confused] = field(default_factory=list)
+    all_errors: list[dict[str, Any]] = field(default_factory=list)
 
 
 def evaluate(
@@ -47,6 +52,7 @@ def evaluate(
     train: Path | None = None,
     spans_key: str | None = None,
     raw_text: bool = True,
+    rename: Mapping[str, str] = NO_RENAMING,
     how: Resampling = Resampling(),  # noqa: B008
     show_progress: bool = True,
 ) -> Evaluation:
@@ -61,26 +67,29 @@ def evaluate(
     spans_key (str | None): The key of the doc.spans group whose attrs["scores"] are the entities' scores; None for any
         group that has scores.
     raw_text (bool): Whether to predict on raw text as well.
+    rename (Mapping[str, str]): Labels to other labels, in the corpora and in predictions.
     how (Resampling): How to resample for intervals.
     show_progress (bool): Whether to show progress bars where standard error is a terminal.
     RETURNS (Evaluation): The measures; metrics has those of `Evaluation`.
     """
     start = time.perf_counter()
-    gold = read_gold(corpus, nlp.vocab)
-    strings = strings_of(read_gold(train, nlp.vocab)) if train else None
-    prediction = predict_on_gold_tokens(nlp, gold, spans_key=spans_key, progress=show_progress)
-    on_text = predict_on_raw_text(nlp, gold, progress=show_progress) if raw_text else None
+    gold, labels = read_gold(corpus, nlp.vocab, rename)
+    strings = strings_of(read_gold(train, nlp.vocab, rename)[0]) if train else None
+    prediction = predict_on_gold_tokens(nlp, gold, spans_key=spans_key, rename=rename, progress=show_progress)
+    on_text = predict_on_raw_text(nlp, gold, rename=rename, progress=show_progress) if raw_text else None
+    second = predict_on_gold_tokens(other, gold, rename=rename, progress=show_progress) if other else None
     cases = find_cases(prediction.records)
     metrics = {
         **_measure(prediction, cases, strings, how),
         "raw_text": _describe_raw_text(on_text, how) if on_text else None,
-        "comparison": _compare(prediction, other, gold, how, show_progress) if other else None,
+        "comparison": _compare(prediction, second, other.meta, how) if other and second else None,
         "corpus": _describe_corpus(corpus, gold),
-        "settings": {**vars(how), "train": train.as_posix() if train else None},
+        "labels": {"corpus": sorted(labels), "predicted": sorted(prediction.labels)},
+        "settings": {**vars(how), "train": train.as_posix() if train else None, "rename": dict(rename)},
     }
     errors, confused = confident_errors(prediction.records, cases), confused_strings(prediction.records, cases)
     metrics["speed"] = _describe_speed(prediction, on_text, time.perf_counter() - start)
-    return Evaluation(metrics, errors, confused)
+    return Evaluation(metrics, errors, confused, list_errors(prediction.records, cases))
 
 
 def _measure(
@@ -153,6 +162,7 @@ def _describe_corpus(path: Path, gold: Sequence[Doc]) -> dict[str, Any]:
         "sentences": sentences or None,
         "words": sum(map(len, gold)),
         "entities": sum(len(doc.ents) for doc in gold),
+        "unannotated": sum(int((doc.to_array("ENT_IOB") == MISSING).sum()) for doc in gold if len(doc)),
         # Whether raw text is the corpus' own, or put together from its tokens.
         "spaces": "known" if known and all(known) else "restored",
     }
@@ -170,10 +180,9 @@ def _describe_speed(prediction: Prediction, on_text: Prediction | None, whole: f
 
 
 def _compare(
-    prediction: Prediction[Record], other: Language, gold: Sequence[Doc], how: Resampling, progress: bool
+    prediction: Prediction[Record], second: Prediction[Record], meta: Mapping[str, Any], how: Resampling
 ) -> dict[str, Any]:
-    """Predict by the second pipeline, compare overall and by type."""
-    second = predict_on_gold_tokens(other, gold, progress=progress)
+    """Compare two pipelines' predictions, overall and by type. meta: The second one's."""
     types = types_of([*prediction.records, *second.records])
     names = ["all", *types]
     first_counts, second_counts = (
@@ -182,7 +191,7 @@ def _compare(
     )
     paired = compare(first_counts, second_counts, how)
     return {
-        "model": {key: other.meta[key] for key in ("lang", "name", "version")},
+        "model": {key: meta[key] for key in ("lang", "name", "version")},
         "words_per_second": round(second.words / second.seconds, 1) if second.words else None,
         **dict(zip(RATES, plain(rates(second_counts[:, 0].sum(axis=0))), strict=True)),
         "rows": {name: _paired_row(paired, i) for i, name in enumerate(names)} if paired else {},

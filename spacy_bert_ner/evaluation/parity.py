@@ -29,7 +29,7 @@ def check_parity(records: Sequence[Record], examples: Sequence[Example], total: 
     there = [scores for scores in scorers.values() if scores is not None]
     # Scorers give 0 or nothing at all for what is undefined.
     agree = all(abs((scores[name] or 0.0) - (there[0][name] or 0.0)) < 1e-9 for scores in there for name in RATES)
-    return {"scorers": scorers, "agree": agree, "reasons": [] if agree else _reasons(records)}
+    return {"scorers": scorers, "agree": agree, "reasons": [] if agree else _reasons(records, examples)}
 
 
 def score_by_spacy(examples: Iterable[Example]) -> dict[str, float | None]:
@@ -72,7 +72,7 @@ def _tags(record: Record, entities: Sequence[Entity]) -> list[str]:
     return [tag for tag, word in zip(tags, record.words, strict=True) if not word.isspace()]
 
 
-def _reasons(records: Sequence[Record]) -> list[str]:
+def _reasons(records: Sequence[Record], examples: Sequence[Example]) -> list[str]:
     reasons = []
     ignored = sum(len(record.ignored) for record in records)
     if ignored:
@@ -86,9 +86,21 @@ def _reasons(records: Sequence[Record]) -> list[str]:
             f"White space: {blank} entities begin or end with a white-space token, which column files cannot hold and "
             "which spaCy's alignment passes over."
         )
+    within = sum(_within_tokens(example) for example in examples)
+    if within:
+        reasons.append(
+            f"Tokens: {within} predictions begin or end within a gold token, which a component of the pipeline has "
+            "split. This report counts them as wrong; spaCy's scorer takes them for the whole of the token."
+        )
     return reasons or ["Unexplained: please report it, with the corpus if you can."]
 
 
 def _edged_by_space(record: Record) -> int:
     entities = {*record.gold, *record.found, *record.ignored}
     return sum(record.words[ent.start].isspace() or record.words[ent.end - 1].isspace() for ent in entities)
+
+
+def _within_tokens(example: Example) -> int:
+    begins = {token.idx for token in example.reference}
+    ends = {token.idx + len(token) for token in example.reference}
+    return sum(ent.start_char not in begins or ent.end_char not in ends for ent in example.predicted.ents)

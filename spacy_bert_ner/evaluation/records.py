@@ -1,15 +1,27 @@
 """What evaluation knows of a document: plain data, so that documents and their tensors need not be kept."""
 
+from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
+from typing import NamedTuple
 
-from spacy.tokens import Doc
+import numpy as np
+from spacy.tokens import Doc, Span, SpanGroup
 
+from ..output import look_up
 from ..tags import Entity
+from .cutting import MISSING, cut_finer
 from .rawtext import known_or_usual_spaces, to_characters, write_text
 
-# token.ent_iob of a token that nobody has annotated.
-MISSING = 0
+
+class Place(NamedTuple):
+    """First character, character after the last, and label."""
+
+    start: int
+    end: int
+    label: str
 
 
 @dataclass(frozen=True)
@@ -73,48 +85,64 @@ class RawRecord(Judged):
     unreachable: int = 0
 
 
-def make_record(reference: Doc, predicted: Doc, spans_key: str | None) -> Record:
+def make_record(reference: Doc, predicted: Doc, spans_key: str | None, rename: Mapping[str, str]) -> Record:
     """Read off what evaluation needs.
 
     reference (Doc): The gold document.
-    predicted (Doc): The same tokens with predicted entities.
+    predicted (Doc): The same text with predicted entities, on the same tokens or on what a component of the pipeline
+        has made of them by merging and splitting.
     spans_key (str | None): The SpanGroup with scores; None for any that has them.
+    rename (Mapping[str, str]): Predicted labels to other labels.
     RETURNS (Record): The document's record.
     """
-    found = entities_of(predicted)
+    spaces = known_or_usual_spaces(reference)
+    if len(predicted) != len(reference) or not np.array_equal(predicted.to_array("ORTH"), reference.to_array("ORTH")):
+        reference, owners = cut_finer(reference, predicted)
+        spaces = [spaces[owner] and owner != after for owner, after in pairwise([*owners, -1])]
+    starts = {token.idx: token.i for token in reference}
+    ends = {token.idx + len(token): token.i + 1 for token in reference}
+    found = {
+        Entity(starts[ent.start_char], ends[ent.end_char], rename.get(ent.label_, ent.label_)): place_of(ent)
+        for ent in predicted.ents
+    }
     ignored = [ent for ent in found if any(token.ent_iob == MISSING for token in reference[ent.start : ent.end])]
     has_sentences = reference.has_annotation("SENT_START")
+    scores = _scores(predicted, spans_key)
     return Record(
         gold=entities_of(reference),
         found=[ent for ent in found if ent not in ignored],
         ignored=ignored,
         words=[token.text for token in reference],
-        spaces=known_or_usual_spaces(reference),
+        spaces=spaces,
         sentences=[sent.start for sent in reference.sents] if has_sentences else None,
-        scores=_scores(predicted, spans_key),
+        scores={ent: scores[key] for ent, key in found.items() if key in scores},
     )
 
 
-def judge_raw_text(reference: Doc, predicted: Doc) -> RawRecord:
+def judge_raw_text(
+    reference: Doc, predicted: Doc, tokens: Collection[tuple[int, int]], rename: Mapping[str, str]
+) -> RawRecord:
     """Compare entities by the characters of the raw text, exactly: no gold token helps.
 
     reference (Doc): The gold document.
-    predicted (Doc): The pipeline's own tokens of `raw_text(reference)`, with predicted entities.
+    predicted (Doc): `raw_text(reference)` with predicted entities.
+    tokens (Collection[tuple[int, int]]): First character of, and character after, each token that the pipeline's
+        tokenizer has made of it: components may have merged or split them since.
+    rename (Mapping[str, str]): Predicted labels to other labels.
     RETURNS (RawRecord): Gold and predicted entities, in characters.
     """
     words = [token.text for token in reference]
     _, starts = write_text(words, known_or_usual_spaces(reference))
     gold = to_characters(entities_of(reference), words, starts)
-    found = [Entity(ent.start_char, ent.end_char, ent.label_) for ent in predicted.ents]
+    found = [Entity(e.start_char, e.end_char, rename.get(e.label_, e.label_)) for e in predicted.ents]
     unknown = [(starts[token.i], starts[token.i] + len(token)) for token in reference if token.ent_iob == MISSING]
     ignored = [ent for ent in found if any(ent.start < end and start < ent.end for start, end in unknown)]
-    begins = {token.idx for token in predicted}
-    ends = {token.idx + len(token) for token in predicted}
-    own = {(token.idx, len(token)) for token in predicted}
+    begins, ends = {start for start, _ in tokens}, {end for _, end in tokens}
+    own = set(tokens)
     cut_otherwise = frozenset(
         entity
         for entity, span in zip(gold, reference.ents, strict=True)
-        if not all((starts[token.i], len(token)) in own for token in span)
+        if not all((starts[token.i], starts[token.i] + len(token)) in own for token in span)
     )
     return RawRecord(
         gold=gold,
@@ -135,12 +163,32 @@ def entities_of(doc: Doc) -> list[Entity]:
     return [Entity(ent.start, ent.end, ent.label_) for ent in doc.ents]
 
 
-def _scores(doc: Doc, spans_key: str | None) -> dict[Entity, float]:
-    """Look up scores as spancat writes them: `attrs["scores"]`, parallel to the spans of a group."""
-    scores = {}
+def place_of(span: Span) -> Place:
+    """RETURNS (Place): What a score is of."""
+    return Place(span.start_char, span.end_char, span.label_)
+
+
+def _scores(doc: Doc, spans_key: str | None) -> dict[Place, float]:
+    """Look up the scores of entities."""
+    scores: dict[Place, float] = {}
     for key, group in doc.spans.items():
-        values = group.attrs.get("scores")
-        if (spans_key is None or key == spans_key) and values is not None and len(values) == len(group):
-            for span, value in zip(group, values, strict=True):
-                scores[Entity(span.start, span.end, span.label_)] = float(value)
-    return {ent: scores[ent] for ent in entities_of(doc) if ent in scores}
+        if spans_key is None or key == spans_key:
+            scores |= _of_entities(doc, group) or _of_spans(group)
+    return scores
+
+
+def _of_entities(doc: Doc, group: SpanGroup) -> dict[Place, float]:
+    """Look up the scores of doc.ents as bert_ner writes them."""
+    found = ((ent, look_up(group.attrs, ent)) for ent in doc.ents)
+    return {place_of(ent): score for ent, score in found if score is not None}
+
+
+def _of_spans(group: SpanGroup) -> dict[Place, float]:
+    """Look up scores as spancat writes them: `attrs["scores"]`, parallel to the spans of a group."""
+    values = group.attrs.get("scores", ())
+    scores: dict[Place, float] = {}
+    for i in range(len(group) if len(values) == len(group) else 0):
+        # Where tokens were merged, a span may be of some beyond the end: its characters cannot be read any more.
+        with suppress(IndexError):
+            scores[place_of(group[i])] = float(values[i])
+    return scores

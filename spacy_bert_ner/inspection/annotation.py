@@ -1,5 +1,6 @@
 """Faults of the gold annotation, each with its place."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,8 +9,12 @@ from typing import Any
 from spacy.tokens import Doc, Span
 from spacy.training import Example
 
+from spacy_bert_ner.training.annotated import NO_ANNOTATION, NO_TOKENS
+
 # As `spacy debug data` warns.
 FEW_EXAMPLES = 50
+
+_TAG = re.compile(r"[BILUESMW][-_](.+)|(.+)[-_][BILUESMW]", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -41,9 +46,9 @@ def inspect_annotation(
     findings = [*_of_labels(counts, labels), *_of_entities(splits), *_of_duplicates(splits)]
     for split, numbers in counts.items():
         if not numbers["tokens"]:
-            findings.append(Finding("error", "empty", f"{split} holds no tokens: check [paths] and [corpora]"))
+            findings.append(Finding("error", "empty", NO_TOKENS.format(split=split)))
         elif numbers["missing"] == numbers["tokens"]:
-            findings.append(Finding("error", "no_annotation", f"{split} is not annotated: every token is missing"))
+            findings.append(Finding("error", "no_annotation", NO_ANNOTATION.format(split=split)))
         elif numbers["missing"]:
             message = (
                 f"{numbers['missing']} of {numbers['tokens']} tokens of {split} are unannotated: they teach nothing"
@@ -100,10 +105,30 @@ def _of_labels(counts: Mapping[str, dict[str, Any]], labels: Collection[str]) ->
         yield Finding("warning", "label_unused", message)
     for label in sorted(train.keys() - set(labels)) if labels else ():
         yield Finding("error", "label_unknown", f"{label} is in train, not among the component's labels")
+    if tags := tag_like(train):
+        message = (
+            f"{', '.join(tags)} look like tags, not like entity types: each entity is then cut into pieces. Convert "
+            "the tags with `python -m spacy bert-ner convert`, or set doc.ents to whole entities with the types alone"
+        )
+        yield Finding("warning", "label_like_tag", message)
     for label, number in train.items():
         if number < FEW_EXAMPLES:
             message = f"{label} has {number} entities in train, fewer than {FEW_EXAMPLES}: annotate more"
             yield Finding("warning", "few_examples", message)
+
+
+def tag_like(labels: Iterable[str]) -> list[str]:
+    """Find labels that are tags of a scheme such as BIO: `B-PER`, `PER_I`, `O`.
+
+    labels (Iterable[str]): Entity types.
+    RETURNS (list[str]): Those with a tag's prefix or suffix, where the rest of them occurs otherwise too, or where all
+        labels have one; and `O`. A lone `B-X` among others is a type's own name.
+    """
+    labels = set(labels)
+    types = {label: tag[1] or tag[2] for label in labels if (tag := _TAG.fullmatch(label))}
+    times = Counter(types.get(label, label) for label in labels)
+    tags = [label for label in types if times[types[label]] > 1 or len(types) == len(labels) > 1]
+    return sorted([*tags, *labels.intersection("O")])
 
 
 def _of_entities(splits: Mapping[str, Sequence[Example]]) -> Iterator[Finding]:

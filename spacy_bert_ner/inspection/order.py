@@ -1,10 +1,12 @@
 """Faults of a pipeline's make-up."""
 
 from spacy.language import Language
+from thinc.api import Config
 
+from spacy_bert_ner.bridge.upstream import listens
 from spacy_bert_ner.component import BertNER
 from spacy_bert_ner.inspection.annotation import Finding
-from spacy_bert_ner.bridge.upstream import listens
+from spacy_bert_ner.sourced import trained_further
 
 
 def inspect_order(nlp: Language) -> list[Finding]:
@@ -28,3 +30,22 @@ def inspect_order(nlp: Language) -> list[Finding]:
             )
             findings.append(Finding("error", "behind_cleaner", message))
     return findings
+
+
+def inspect_sources(config: Config) -> list[Finding]:
+    """Look for settings of [initialize.components] that no component reads: spaCy initializes none that is sourced.
+
+    config (Config): Training config, variables not yet filled in.
+    RETURNS (list[Finding]): What is wrong.
+    """
+    settings = config.interpolate().get("initialize", {}).get("components", {})
+    return [
+        Finding(
+            "warning",
+            "initialize_unused",
+            f"[initialize.components.{name}] has no effect, since {name} is sourced: spaCy initializes what is not. "
+            'Labels come by [initialize.after_init] @callbacks = "spacy-bert-ner.add_labels.v1"',
+        )
+        for name in trained_further(config)
+        if settings.get(name)
+    ]

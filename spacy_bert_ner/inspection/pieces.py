@@ -54,7 +54,7 @@ def inspect_pieces(
         }
         for i, example in enumerate(examples):
             for ent in example.reference.ents:
-                size = sum(len(word.ids) for word in pieces.encode([token.text for token in ent], 1 << 30))
+                size = int(pieces.encode([token.text for token in ent], 1 << 30).counts.sum())
                 if size > capacity:
                     longer.append({**place(split, i, ent), "pieces": size})
     message = f"{len(longer)} entities have more word pieces than a window takes ({capacity}): raise window"

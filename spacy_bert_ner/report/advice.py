@@ -14,9 +14,18 @@ Metrics = dict[str, Any]
 def advise(metrics: Metrics) -> list[str]:
     """Say where the points are. RETURNS (list[str]): A few sentences, what is worth most first."""
     if metrics["f1"] is None:
-        return ["Neither the corpus nor the pipeline's output has an entity: there is nothing to measure."]
+        return [nothing_to_measure(metrics["corpus"]) or "Neither the corpus nor the pipeline's output has an entity."]
     found = [*_dearest_errors(metrics), *_weakest_slice(metrics), *_raw_text(metrics), *_scores(metrics)]
     return found or ["Nothing stands out."]
+
+
+def nothing_to_measure(corpus: Metrics) -> str:
+    """RETURNS (str): Why nothing can be said with a corpus, of which `metrics["corpus"]` tells; "" where it can."""
+    if not corpus["documents"]:
+        return f"{corpus['path']} holds no document with a token."
+    if corpus["unannotated"] == corpus["words"]:
+        return f"No token of {corpus['path']} is annotated: was doc.ents set before it was saved?"
+    return ""
 
 
 def _dearest_errors(metrics: Metrics) -> Iterator[str]:

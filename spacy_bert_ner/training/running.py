@@ -9,7 +9,6 @@ from typing import Any
 from spacy import util
 from spacy.cli._util import import_code, setup_gpu, show_validation_error
 from spacy.language import Language
-from spacy.training.initialize import init_nlp
 from spacy.training.loop import (
     DIR_MODEL_BEST,
     DIR_MODEL_LAST,
@@ -21,9 +20,13 @@ from thinc.api import Config, fix_random_seed, set_gpu_allocator
 from wasabi import msg
 
 from ..files import copy_folder, replacing_folder
+from ..sourced import initialize
+from ..terminal import divider
+from .annotated import require_annotation
 from .checkpoints import Checkpoint, Checkpoints
 from .errors import RunError
 from .fingerprint import Fingerprint, differences, take_fingerprint
+from .interruption import Interruption
 from .loop import Progress, Run
 
 # Seconds from one checkpoint to the next, beside those at evaluations.
@@ -62,10 +65,11 @@ def train(
         config = util.load_config(config_path, overrides=overrides or {}, interpolate=False)
         fingerprint = take_fingerprint(config.interpolate(), code, use_gpu)
     saved = None if fresh else find_unfinished(checkpoints, fingerprint)
-    msg.divider("Initializing pipeline")
+    divider("Initializing pipeline")
     with show_validation_error(config_path, hint_fill=False):
-        nlp = init_nlp(config, use_gpu=use_gpu)
+        nlp = initialize(config, use_gpu)
     msg.good("Initialized pipeline")
+    require_annotation(nlp)
     log = log_file(config)
     # Not before: components may be sourced from what an earlier run left, and a config that cannot be costs nothing.
     if saved is None:
@@ -74,7 +78,7 @@ def train(
         # Written again from the beginning, out of the checkpoint: spaCy's logger writes to no file that is there.
         log.unlink(missing_ok=True)
     state = {"fingerprint": fingerprint, "logged": log is not None and not log.exists()}
-    msg.divider("Training pipeline")
+    divider("Training pipeline")
     run = begin(nlp, use_gpu, saved)
     work(run, Keeper(run, checkpoints, state, interval), resumed=saved is not None)
     checkpoints.clear()
@@ -161,20 +165,25 @@ def work(run: Run, keeper: "Keeper", resumed: bool) -> None:
     if resumed:
         repeat_evaluations(run, log_step, keeper.last)
     try:
-        for is_best in run.steps(keeper.after_step):
-            info = run.progress.info()
-            if is_best is not None:
-                with nlp.select_pipes(disable=run.frozen):
-                    update_meta(run.settings, nlp, info)
-                keeper.save_pipeline(is_best)
-                info["output_path"] = str(keeper.last)
-            log_step(info if is_best is not None else None)
-    except RunError:
-        # What it says would be hidden behind the failure to save, or weights that are no numbers would be saved.
+        with keeper.interruption.awaited():
+            for is_best in run.steps(keeper.after_step):
+                info = run.progress.info()
+                if is_best is not None:
+                    with nlp.select_pipes(disable=run.frozen):
+                        update_meta(run.settings, nlp, info)
+                    keeper.save_pipeline(is_best)
+                    info["output_path"] = str(keeper.last)
+                log_step(info if is_best is not None else None)
+                if keeper.is_interrupted:
+                    keeper.save_pipeline(False)
+                    raise KeyboardInterrupt
+    except (RunError, KeyboardInterrupt):
+        # What it says would be hidden behind the failure to save, or weights that are no numbers, or of half a step,
+        # would be saved.
         finalize_logger()
         raise
     except BaseException as error:
-        msg.warn(f"Saving the pipeline as it is now, because of {error!r}")
+        msg.warn(f"Saving the pipeline as it is now, because of a {type(error).__name__}")
         finalize_logger()
         keeper.save_pipeline(False)
         raise
@@ -199,7 +208,7 @@ def repeat_evaluations(run: Run, log_step: Callable[[dict[str, Any] | None], Non
 
 
 class Keeper:
-    """Writes a run's checkpoints and pipelines.
+    """Writes a run's checkpoints and pipelines, also when the user interrupts it.
 
     A checkpoint is written before the pipeline is saved and the evaluation logged: whatever is cut short then is done
     again after a resumption.
@@ -216,13 +225,17 @@ class Keeper:
         self.state = state
         self.interval = interval
         self.best, self.last = checkpoints.output / DIR_MODEL_BEST, checkpoints.output / DIR_MODEL_LAST
+        self.interruption = Interruption()
+        self.is_interrupted = False
         self._written = monotonic()
         self._before_to_disk = create_before_to_disk_callback(run.settings["before_to_disk"])
 
     def after_step(self) -> None:
-        """Write a checkpoint where one is due."""
+        """Write a checkpoint where one is due, as it is where the user has asked to stop."""
         progress = self.run.progress
-        if progress.evaluated or monotonic() - self._written >= self.interval:
+        # Asked once: who asks later, while the step is logged, stops after the next one.
+        self.is_interrupted = self.interruption.requested
+        if progress.evaluated or self.is_interrupted or monotonic() - self._written >= self.interval:
             state, tensors = self.run.save()
             self.checkpoints.write(progress.step, self.state | state, tensors)
             self._written = monotonic()

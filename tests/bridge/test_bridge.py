@@ -1,6 +1,5 @@
 """The bridge to spacy-transformers: our encoder behind its `transformer`, and our listener behind either."""
 
-import copy
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +14,11 @@ from thinc.api import Model
 from spacy_bert_ner.encoder.model import get_shim
 from spacy_bert_ner.encoder.shim import EncoderShim
 from spacy_bert_ner.optimizer import build_adamw
-from tests.bridge.transformers import backward, make, predict, vectors_of
-from tests.encoders import NO_DROPOUT, WORDS, Encoders, check_close, doc_of, encoder_of, gradients, long_doc
+from tests.bridge.transformers import backward, make, vectors_of
+from tests.encoders import NO_DROPOUT, WORDS, as_ours, check_close, doc_of, encoder_of, gradients
 
-TransformerData = pytest.importorskip("spacy_transformers.data_classes").TransformerData
+pytestmark = pytest.mark.bridge
+
 
 def stock_model(folder: Path) -> Model:
     from spacy_transformers import TransformerModel
@@ -58,9 +58,9 @@ def test_gradients_equal_the_stock_architectures(tiny_bert: Path) -> None:
     pooled = [np.zeros((1, 32), dtype="f") for _ in docs]
     stock_backprop(stock.unsplit_by_doc([[d, p] for d, p in zip(d_theirs, pooled, strict=True)]))
     wrapped = next(shim for node in theirs.walk() for shim in node.shims)._model
-    expected = {f"transformer.{name}": p.grad for name, p in wrapped.named_parameters() if "pooler" not in name}
-    check_close(found, {name: grad for name, grad in expected.items() if grad is not None})
-
+    expected = {name: p.grad for name, p in wrapped.named_parameters() if "pooler" not in name}
+    present = {name: grad for name, grad in expected.items() if grad is not None}
+    check_close(found, as_ours(get_shim(ours).encoder.config, present))
 
 
 TAGGER = {
@@ -73,6 +73,7 @@ TAGGER = {
         },
     }
 }
+BERT_NER = {"model": {"tok2vec": {"@architectures": "spacy-bert-ner.TransformerListener.v1"}}}
 LINES = [
     (["Jane", "met", "IBM"], ["U-PER", "O", "U-ORG"], ["N", "V", "N"]),
     (["IBM", "works", "near", "Paris"], ["U-ORG", "O", "O", "U-LOC"], ["N", "V", "P", "N"]),
@@ -87,7 +88,7 @@ def make_nlp(folder: Path, components: tuple[str, ...] = ("bert_ner", "tagger"),
     model = {"@architectures": "spacy-bert-ner.TransformerModel.v1", "name": str(folder), **settings}
     nlp.add_pipe("transformer", config={"model": model})
     for component in components:
-        nlp.add_pipe(component, config=TAGGER if component == "tagger" else {})
+        nlp.add_pipe(component, config=TAGGER if component == "tagger" else BERT_NER)
     nlp.initialize(lambda: examples_of(nlp))
     return nlp
 
@@ -191,6 +192,8 @@ def test_annotating_encoders_set_their_data_in_training(tiny_bert: Path) -> None
     def look(doc: Doc) -> Doc:
         seen.append(doc._.trf_data)
         return doc
+
+    from spacy_transformers.data_classes import TransformerData
 
     nlp.add_pipe("look_at_data", after="transformer")
     losses = [step_annotating(nlp, build_adamw(0.005)) for _ in range(2)]

@@ -1,41 +1,20 @@
 """Word-shape features."""
 
-import copy
-import pickle
-import threading
-from collections.abc import Iterator
-from itertools import pairwise
-from pathlib import Path
-from typing import Any
-
 import numpy as np
 import pytest
 import torch
-from thinc.api import Adam, Model
-from torch import nn
-from transformers import AutoModel, AutoTokenizer
 
 from spacy_bert_ner.encoder.casing import CLASSES, SHAPES, piece_classes, shape
-from spacy_bert_ner.encoder.layout import lay_out
-from spacy_bert_ner.encoder.model import build_encoder_model, get_settings, get_shim
-from spacy_bert_ner.encoder.pieces import WordPieces
-from spacy_bert_ner.encoder.precision import LossScale, choose_dtype
-from spacy_bert_ner.encoder.shim import EncoderShim
+from spacy_bert_ner.encoder.model import get_shim
 from spacy_bert_ner.optimizer import build_adamw
 from tests.encoders import (
     NO_DROPOUT,
-    WEIRD,
-    WORDS,
     Encoders,
     backward,
-    check_close,
     doc_of,
-    encoder_of,
-    gradients,
-    long_doc,
     make,
     predict,
-    split,
+    words_of,
 )
 
 
@@ -81,7 +60,7 @@ def test_pieces_have_their_own_shapes(word: str, spans: list[tuple[int, int]], e
 @pytest.mark.parametrize("name", ["bert", "roberta", "xlm-roberta", "deberta-v2"])
 def test_the_tokenizer_says_where_pieces_are(tiny_encoder: Encoders, name: str) -> None:
     pieces = get_shim(make(tiny_encoder(name))).pieces
-    (word,) = pieces.encode(["Unlucky-US"], 99)
+    (word,) = words_of(pieces.encode(["Unlucky-US"], 99))
     shapes = [SHAPES[number % len(SHAPES)] for number in word.classes]
     assert len(shapes) == len(word.ids)
     assert len(shapes) > 3
@@ -112,7 +91,12 @@ def test_case_features_begin_at_zero_and_learn(tiny_encoder: Encoders, name: str
     assert np.abs(lower - capitals).max() > 0.01
     table = get_shim(model).encoder.casing.weight
     pieces = get_shim(model).pieces
-    used = {kind for doc in docs for word in pieces.encode([token.text for token in doc], 9) for kind in word.classes}
+    used = {
+        kind
+        for doc in docs
+        for word in words_of(pieces.encode([token.text for token in doc], 9))
+        for kind in word.classes
+    }
     used |= {0}
     assert len(table) == CLASSES
     assert set(torch.nonzero(table.abs().sum(dim=1)).flatten().tolist()) <= used

@@ -2,24 +2,16 @@
 
 import copy
 import pickle
-import threading
 from collections.abc import Iterator
-from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from thinc.api import Adam, Model
-from torch import nn
+from thinc.api import Model
 from transformers import AutoModel, AutoTokenizer
 
-from spacy_bert_ner.encoder.casing import CLASSES, SHAPES, piece_classes, shape
-from spacy_bert_ner.encoder.layout import lay_out
-from spacy_bert_ner.encoder.model import build_encoder_model, get_settings, get_shim
-from spacy_bert_ner.encoder.pieces import WordPieces
-from spacy_bert_ner.encoder.precision import LossScale, choose_dtype
+from spacy_bert_ner.encoder.model import build_encoder_model, get_shim
 from spacy_bert_ner.encoder.shim import EncoderShim
 from spacy_bert_ner.optimizer import build_adamw
 from tests.encoders import (
@@ -28,14 +20,12 @@ from tests.encoders import (
     WORDS,
     Encoders,
     backward,
-    check_close,
     doc_of,
     encoder_of,
     gradients,
     long_doc,
     make,
     predict,
-    split,
 )
 
 
@@ -102,7 +92,7 @@ def test_saved_weights_that_do_not_fit(tiny_bert: Path, monkeypatch: pytest.Monk
     shim = get_shim(make(tiny_bert))
     data = srsly.msgpack_loads(shim.to_bytes())
     data["config"] = data["config"].replace('"num_hidden_layers": 2', '"num_hidden_layers": 3')
-    with pytest.raises(ValueError, match=r"(?s)^The saved encoder does not fit this version of .*Missing key"):
+    with pytest.raises(ValueError, match=r"(?s)^The saved encoder does not fit: weights are missing"):
         EncoderShim(None, None, "fp32").from_bytes(srsly.msgpack_dumps(data))
 
 
@@ -117,7 +107,7 @@ def test_other_weights_for_a_while(tiny_bert: Path) -> None:
         model = make(tiny_bert, precision=precision)
         shim, doc = get_shim(model), doc_of(WORDS)
         before = predict(model, [doc])[0]
-        name = "transformer.encoder.layer.1.output.dense.weight"
+        name = "network.layer.1.contract.weight"
         array = np.zeros((32, 64), dtype="f")
         with model.use_params({(shim.id, name): array, (shim.id + 1, name): array + 1}):
             assert np.abs(predict(model, [doc])[0] - before).max() > 0.01

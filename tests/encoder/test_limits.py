@@ -1,37 +1,18 @@
 """Settings that do not fit the encoder, and encoders that do not fit."""
 
-import copy
-import pickle
-import threading
-from collections.abc import Iterator
-from itertools import pairwise
+import shutil
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-import torch
-from thinc.api import Adam, Model
-from torch import nn
-from transformers import AutoModel, AutoTokenizer
+from transformers import AutoTokenizer
 
-from spacy_bert_ner.encoder.casing import CLASSES, SHAPES, piece_classes, shape
-from spacy_bert_ner.encoder.layout import lay_out
-from spacy_bert_ner.encoder.model import build_encoder_model, get_settings, get_shim
+from spacy_bert_ner.encoder.model import build_encoder_model
 from spacy_bert_ner.encoder.pieces import WordPieces
-from spacy_bert_ner.encoder.precision import LossScale, choose_dtype
-from spacy_bert_ner.encoder.shim import EncoderShim
-from spacy_bert_ner.optimizer import build_adamw
 from tests.encoders import (
-    NO_DROPOUT,
-    WEIRD,
     WORDS,
     Encoders,
-    backward,
-    check_close,
     doc_of,
-    encoder_of,
-    gradients,
     long_doc,
     make,
     predict,
@@ -63,8 +44,8 @@ def test_the_smallest_windows(tiny_bert: Path) -> None:
 @pytest.mark.parametrize("stride", [0, 65])
 def test_stride_must_not_leave_gaps(tiny_bert: Path, stride: int) -> None:
     message = (
-        rf"^\[components.bert_ner.model.tok2vec\] stride = {stride} must lie between 1 and window = 64: it is how far one "
-        r"window begins behind the other$"
+        rf"^\[components.bert_ner.model.tok2vec\] stride = {stride} must lie between 1 and window = 64: it is how far "
+        r"one window begins behind the other$"
     )
     with pytest.raises(ValueError, match=message):
         make(tiny_bert, stride=stride)
@@ -76,14 +57,28 @@ def test_unknown_precision(tiny_bert: Path) -> None:
         build_encoder_model(str(tiny_bert), precision="fp8")
 
 
-def test_slow_tokenizers_are_refused(tiny_bert: Path) -> None:
+def test_slow_tokenizers_are_refused() -> None:
+    class BertTokenizer:
+        is_fast = False
+
     with pytest.raises(ValueError, match="fast") as caught:
-        make(tiny_bert, tokenizer_config={"use_fast": False})
+        WordPieces.from_tokenizer(BertTokenizer(), "somewhere", {})
     assert str(caught.value) == (
-        f"The encoder {str(tiny_bert)!r} comes with a tokenizer that has no fast version (BertTokenizer), and only "
+        "The encoder 'somewhere' comes with a tokenizer that has no fast version (BertTokenizer), and only "
         "fast tokenizers say which word a piece belongs to. Choose an encoder with a tokenizer.json, or convert its "
         "tokenizer to one."
     )
+
+
+@pytest.mark.parametrize("name", ["bert", "roberta", "deberta-v2"])
+def test_a_tokenizer_with_more_pieces_than_embeddings(tiny_encoder: Encoders, tmp_path: Path, name: str) -> None:
+    folder = Path(shutil.copytree(tiny_encoder(name), tmp_path / "encoder"))
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    rows = len(tokenizer)
+    tokenizer.add_tokens(["geneva", "oslo"])
+    tokenizer.save_pretrained(folder)
+    with pytest.raises(ValueError, match=rf"has {rows + 2:,} pieces, but its embeddings have {rows:,} rows.*resize"):
+        make(folder)
 
 
 def test_encoders_that_do_not_give_vectors_are_refused(tiny_encoder: Encoders, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,37 +1,21 @@
 """Training and prediction: dropout, graphs, threads."""
 
-import copy
-import pickle
 import threading
-from collections.abc import Iterator
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from thinc.api import Adam, Model
 from torch import nn
-from transformers import AutoModel, AutoTokenizer
 
-from spacy_bert_ner.encoder.casing import CLASSES, SHAPES, piece_classes, shape
 from spacy_bert_ner.encoder.layout import lay_out
-from spacy_bert_ner.encoder.model import build_encoder_model, get_settings, get_shim
-from spacy_bert_ner.encoder.pieces import WordPieces
-from spacy_bert_ner.encoder.precision import LossScale, choose_dtype
-from spacy_bert_ner.encoder.shim import EncoderShim
-from spacy_bert_ner.optimizer import build_adamw
+from spacy_bert_ner.encoder.model import get_settings, get_shim
 from tests.encoders import (
-    NO_DROPOUT,
-    WEIRD,
     WORDS,
     Encoders,
-    backward,
-    check_close,
     doc_of,
     encoder_of,
-    gradients,
     long_doc,
     make,
     predict,
@@ -54,10 +38,10 @@ def test_dropout_in_training_only(tiny_bert: Path) -> None:
 def test_dropouts_are_set_whatever_the_encoder_calls_them(tiny_encoder: Encoders, name: str) -> None:
     still = make(tiny_encoder(name), hidden_dropout=0.0, attention_dropout=0.0)
     docs = [doc_of(WORDS)]
-    first, second = (split(still.begin_update(docs)[0])[0].model_output.last_hidden_state for _ in range(2))
+    first, second = (still.begin_update(docs)[0].data for _ in range(2))
     np.testing.assert_array_equal(first, second)
     lively = make(tiny_encoder(name), hidden_dropout=0.5, attention_dropout=0.0)
-    first, second = (split(lively.begin_update(docs)[0])[0].model_output.last_hidden_state for _ in range(2))
+    first, second = (lively.begin_update(docs)[0].data for _ in range(2))
     assert np.abs(first - second).max() > 0.1
     with pytest.raises(ValueError, match=r"hidden_dropout = 1\.0: expected a share below 1, or null"):
         make(tiny_encoder(name), hidden_dropout=1.0)
@@ -92,11 +76,11 @@ def test_stays_in_evaluation_mode_after_an_error(tiny_bert: Path) -> None:
 
 
 def test_predictions_leave_no_graph(tiny_bert: Path) -> None:
-    model = make(tiny_bert)
-    output: Any = model.predict([doc_of(WORDS)]).model_output
-    assert not output.last_hidden_state.requires_grad
-    trained: Any = model.begin_update([doc_of(WORDS)])[0].model_output
-    assert not trained.last_hidden_state.requires_grad
+    shim = get_shim(make(tiny_bert))
+    ids = torch.tensor([2, 7, 3])
+    vectors = shim.predict(lambda encoder: encoder(ids, ids, [3]))
+    assert not vectors.requires_grad
+    assert vectors.grad_fn is None
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])

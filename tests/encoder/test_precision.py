@@ -1,41 +1,25 @@
 """Dtypes of weights, products and gradients."""
 
-import copy
-import pickle
-import threading
-from collections.abc import Iterator
-from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from thinc.api import Adam, Model
+from thinc.api import Adam
 from torch import nn
-from transformers import AutoModel, AutoTokenizer
 
-from spacy_bert_ner.encoder.casing import CLASSES, SHAPES, piece_classes, shape
-from spacy_bert_ner.encoder.layout import lay_out
-from spacy_bert_ner.encoder.model import build_encoder_model, get_settings, get_shim
-from spacy_bert_ner.encoder.pieces import WordPieces
+from spacy_bert_ner.encoder.model import get_shim
 from spacy_bert_ner.encoder.precision import LossScale, choose_dtype
-from spacy_bert_ner.encoder.shim import EncoderShim
 from spacy_bert_ner.optimizer import build_adamw
 from tests.encoders import (
     NO_DROPOUT,
-    WEIRD,
     WORDS,
-    Encoders,
     backward,
-    check_close,
     doc_of,
-    encoder_of,
     gradients,
     long_doc,
     make,
     predict,
-    split,
 )
 
 

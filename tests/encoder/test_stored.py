@@ -2,7 +2,6 @@
 
 import copy
 import os
-import pickle
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -96,8 +95,6 @@ def again_by_disk(nlp: Language, folder: Path) -> Language:
 
 def again_by_bytes(nlp: Language, folder: Path) -> Language:
     return spacy.blank("en").from_config(nlp.config).from_bytes(nlp.to_bytes())
-
-
 
 
 def again_by_copy(nlp: Language, folder: Path) -> Language:

@@ -16,7 +16,18 @@ from torch import Tensor
 from spacy_bert_ner.encoder.memory import DocumentMemory, MeanOfOthers, Recurrences, find_recurrences
 from spacy_bert_ner.encoder.model import get_shim
 from spacy_bert_ner.encoder.pieces import WordPieces
-from tests.encoders import NO_DROPOUT, Encoders, backward, check_close, doc_of, encoder_of, long_doc, make, predict
+from tests.encoders import (
+    NO_DROPOUT,
+    Encoders,
+    backward,
+    check_close,
+    doc_of,
+    encoder_of,
+    long_doc,
+    make,
+    predict,
+    split,
+)
 
 Words = list[list[str]]
 TEXTS = st.lists(st.lists(st.sampled_from(["a", "A", "b", ",", "\n", "ﬁ", "c"]), max_size=9), max_size=4)
@@ -33,7 +44,12 @@ def recurrences(texts: Words, pieces: Callable[[int], int]) -> tuple[Recurrences
     offsets = [
         start + np.concatenate([[0], np.cumsum(own)]).astype(int) for start, own in zip(ends, counts, strict=True)
     ]
-    return find_recurrences(texts, offsets, counts), offsets, counts
+    known: dict[str, int] = {}
+    folded = [known.setdefault(word.lower(), len(known)) for words in texts for word in words]
+    tokens = np.array([len(words) for words in texts], dtype=np.int64)
+    starts = np.concatenate([*(own[:-1] for own in offsets), np.zeros(0, dtype=np.int64)]).astype(np.int64)
+    every = np.concatenate([*counts, np.zeros(0, dtype=np.int64)])
+    return find_recurrences(np.array(folded, dtype=np.int64), tokens, starts, every), offsets, counts
 
 
 def remember(vectors: Tensor, memory: DocumentMemory, texts: Words, offsets: Any) -> Tensor:
@@ -54,6 +70,7 @@ def remember(vectors: Tensor, memory: DocumentMemory, texts: Words, offsets: Any
 def test_it_equals_the_formula_with_gradients(texts: Words, pieces: int, most: int) -> None:
     found, offsets, counts = recurrences(texts, lambda i: 1 + i % pieces)
     memory = DocumentMemory(4)
+    memory.initialize()
     torch.nn.init.normal_(memory.add.weight)
     vectors = torch.randn(sum(map(sum, counts)), 4, requires_grad=True)
     results = []
@@ -125,9 +142,9 @@ def test_a_changed_word_is_told_to_its_like_and_to_nobody_else(model: Model) -> 
 
 def spread(model: Model, doc: Doc) -> list[Any]:
     """The first piece's vector of each word."""
-    (data,) = model.predict([doc]).doc_data
-    starts = np.cumsum(data.align.lengths) - data.align.lengths
-    return [data.model_output.last_hidden_state[0][start] for start in starts]
+    (pieces,) = split(model.predict([doc]))
+    starts = np.cumsum(pieces.lengths) - pieces.lengths
+    return [pieces.data[start] for start in starts]
 
 
 def test_it_learns(model: Model) -> None:

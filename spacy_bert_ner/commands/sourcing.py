@@ -1,0 +1,72 @@
+"""What a config that trains a pipeline further takes over from it."""
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from thinc.api import Config
+from wasabi import msg
+
+from .inputs import load_pipeline
+
+if TYPE_CHECKING:
+    from spacy.language import Language
+
+# They leave nothing of what components listen to.
+CLEANERS = ("doc_cleaner", "tensor_cleaner")
+ADD_LABELS = {"@callbacks": "spacy-bert-ner.add_labels.v1", "labels": None}
+
+
+class Source(NamedTuple):
+    """A trained pipeline.
+
+    name (str): Its folder or package.
+    lang (str): Its language.
+    components (list[str]): Its components that belong to entity recognition, in their order.
+    width (int): Of the encoder's vectors.
+    """
+
+    name: str
+    lang: str
+    components: list[str]
+    width: int
+
+
+def read_source(name: str) -> Source:
+    """Look at a trained pipeline; end the command where it cannot be trained further.
+
+    name (str): Folder or package name.
+    RETURNS (Source): What the config needs.
+    """
+    from ..component import BertNER
+
+    nlp = load_pipeline(name)
+    heads = [head for head, pipe in nlp.pipeline if isinstance(pipe, BertNER)]
+    if not heads:
+        msg.fail(f"{name} holds no bert_ner, but {', '.join(nlp.pipe_names) or 'nothing'}", exits=1)
+    pipe = nlp.get_pipe(heads[0])
+    assert isinstance(pipe, BertNER)
+    # A listener is told its width only when it is initialized.
+    width = next(node.get_dim("nI") for node in pipe.model.get_ref("scorer").walk() if node.has_param("W"))
+    return Source(name, nlp.meta["lang"], belonging(nlp, heads), width)
+
+
+def belonging(nlp: "Language", heads: list[str]) -> list[str]:
+    """RETURNS (list[str]): Heads, what they listen to, and the cleaner of that, in the pipeline's order."""
+    feeding = [name for name, pipe in nlp.pipeline if set(heads) & set(getattr(pipe, "listening_components", ()))]
+    cleaners = [name for name in nlp.pipe_names if feeding and nlp.get_pipe_meta(name).factory in CLEANERS]
+    return [name for name in nlp.pipe_names if name in {*heads, *feeding, *cleaners}]
+
+
+def with_source(config: Config, source: Source) -> Config:
+    """Take a pipeline's components in place of a config's own ones, and add the training corpus's labels to them.
+
+    config (Config): A training config, variables not yet filled in.
+    source (Source): The pipeline.
+    RETURNS (Config): A changed copy.
+    """
+    changed = config.copy()
+    changed["paths"].pop("encoder")
+    changed["paths"]["source"] = source.name
+    changed["nlp"] |= {"lang": source.lang, "pipeline": source.components}
+    changed["components"] = {name: {"source": "${paths.source}"} for name in source.components}
+    changed["initialize"]["after_init"] = dict(ADD_LABELS)
+    return changed
