@@ -1,4 +1,4 @@
-"""The lanes that the project is tested in: `nox -s tests-3.13`, `nox -s ray`, `nox -s bridge`. CI's are those of the Makefile.
+"""The lanes that the project is tested in: `nox -s tests-3.13`, `ray`, `bridge`. CI's are those of the Makefile.
 
 Each session makes an environment of its own, with the interpreters that are on the PATH; where torch's default build is
 the large one for GPUs, so is what is downloaded.

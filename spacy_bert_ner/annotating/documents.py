@@ -9,8 +9,9 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from spacy.tokens import Doc, Span
+from spacy.tokens import Doc
 
+from ..output import get_confidence
 from .options import ID, Options
 from .records import Record
 
@@ -106,25 +107,14 @@ def find_entities(docs: Sequence[Doc], starts: Sequence[int], options: Options) 
     """
     found = []
     for doc, start in zip(docs, starts, strict=True):
-        confidences = read_confidences(doc)
         for ent in doc.ents:
-            confidence = confidences.get(_key(ent))
+            confidence = get_confidence(ent)
             if options.labels is not None and ent.label_ not in options.labels:
                 continue
             if confidence is None or confidence >= options.min_confidence:
                 rounded = None if confidence is None else round(confidence, DIGITS)
                 found.append(Entity(start + ent.start_char, start + ent.end_char, ent.label_, rounded))
     return tuple(found)
-
-
-def read_confidences(doc: Doc) -> dict[tuple[int, int, int], float]:
-    """Read what `span._.confidence` says of all spans at once. RETURNS: By first token, token after the last, label."""
-    confidences: dict[tuple[int, int, int], float] = {}
-    for group in doc.spans.values():
-        scores = group.attrs.get("scores")
-        for span, score in zip(group, scores if scores is not None else (), strict=False):
-            confidences.setdefault(_key(span), float(score))
-    return confidences
 
 
 def to_json(value: Any) -> str:
@@ -178,7 +168,3 @@ def _check_unicode(name: str, text: str) -> None:
         raise RecordError(
             f"field {name} holds half of a surrogate pair at {error.start}, expected Unicode: export it again"
         ) from error
-
-
-def _key(span: Span) -> tuple[int, int, int]:
-    return span.start, span.end, span.label

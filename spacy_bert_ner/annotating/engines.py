@@ -17,7 +17,7 @@ QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 
 def check_engine(engine: str, workers: int | Literal["auto"], ray_address: str | None) -> None:
-    """Refuse what cannot be meant. RAISES: AnnotationError where there is no such engine, or an option is not for it."""
+    """Refuse what cannot be meant. RAISES: AnnotationError where there is no such engine, or no use for an option."""
     if engine not in ENGINES:
         raise AnnotationError(f"--engine {engine}: expected one of {', '.join(ENGINES)}")
     if workers != "auto" and workers < 1:

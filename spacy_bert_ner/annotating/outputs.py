@@ -16,6 +16,7 @@ import numpy as np
 import srsly
 from spacy.tokens import Doc, DocBin, Span, SpanGroup
 
+from ..output import PLACE
 from ..sources import replacing
 from .documents import Annotated, Entity, RecordError, to_json
 from .options import ID, Options
@@ -103,15 +104,7 @@ class SpacyPart:
             raise RecordError(f"its fields cannot be written to a .spacy file: {error}") from error
         spans = [_span(doc, entity) for entity in document.entities]
         doc.set_ents(spans, default="outside")
-        scored = [
-            (span, entity.confidence)
-            for span, entity in zip(spans, document.entities, strict=True)
-            if entity.confidence is not None
-        ]
-        if scored:
-            group = SpanGroup(doc, name=SPANS_KEY, spans=[span for span, _ in scored])
-            group.attrs["scores"] = np.array([confidence for _, confidence in scored], dtype=np.float32)
-            doc.spans[SPANS_KEY] = group
+        set_confidences(doc, [entity.confidence for entity in document.entities])
         self._docbin.add(doc)
 
     def to_bytes(self) -> bytes:
@@ -128,6 +121,19 @@ def new_part(options: Options, columns: Columns | None) -> Part:
 def new_docbin() -> DocBin:
     """RETURNS (DocBin): An empty one with what this project writes."""
     return DocBin(attrs=["ENT_IOB", "ENT_TYPE"], store_user_data=True)
+
+
+def set_confidences(doc: Doc, confidences: Sequence[float | None]) -> None:
+    """Write the confidences of doc.ents to doc.spans, where `span._.confidence` finds them; None is left out."""
+    scored = [(ent, score) for ent, score in zip(doc.ents, confidences, strict=True) if score is not None]
+    if not scored:
+        return
+    spans = [span for span, _ in scored]
+    group = SpanGroup(doc, name=SPANS_KEY, spans=spans)
+    group.attrs["scores"] = np.array([score for _, score in scored], dtype=np.float32)
+    places = [[span.start_char for span in spans], [span.end_char for span in spans], [span.label_ for span in spans]]
+    group.attrs |= dict(zip(PLACE, places, strict=True))
+    doc.spans[SPANS_KEY] = group
 
 
 def _span(doc: Doc, entity: Entity) -> Span:

@@ -1,7 +1,7 @@
-"""Kill a run at every point at which it touches the disk, let it go on, and compare what it leaves; for a fresh process.
+"""Kill a run at every point at which it touches the disk, let it go on, and compare what it leaves, in a new process.
 
-Every attempt is a copy of this process, which ends itself by SIGKILL at the nth call of a function that writes, removes or
-renames; n grows until an attempt ends by itself. Prints how many attempts were killed.
+Every attempt is a copy of this process, which ends itself by SIGKILL at the nth call of a function that writes, removes
+or renames; n grows until an attempt ends by itself. Says how many attempts were killed.
 
     python kill_everywhere.py MODEL TEXTS FOLDER SUFFIX
 """
@@ -95,7 +95,7 @@ def main(model: Path, texts: Path, folder: Path, suffix: str) -> None:
         assert contents(folder / "killed") == expected, f"killed at call {killed}"
         for path in sorted((folder / "killed").rglob("*"), reverse=True):
             path.rmdir() if path.is_dir() else path.unlink()
-    print(killed)
+    sys.stdout.write(f"{killed}\n")
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from tests.annotating import trouble
 from tests.scenarios import CNN, examples_of
 
 PATTERNS = [{"label": "ORG", "pattern": "IBM"}, {"label": "LOC", "pattern": "Paris"}]
-TEXTS = ["Jane met IBM in Paris.", "", "  \n ", "IBM", "Nobody there.", "Grüße aus Paris 🙂 von IBM\nund Jane"]  # noqa: RUF001
+TEXTS = ["Jane met IBM in Paris.", "", "  \n ", "IBM", "Nobody there.", "Grüße aus Paris 🙂 von IBM\nund Jane"]
 
 
 def make_ruler() -> Language:

@@ -131,14 +131,14 @@ def test_a_shard_that_kills_whatever_is_tried() -> None:
 
 
 def test_workers_that_never_begin() -> None:
-    with pytest.raises(AnnotationError, match="5 workers in a row died .* before they had loaded the model"):
+    with pytest.raises(AnnotationError, match=r"5 workers in a row died .* before they had loaded the model"):
         schedule(ScriptedPool({("load", None): 99}))
     assert schedule(ScriptedPool({("load", None): MAX_FAILED_STARTS - 1}), workers=1)
 
 
 def test_a_worker_with_another_model_is_refused() -> None:
     scheduler = Scheduler(ScriptedPool({}), iter([Shard(0, (Record("a", {}),), 0)]), 1, {"versions": {"spacy": "3.8"}})
-    with pytest.raises(AnnotationError, match="something else: spacy was 3.8 and is not installed"):
+    with pytest.raises(AnnotationError, match=r"something else: spacy was 3\.8 and is not installed"):
         list(scheduler.run())
 
 

@@ -204,7 +204,7 @@ def test_shards_hold_every_record_once(lengths: list[int], size: int) -> None:
         assert shard.position == int(shard.records[-1].place)
 
 
-@given(st.text(alphabet="ab \n.!。🙂"), st.integers(1, 9))  # noqa: RUF001
+@given(st.text(alphabet="ab \n.!。🙂"), st.integers(1, 9))
 def test_pieces_are_the_text(text: str, most: int) -> None:
     pieces = list(cut(text, most))
     assert "".join(piece.text for piece in pieces) == text

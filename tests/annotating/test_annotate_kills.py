@@ -88,8 +88,7 @@ def test_random_kills_of_the_command(cnn: Path, tmp_path: Path) -> None:
         places[name].mkdir()
     subprocess.run([*command, "--workers", "2"], cwd=places["whole"], env=with_root(), check=True, capture_output=True)
     rng = random.Random(0)
-    killed = 0
-    for workers in (1, 2, 3, 2, 1):
+    for killed, workers in enumerate((1, 2, 3, 2, 1)):
         process = subprocess.Popen(
             [*command, "--workers", str(workers)],
             cwd=places["killed"],
@@ -101,7 +100,6 @@ def test_random_kills_of_the_command(cnn: Path, tmp_path: Path) -> None:
         victims = children_of(process.pid) if killed % 2 else []
         for pid in victims[:1] or [process.pid]:
             os.kill(pid, signal.SIGKILL)
-        killed += 1
         time.sleep(0.5)
         process.kill()
         process.wait()
