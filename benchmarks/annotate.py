@@ -4,8 +4,8 @@
         [--measures speed memory kills failures]
 
 The input is the texts over and over, one word in twenty made up, so that vocabularies grow as they do over real text.
-Every run is a process of its own. Speeds are of the time from the first words to the last, without the start, which is
-measured by a run of one text. Needs Linux's /proc.
+Every run is a process of its own, with small shards, so that there are many. Its speed is that from its first shard to
+its last, without the start. Needs Linux's /proc.
 """
 
 import argparse
@@ -30,6 +30,7 @@ from spacy_bert_ner.files import write_atomically
 
 UNIT = 100_000
 MADE_UP = 0.05
+SHARD_SIZE = 50
 # `nlp.pipe` by itself, in as many threads as are asked for.
 PIPE = """
 import json, sys, time
@@ -67,7 +68,6 @@ def main() -> None:
     shutil.rmtree(args.work, ignore_errors=True)
     args.work.mkdir(parents=True)
     write_texts(args, args.work / "texts.jsonl", args.words)
-    write_texts(args, args.work / "one.jsonl", 1)
     figures: dict[str, Any] = {"words": args.words, "workers": args.workers}
     for name in args.measures:
         figures[name] = MEASURES[name](args)
@@ -98,18 +98,8 @@ def make_up(rng: random.Random) -> str:
 def command(args: argparse.Namespace, source: str, target: str, engine: str, workers: object) -> list[str]:
     """RETURNS (list[str]): The command that annotates."""
     names = [str(args.model), str(args.work / source), str(args.work / target)]
-    return [
-        sys.executable,
-        "-m",
-        "spacy",
-        "bert-ner",
-        "annotate",
-        *names,
-        "--engine",
-        engine,
-        "--workers",
-        str(workers),
-    ]
+    options = ["--engine", engine, "--workers", str(workers), "--shard-size", str(SHARD_SIZE)]
+    return [sys.executable, "-m", "spacy", "bert-ner", "annotate", *names, *options]
 
 
 def start(arguments: list[str]) -> "subprocess.Popen[bytes]":
@@ -117,11 +107,22 @@ def start(arguments: list[str]) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
-def finish(arguments: list[str]) -> float:
-    """Run a command. RETURNS (float): Seconds that it took. RAISES: CalledProcessError where it failed."""
-    began = time.perf_counter()
+def finish(arguments: list[str]) -> None:
+    """Run a command. RAISES: CalledProcessError where it failed."""
     subprocess.run(arguments, check=True, stdout=subprocess.DEVNULL)
-    return time.perf_counter() - began
+
+
+def watch_speed(arguments: list[str], journal: Path) -> float:
+    """Run a command. RETURNS (float): Words a second, from its first shard to its last."""
+    process, size = start(arguments), 0
+    samples: list[tuple[float, int]] = []
+    while process.poll() is None:
+        time.sleep(0.05)
+        if journal.exists() and journal.stat().st_size > size:
+            size = journal.stat().st_size
+            samples.append((time.perf_counter(), words_done(journal)))
+    (began, before), (ended, after) = samples[0], max(samples, key=lambda sample: sample[1])
+    return (after - before) / max(ended - began, 1e-9)
 
 
 def measure_speed(args: argparse.Namespace) -> dict[str, float]:
@@ -133,11 +134,8 @@ def measure_speed(args: argparse.Namespace) -> dict[str, float]:
         *((f"{engine} {args.workers}", engine, args.workers) for engine in args.engines),
     ]
     for name, engine, workers in runs:
-        empty = finish(command(args, "one.jsonl", f"start-{name}", engine, workers))
-        seconds = finish(command(args, "texts.jsonl", f"speed-{name}", engine, workers))
-        summary = json.loads((args.work / f"speed-{name}" / "summary.json").read_text(encoding="utf8"))
-        figures[name] = summary["words"] / (seconds - empty)
-        figures[f"{name}, seconds to start"] = empty
+        journal = args.work / f"speed-{name}" / "journal.jsonl"
+        figures[name] = watch_speed(command(args, "texts.jsonl", f"speed-{name}", engine, workers), journal)
     figures["local auto to nlp.pipe"] = figures["local auto"] / figures["nlp.pipe"]
     if "ray" in args.engines:
         figures["ray to local"] = figures[f"ray {args.workers}"] / figures[f"local {args.workers}"]
@@ -167,7 +165,7 @@ def measure_memory(args: argparse.Namespace) -> dict[str, Any]:
 
 def measure_kills(args: argparse.Namespace) -> dict[str, Any]:
     """RETURNS (dict[str, Any]): By engine, how often whom was killed, and whether the output has the same bytes."""
-    finish([*command(args, "texts.jsonl", "whole", "local", args.workers), "--shard-size", "50"])
+    finish(command(args, "texts.jsonl", "whole", "local", args.workers))
     expected = contents(args.work / "whole")
     rng = random.Random(args.seed)
     figures: dict[str, Any] = {}
@@ -175,16 +173,12 @@ def measure_kills(args: argparse.Namespace) -> dict[str, Any]:
         killed: dict[str, int] = {"parent": 0, "worker": 0}
         same = []
         while sum(killed.values()) < args.kills:
-            arguments = [
-                *command(args, "texts.jsonl", f"killed-{engine}", engine, rng.randint(1, 3)),
-                "--shard-size",
-                "50",
-            ]
+            arguments = command(args, "texts.jsonl", f"killed-{engine}", engine, rng.randint(1, 3))
             if kill_once(arguments, rng, killed):
                 # It ended by itself: the next one begins anew.
                 same.append(contents(args.work / f"killed-{engine}") == expected)
                 shutil.rmtree(args.work / f"killed-{engine}")
-        finish([*command(args, "texts.jsonl", f"killed-{engine}", engine, args.workers), "--shard-size", "50"])
+        finish(command(args, "texts.jsonl", f"killed-{engine}", engine, args.workers))
         same.append(contents(args.work / f"killed-{engine}") == expected)
         figures[engine] = {**killed, "runs": len(same), "runs with the same bytes": sum(same)}
     return figures

@@ -41,6 +41,7 @@ class RayPool:
 
     def __init__(self, settings: WorkerSettings, workers: int | None, address: str | None) -> None:
         self._ray = import_ray()
+        self._actors: dict[int, Any] = {}
         self._owned = not self._ray.is_initialized()
         if self._owned:
             options = {} if address else {"include_dashboard": False, "num_cpus": workers}
@@ -48,6 +49,9 @@ class RayPool:
         resources = self._ray.cluster_resources()
         self.workers = workers or max(1, int(resources.get("GPU" if settings.gpu_id >= 0 else "CPU", 1)))
         # An actor that asks for more than there is waits without end.
+        if settings.gpu_id >= 0 and not resources.get("GPU"):
+            self.close()
+            raise AnnotationError(f"--gpu-id {settings.gpu_id}: the Ray cluster has no GPU, expected one per worker")
         needs = {"num_gpus": 1} if settings.gpu_id >= 0 else {}
         self._settings = settings
         self._class = self._ray.remote(Actor).options(
@@ -57,7 +61,6 @@ class RayPool:
             **needs,
         )
         self._numbers = count()
-        self._actors: dict[int, Any] = {}
         # What each worker is busy with, and whether that is loading.
         self._pending: dict[Any, tuple[int, bool]] = {}
 

@@ -156,7 +156,9 @@ class Worker:
         docs = [doc for doc in text.docs if doc is not None]
         fields = keep_fields(text.record, self._options)
         entities = find_entities(docs, text.starts, self._options)
-        document = Annotated(fields[self._options.id_field or ID], text.text, fields, docs, entities)
+        own_id = fields[self._options.id_field or ID]
+        own_id = text.record.place if own_id is None else own_id
+        document = Annotated(own_id, text.text, fields, docs, entities)
         try:
             part.add(document)
         except RecordError as error:

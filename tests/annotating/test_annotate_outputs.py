@@ -121,11 +121,12 @@ def test_parquet_keeps_the_columns_and_their_types(ruler: Path, tmp_path: Path, 
 
 def test_parquet_from_others_holds_their_fields_as_json(ruler: Path, tmp_path: Path, pools: list[InlinePool]) -> None:
     records = [{"text": "IBM", "a": [1]}, {"text": "Paris", "b": "x\ud800"}, {"text": "", "id": 3}]
+    records.append({"text": "null", "id": None})
     texts = write_jsonl(tmp_path / "texts.jsonl", records)
     run(ruler, texts, tmp_path / "out.parquet")
     rows = pyarrow.parquet.read_table(tmp_path / "out.parquet").to_pylist()
-    assert [json.loads(row["fields"]) for row in rows] == [{"a": [1]}, {"b": "x\ud800"}, {}]
-    assert [row["id"] for row in rows] == [f"{texts}:1", f"{texts}:2", "3"]
+    assert [json.loads(row["fields"]) for row in rows] == [{"a": [1]}, {"b": "x\ud800"}, {}, {}]
+    assert [row["id"] for row in rows] == [f"{texts}:1", f"{texts}:2", "3", f"{texts}:4"]
     run(ruler, texts, tmp_path / "few.parquet", fields=[])
     assert pyarrow.parquet.read_schema(tmp_path / "few.parquet").names == ["id", "entities"]
 
