@@ -6,6 +6,7 @@ the model that annotated them. The shards' journal covers both engines.
 """
 
 import logging
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
@@ -53,7 +54,8 @@ class RayPool:
             self.close()
             raise AnnotationError(f"--gpu-id {settings.gpu_id}: the Ray cluster has no GPU, expected one per worker")
         needs = {"num_gpus": 1} if settings.gpu_id >= 0 else {}
-        self._settings = settings
+        # Ray shows each actor its own GPU alone.
+        self._settings = replace(settings, gpu_id=min(settings.gpu_id, 0))
         self._class = self._ray.remote(Actor).options(
             num_cpus=min(1.0, resources.get("CPU", 1.0) / self.workers),
             max_restarts=0,
