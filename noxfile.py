@@ -1,4 +1,4 @@
-"""The lanes that the project is tested in: `nox -s tests-3.13`, `nox -s bridge`. CI's are those of the Makefile.
+"""The lanes that the project is tested in: `nox -s tests-3.13`, `ray`, `bridge`. CI's are those of the Makefile.
 
 Each session makes an environment of its own, with the interpreters that are on the PATH; where torch's default build is
 the large one for GPUs, so is what is downloaded.
@@ -24,6 +24,13 @@ def tests(session: nox.Session) -> None:
     """The newest of everything."""
     session.install("-c", "constraints.txt", "-e", ".[dev]")
     session.run("pytest", "-m", "not bridge", *session.posargs)
+
+
+@nox.session(python="3.11")
+def ray(session: nox.Session) -> None:
+    """The engine `ray` of `annotate`."""
+    session.install("-c", "constraints.txt", "-e", ".[dev,ray]")
+    session.run("pytest", "-m", "ray", *session.posargs)
 
 
 @nox.session(python="3.11")

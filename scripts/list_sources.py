@@ -5,6 +5,7 @@ Usage: python scripts/list_sources.py [--check]
 
 import ast
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import srsly
@@ -69,10 +70,18 @@ def needed_files(start: list[Path]) -> list[str]:
     return sorted(file.relative_to(PROJECT).as_posix() for file in kept)
 
 
+def walk_code(node: ast.AST) -> Iterator[ast.AST]:
+    """Walk a syntax tree, without what is under `if TYPE_CHECKING:`."""
+    yield node
+    for child in ast.iter_child_nodes(node):
+        if not (isinstance(child, ast.If) and isinstance(child.test, ast.Name) and child.test.id == "TYPE_CHECKING"):
+            yield from walk_code(child)
+
+
 def imported_files(path: Path) -> set[Path]:
-    """The project's own modules that a file imports, wherever in it."""
+    """The project's own modules that a file imports, wherever in it, but for those that only type checkers see."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf8"))):
+    for node in walk_code(ast.parse(path.read_text(encoding="utf8"))):
         names = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]

@@ -3,6 +3,7 @@
 import typer
 from spacy.cli._util import app
 
+from .commands.annotate import annotate_cli
 from .commands.convert import convert_cli
 from .commands.debug import debug_cli
 from .commands.evaluate import evaluate_cli
@@ -15,6 +16,7 @@ bert_ner_cli = typer.Typer(name="bert-ner", no_args_is_help=True, callback=follo
 app.add_typer(bert_ner_cli)
 # Options that they do not know are settings of the config.
 OVERRIDES = {"allow_extra_args": True, "ignore_unknown_options": True}
+bert_ner_cli.command("annotate")(annotate_cli)
 bert_ner_cli.command("convert")(convert_cli)
 bert_ner_cli.command("init-config")(init_config_cli)
 bert_ner_cli.command("debug", context_settings=OVERRIDES)(debug_cli)

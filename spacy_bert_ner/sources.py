@@ -37,6 +37,22 @@ def source_kind(source: str, builtin: Collection[str]) -> SourceKind | None:
     return None
 
 
+def pipeline_folder(name: str) -> Path | None:
+    """Find a pipeline as spaCy does.
+
+    name (str): An installed package or a folder.
+    RETURNS (Path | None): The folder that holds the pipeline, within its package where it is one; None where there is
+        neither.
+    """
+    from spacy.util import get_model_meta, get_package_path, is_package
+
+    if not is_package(name):
+        return Path(name) if Path(name).is_dir() else None
+    folder = get_package_path(name)
+    meta = get_model_meta(folder)
+    return folder / f"{meta['lang']}_{meta['name']}-{meta['version']}"
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Give a temporary file beside `path` that takes its place when the block ends without an error.

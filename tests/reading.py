@@ -41,9 +41,11 @@ SHORTER = {
 }
 # Commands that cannot run in the tests at all, and why.
 WHEEL = "packages/wheels/en_bert_ner_conll2003-0.2.0-py3-none-any.whl"
+ANNOTATE = "python -m spacy bert-ner annotate training/model-final texts.jsonl annotated"
 NOT_RUN = {
     ". .venv/bin/activate": "a shell's own; `make install` makes the folder",
     "huggingface-cli login": "needs the Hub",
+    f"{ANNOTATE} --engine ray --ray-address auto": "needs a Ray cluster; the tests marked `ray` start one",
     f"python -m spacy huggingface-hub push {WHEEL}": "needs the Hub",
 }
 # Packages of others that a document tells to install.

@@ -15,17 +15,18 @@ def upgrade_cli(
     """Turn a pipeline of version 0.1.0 (transformer, bert_ner, doc_cleaner) into one component; it needs no
     spacy-transformers, before or afterwards.
     """
-    from spacy.util import is_package
-
     from ..files import replacing_folder
+    from ..sources import pipeline_folder
     from ..upgrading import upgrade
 
-    if not Path(old).is_dir() and not is_package(old):
+    source = pipeline_folder(old)
+    if source is None:
         msg.fail(f"{old} is neither a folder nor an installed package", exits=1)
+        return
     if new.exists() and not force:
         msg.fail(f"{new} is there already", "Add --force to replace it", exits=1)
     try:
-        nlp, notes = upgrade(Path(old) if Path(old).is_dir() else find_data(old))
+        nlp, notes = upgrade(source)
     except ValueError as error:
         msg.fail(f"{old} was not upgraded", str(error), exits=1)
     with replacing_folder(new) as folder:
@@ -33,12 +34,3 @@ def upgrade_cli(
     for note in notes:
         msg.warn(note)
     msg.good(f"Wrote {new}", f"Its components: {', '.join(nlp.pipe_names)}")
-
-
-def find_data(package: str) -> Path:
-    """RETURNS (Path): The folder within an installed model's package that holds the pipeline."""
-    from spacy.util import get_model_meta, get_package_path
-
-    folder = get_package_path(package)
-    meta = get_model_meta(folder)
-    return folder / f"{meta['lang']}_{meta['name']}-{meta['version']}"

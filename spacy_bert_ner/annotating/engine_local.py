@@ -1,0 +1,138 @@
+"""Engine `local`: worker processes on this machine, each with a pipe of its own, so that one that dies harms no other.
+
+`spawn` alone gives a process whose libraries have not started threads yet.
+"""
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from itertools import count
+from multiprocessing import connection, get_context, parent_process
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
+from typing import Any, NamedTuple
+
+from .scheduling import Event, Task
+from .worker import ONE_THREAD, Worker, WorkerSettings, describe
+
+# Seconds that a worker whose pipe has closed may take to end.
+GRACE = 10
+
+
+class _Process(NamedTuple):
+    """A worker's process and this side of its pipe."""
+
+    process: SpawnProcess
+    connection: "Connection[Any, Any]"
+
+
+class LocalPool:
+    """Worker processes.
+
+    settings (WorkerSettings): What each works with.
+    """
+
+    def __init__(self, settings: WorkerSettings) -> None:
+        self._settings = settings
+        self._context = get_context("spawn")
+        self._numbers = count()
+        self._workers: dict[int, _Process] = {}
+        self._ready: set[int] = set()
+
+    def start(self) -> int:
+        ours, theirs = self._context.Pipe()
+        process = self._context.Process(target=serve, args=(theirs, self._settings), daemon=True)
+        with environment(ONE_THREAD):
+            process.start()
+        # The pipe ends with the worker only if nobody else holds its other end.
+        theirs.close()
+        number = next(self._numbers)
+        self._workers[number] = _Process(process, ours)
+        return number
+
+    def submit(self, worker: int, task: Task) -> None:
+        # A worker that has died in the meantime is found out by `wait`.
+        with suppress(OSError):
+            self._workers[worker].connection.send(task)
+
+    def wait(self) -> list[Event]:
+        by_connection = {each.connection: number for number, each in self._workers.items()}
+        return [self._receive(by_connection[each]) for each in connection.wait(by_connection)]  # type: ignore[index]
+
+    def stop(self, worker: int) -> None:
+        process, pipe = self._workers.pop(worker)
+        pipe.close()
+        process.join(GRACE)
+        process.kill()
+
+    def close(self) -> None:
+        for process, pipe in self._workers.values():
+            process.kill()
+            pipe.close()
+        for process, _ in self._workers.values():
+            process.join(GRACE)
+        self._workers.clear()
+
+    def _receive(self, worker: int) -> Event:
+        process, pipe = self._workers[worker]
+        try:
+            kind, value = pipe.recv()
+            return Event(worker, kind, value)
+        except (EOFError, OSError):
+            self.stop(worker)
+            return Event(worker, "died", how_it_ended(process.exitcode))
+
+
+def serve(pipe: "Connection[Any, Any]", settings: WorkerSettings) -> None:
+    """A worker process's main function.
+
+    pipe (Connection): Tasks come through it, events go.
+    settings (WorkerSettings): What to work with.
+    """
+    # Ctrl+C reaches all processes of a terminal; the parent decides.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    with suppress(EOFError, OSError):
+        try:
+            worker = Worker(settings)
+            pipe.send(("ready", worker.identity))
+            while True:
+                method, arguments = pipe.recv()
+                pipe.send(("done", getattr(worker, method)(*arguments)))
+        except (EOFError, BrokenPipeError, ConnectionResetError):
+            # The parent has no more to do, or is no more.
+            raise
+        except Exception as error:
+            pipe.send(("failed", describe(error)))
+
+
+@contextmanager
+def environment(variables: dict[str, str]) -> Iterator[None]:
+    """Set environment variables for processes that are started in the block."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def how_it_ended(code: int | None) -> str:
+    """RETURNS (str): A process's exit code in words."""
+    if code is not None and code < 0:
+        name = signal.Signals(-code).name
+        return f"{name}, as where memory runs out" if name == "SIGKILL" else name
+    return f"exit code {code}"
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        connection.wait([parent.sentinel])
+        os._exit(1)

@@ -1,0 +1,51 @@
+"""The engines by name, and how many workers they take by themselves."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+from .engine_local import LocalPool
+from .engine_ray import RayPool
+from .errors import AnnotationError
+from .scheduling import Pool
+from .worker import WorkerSettings
+
+ENGINES = ("local", "ray")
+# Where Linux says how much computing time a container may take, in microseconds, and of how many.
+QUOTA = Path("/sys/fs/cgroup/cpu.max")
+
+
+def check_engine(engine: str, workers: int | Literal["auto"], ray_address: str | None) -> None:
+    """Refuse what cannot be meant. RAISES: AnnotationError where there is no such engine, or no use for an option."""
+    if engine not in ENGINES:
+        raise AnnotationError(f"--engine {engine}: expected one of {', '.join(ENGINES)}")
+    if workers != "auto" and workers < 1:
+        raise AnnotationError(f"--workers {workers}: expected a number above 0, or auto")
+    if engine == "local" and ray_address is not None:
+        raise AnnotationError(f"--ray-address {ray_address}: with --engine local, expected --engine ray")
+
+
+def make_pool(
+    settings: WorkerSettings, engine: str, workers: int | Literal["auto"], ray_address: str | None
+) -> tuple[Pool, int]:
+    """Choose an engine that `check_engine` lets pass. RETURNS (tuple[Pool, int]): Its processes, none started yet, and
+    how many to start.
+    """
+    if engine == "ray":
+        ray_pool = RayPool(settings, None if workers == "auto" else workers, ray_address)
+        return ray_pool, ray_pool.workers
+    if workers == "auto":
+        workers = 1 if settings.gpu_id >= 0 else usable_cores()
+    return LocalPool(settings), workers
+
+
+def usable_cores() -> int:
+    """RETURNS (int): Cores that this process may use, those of its container's quota where it has one."""
+    get_affinity: Callable[[int], set[int]] | None = getattr(os, "sched_getaffinity", None)
+    cores = len(get_affinity(0)) if get_affinity else os.cpu_count() or 1
+    try:
+        quota, period = QUOTA.read_text(encoding="ascii").split()
+        return max(1, min(cores, round(int(quota) / int(period))))
+    except (OSError, ValueError):
+        return cores

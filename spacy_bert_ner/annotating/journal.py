@@ -1,0 +1,117 @@
+"""What a run has done, a line per shard, written as they are finished; a run that is interrupted goes on by it.
+
+    {"number": 12, "input_sha256": "…", "sha256": "…", "position": 1, "documents": 500, …, "failures": [{"place": …}]}
+
+A line counts once it is whole, and is written after the shard's file: what the journal names is there. A line of a
+number alone takes the shard back.
+"""
+
+import json
+import os
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from ..sources import replacing
+
+
+@dataclass(frozen=True)
+class Done:
+    """A shard that is finished.
+
+    number (int): Its place in the order of shards.
+    input_sha256, sha256 (str): Of its records and of its file.
+    position (int): Bytes of the input up to its end, roughly.
+    documents, words, unscored, failed (int): See records.AnnotatedShard; how many failed.
+    entities (dict[str, int]): By type.
+    """
+
+    number: int
+    input_sha256: str
+    sha256: str
+    position: int
+    documents: int
+    words: int
+    unscored: int
+    failed: int
+    entities: dict[str, int]
+
+
+class Journal:
+    """The shards that are finished.
+
+    path (Path): The file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.shards: dict[int, Done] = {}
+        # Where in the file the failures of a shard are: they can be larger than memory.
+        self._offsets: dict[int, int] = {}
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Read a journal; a last line that is cut short is taken off. RETURNS (Journal): Empty where there is none."""
+        journal = cls(path)
+        path.touch()
+        with path.open("rb+") as file:
+            while True:
+                offset = file.tell()
+                line = file.readline()
+                if not line.endswith(b"\n"):
+                    file.truncate(offset)
+                    return journal
+                journal._take(json.loads(line), offset)
+
+    def append(self, done: Done, failures: list[dict[str, Any]]) -> None:
+        """Note a shard, and wait until that is on the disk."""
+        self._offsets[done.number] = self._write({**asdict(done), "failures": failures})
+        self.shards[done.number] = done
+
+    def drop(self, number: int) -> None:
+        """Forget a shard, which is to be done again."""
+        self._write({"number": number})
+        del self.shards[number]
+
+    def sort(self) -> None:
+        """Write the file anew, in the order of shards: how it came about is then forgotten."""
+        with replacing(self._path) as temporary, temporary.open("wb") as file:
+            for number in sorted(self.shards):
+                file.write(self._line(number))
+            file.flush()
+            os.fsync(file.fileno())
+        self._offsets = type(self).open(self._path)._offsets
+
+    def failures(self) -> Iterator[dict[str, Any]]:
+        """YIELDS (dict[str, Any]): Every document that failed, in the order of the input."""
+        for number in sorted(self.shards):
+            if self.shards[number].failed:
+                yield from json.loads(self._line(number))["failures"]
+
+    def entities(self) -> Counter[str]:
+        """RETURNS (Counter[str]): Entities by type, of all shards."""
+        return sum((Counter(done.entities) for done in self.shards.values()), Counter())
+
+    def _take(self, entry: dict[str, Any], offset: int) -> None:
+        number = entry["number"]
+        if entry.pop("failures", None) is None:
+            self.shards.pop(number, None)
+            return
+        self.shards[number] = Done(**entry)
+        self._offsets[number] = offset
+
+    def _write(self, entry: dict[str, Any]) -> int:
+        """Write a line and wait until it is on the disk. RETURNS (int): Where it begins."""
+        with self._path.open("ab") as file:
+            offset = file.tell()
+            file.write(json.dumps(entry, default=repr).encode("ascii") + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        return offset
+
+    def _line(self, number: int) -> bytes:
+        with self._path.open("rb") as file:
+            file.seek(self._offsets[number])
+            return file.readline()

@@ -1,0 +1,192 @@
+"""What a worker does, in whatever process an engine puts it: load the pipeline once, annotate shard after shard."""
+
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from spacy.language import Language
+from spacy.tokens import Doc
+
+from ..streaming import batch_documents
+from .cutting import cut
+from .documents import Annotated, RecordError, find_entities, keep_fields, read_text
+from .fingerprint import identify
+from .options import ID, Options
+from .outputs import Part, new_part
+from .records import AnnotatedShard, Record
+from .tables import Columns
+
+# What makes the libraries below a pipeline compute in one thread; read when they are imported.
+ONE_THREAD = {
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "BLIS_NUM_THREADS": "1",
+    # Of the library tokenizers.
+    "TOKENIZERS_PARALLELISM": "false",
+}
+
+
+@dataclass(frozen=True)
+class WorkerSettings:
+    """What a worker needs to begin.
+
+    model (str): Folder or package of the pipeline, on the worker's machine.
+    options (Options): What to write.
+    columns (Columns | None): Of Parquet.
+    code (str | None): Python file with registered functions to import.
+    gpu_id (int): GPU, or -1 for the CPU.
+    """
+
+    model: str
+    options: Options
+    columns: Columns | None = None
+    code: str | None = None
+    gpu_id: int = -1
+
+
+@dataclass
+class _Text:
+    """A record on its way through the pipeline: its text, its pieces, and what was wrong with them."""
+
+    record: Record
+    text: str
+    starts: list[int]
+    docs: list[Doc | None]
+    error: str = ""
+
+
+class Worker:
+    """Annotates shards.
+
+    settings (WorkerSettings): What with, and how.
+    """
+
+    def __init__(self, settings: WorkerSettings) -> None:
+        self._options, self._columns = settings.options, settings.columns
+        self._nlp = load(settings)
+        self.identity = identify(settings.model)
+        self._max_characters = min(self._options.max_characters, self._nlp.max_length)
+
+    def annotate(
+        self, number: int, records: Sequence[Record], quarantined: Mapping[int, str], one_by_one: bool
+    ) -> AnnotatedShard:
+        """Annotate a shard.
+
+        number (int): The shard's.
+        records (Sequence[Record]): Its records.
+        quarantined (Mapping[int, str]): By index in it, the records not to touch, and why.
+        one_by_one (bool): Whether every text is a batch of its own.
+        RETURNS (AnnotatedShard): Its file, counts and failures.
+        """
+        shard = AnnotatedShard(number)
+        # Words that a shard brings would stay in the vocabulary for as long as the worker lives.
+        with self._nlp.memory_zone():
+            part = new_part(self._options, self._columns)
+            texts: dict[int, _Text] = {}
+            for i, record in enumerate(records):
+                if i not in quarantined:
+                    texts[i] = self._tokenize(record)
+            self._predict([text for text in texts.values() if not text.error], one_by_one)
+            for i, record in enumerate(records):
+                error = quarantined.get(i) or texts[i].error or self._write(texts[i], part, shard)
+                if error:
+                    shard.failures.append({"place": record.place, "error": error, "record": record.fields})
+            shard.content = part.to_bytes()
+        return shard
+
+    def probe(self, record: Record) -> None:
+        """Annotate a text by itself for nothing but to see whether it ends the process."""
+        with self._nlp.memory_zone():
+            text = self._tokenize(record)
+            if not text.error:
+                self._predict([text], one_by_one=True)
+
+    def _tokenize(self, record: Record) -> _Text:
+        try:
+            text = read_text(record, self._options)
+        except RecordError as error:
+            return _Text(record, "", [], [], str(error))
+        pieces = list(cut(text, self._max_characters))
+        try:
+            docs: list[Doc | None] = [self._nlp.make_doc(piece.text) for piece in pieces]
+        except Exception as error:
+            return _Text(record, text, [], [], describe(error))
+        return _Text(record, text, [piece.start for piece in pieces], docs)
+
+    def _predict(self, texts: Sequence[_Text], one_by_one: bool) -> None:
+        """Run the pipeline over the pieces of texts, in batches of similar length; note what fails."""
+        queue = [(text, i) for text in texts for i in range(len(text.docs))]
+        # The sort is stable, so that batches depend on the shard alone.
+        queue.sort(key=lambda item: len(item[0].docs[item[1]] or ()))
+        for items in self._batches(queue, 1 if one_by_one else self._options.batch_words):
+            docs = [doc for text, i in items if (doc := text.docs[i]) is not None]
+            results: list[Doc | None]
+            try:
+                results = list(self._nlp.pipe(docs, batch_size=len(docs)))
+            except Exception:
+                results = []
+            if len(results) != len(docs):
+                # The pipeline may have left them half annotated: each anew, by itself.
+                results = [self._alone(text, i) for text, i in items]
+            for (text, i), doc in zip(items, results, strict=True):
+                text.docs[i] = doc
+
+    def _batches(self, queue: Sequence[tuple[_Text, int]], words: int) -> Iterator[list[tuple[_Text, int]]]:
+        docs = (doc for text, i in queue if (doc := text.docs[i]) is not None)
+        begin = 0
+        for batch in batch_documents(docs, len(queue), words):
+            yield list(queue[begin : begin + len(batch)])
+            begin += len(batch)
+
+    def _alone(self, text: _Text, i: int) -> Doc | None:
+        ends = [*text.starts[1:], len(text.text)]
+        try:
+            docs = list(self._nlp.pipe([text.text[text.starts[i] : ends[i]]]))
+        except Exception as error:
+            text.error = text.error or describe(error)
+            return None
+        if not docs:
+            text.error = text.error or "the pipeline's error handler left it out"
+        return docs[0] if docs else None
+
+    def _write(self, text: _Text, part: Part, shard: AnnotatedShard) -> str:
+        """Add a document to a shard's file and counts. RETURNS (str): What went wrong, if anything did."""
+        docs = [doc for doc in text.docs if doc is not None]
+        fields = keep_fields(text.record, self._options)
+        entities = find_entities(docs, text.starts, self._options)
+        own_id = fields[self._options.id_field or ID]
+        own_id = text.record.place if own_id is None else own_id
+        document = Annotated(own_id, text.text, fields, docs, entities)
+        try:
+            part.add(document)
+        except RecordError as error:
+            return str(error)
+        shard.documents += 1
+        shard.words += document.words
+        shard.entities.update(entity.label for entity in entities)
+        shard.unscored += sum(entity.confidence is None for entity in entities)
+        return ""
+
+
+def load(settings: WorkerSettings) -> Language:
+    """Load a worker's pipeline, to compute in one thread. RETURNS (Language): The pipeline."""
+    os.environ.update(ONE_THREAD)
+    import spacy
+    from spacy.cli._util import import_code
+
+    import_code(settings.code)
+    if settings.gpu_id >= 0:
+        spacy.require_gpu(settings.gpu_id)
+    nlp = spacy.load(settings.model)
+    # Only where the pipeline has brought it.
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(1)
+    return nlp
+
+
+def describe(error: BaseException) -> str:
+    """RETURNS (str): An error's type and first lines."""
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text[:500]}" if text else type(error).__name__
