@@ -1,0 +1,157 @@
+"""The service as processes, by uvicorn."""
+
+import asyncio
+import ipaddress
+import json
+import os
+import socket
+import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
+from copy import deepcopy
+from functools import partial
+from typing import Any
+
+import h11
+from uvicorn import Config, Server
+from uvicorn.config import LOGGING_CONFIG
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.supervisors import Multiprocess
+
+from .settings import LOOPBACK, Settings
+
+# Connections at once, each of which may hold a body of the largest size; uvicorn answers 503 to the others.
+MAX_CONNECTIONS = 512
+# What may still be under way when the deadline of all requests is over.
+GRACE = 5
+
+
+class PunctualProtocol(H11Protocol):
+    """uvicorn's protocol, for which uvicorn itself has no time limit: clients that do not finish their headers."""
+
+    timeout = Settings.read_timeout
+    _timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._await_headers()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.conn.their_state is not h11.IDLE:
+            self._stop_waiting()
+        elif self._timer is None:
+            self._await_headers()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def _await_headers(self) -> None:
+        self._timer = self.loop.call_later(self.timeout, self._give_up)
+
+    def _stop_waiting(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _give_up(self) -> None:
+        self._timer = None
+        if self.conn.their_state is h11.IDLE and not self.transport.is_closing():
+            body = json.dumps({"error": f"No request came within {self.timeout:g} s"}).encode()
+            head = f"HTTP/1.1 408 Request Timeout\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
+            self.transport.write(f"{head}\r\nConnection: close\r\n\r\n".encode() + body)
+            self.transport.close()
+
+
+def is_loopback(host: str) -> bool:
+    """RETURNS (bool): Whether a network address can be reached from this machine only. host (str): It."""
+    with suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return host == "localhost"
+
+
+def allowed_hosts(host: str, more: Sequence[str]) -> tuple[str, ...]:
+    """Say which names in the header Host are answered.
+
+    host (str): The address that is listened on.
+    more (Sequence[str]): Names that the user allows.
+    RETURNS (tuple[str, ...]): The names; empty for all.
+    """
+    names = tuple(name.lower() for name in more)
+    if is_loopback(host):
+        return (*LOOPBACK, f"[{host}]" if ":" in host else host, *names)
+    return (*names, *LOOPBACK) if names else ()
+
+
+def run(models: Sequence[str], settings: Settings, host: str, port: int, workers: int) -> None:
+    """Serve until SIGTERM or SIGINT; what was begun is finished then.
+
+    models (Sequence[str]): See app.load_app.
+    settings (Settings): Limits and guards.
+    host (str): Address to listen on.
+    port (int): Port; 0 for any that is free.
+    workers (int): Processes, each with models of its own.
+    RAISES: ValueError where the models cannot be served, OSError where the address cannot be listened on.
+    """
+    listener = _listen(host, port)
+    make: Any = partial(_load, list(models), settings)
+    with listener, tempfile.TemporaryDirectory(prefix="bert-ner-metrics-") as folder:
+        if workers > 1:
+            _prepare_workers(folder, workers)
+            Multiprocess(_configure(make, settings, workers), [listener]).run()
+            return
+        app = make()
+        # uvicorn raises it anew once all is finished.
+        with suppress(KeyboardInterrupt):
+            Server(_configure(lambda: app, settings, workers)).run([listener])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """RETURNS: A socket that listens, before a model is loaded: an address in use is known at once."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError:
+        listener.close()
+        raise
+    listener.set_inheritable(True)
+    return listener
+
+
+def _prepare_workers(folder: str, workers: int) -> None:
+    """Share what the workers share: a folder for their figures, and the processors, unless the user has said."""
+    from .metrics import SHARED
+
+    os.environ.setdefault(SHARED, folder)
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
+
+
+def _load(models: Sequence[str], settings: Settings) -> Any:
+    # In the worker, which reads the environment only then.
+    from .app import load_app
+
+    return load_app(models, settings)
+
+
+def _configure(make: Any, settings: Settings, workers: int) -> Config:
+    # Ours says what the other would, without what a client writes into an address.
+    log: dict[str, Any] = deepcopy(LOGGING_CONFIG)
+    log["loggers"]["spacy_bert_ner"] = {"handlers": ["default"], "level": "INFO", "propagate": False}
+    return Config(
+        make,
+        factory=True,
+        loop="asyncio",
+        http=PunctualProtocol,
+        ws="none",
+        workers=workers,
+        log_config=log,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        limit_concurrency=MAX_CONNECTIONS,
+        timeout_keep_alive=5,
+        timeout_graceful_shutdown=int(settings.deadline) + GRACE,
+    )
