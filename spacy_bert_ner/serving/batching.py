@@ -45,6 +45,7 @@ class Room:
         self._queue = FairQueue()
         self._changed = threading.Condition()
         self._in_work = 0
+        self._crowded = False
         self._closing = False
         self._thread = threading.Thread(target=self._work, name=f"read {name}", daemon=True)
         self._speed = self._warm_up()
@@ -125,14 +126,14 @@ class Room:
         """Wait for texts. RETURNS: A batch; None where there is none and the room is closed."""
         limit = self.settings.max_batch_words
         with self._changed:
-            if self._queue:
-                # Requests come faster than they are read: a moment more makes the batch larger. Where the thread was
-                # idle, nothing is won by waiting.
+            if self._crowded:
+                # Requests came while others were read: a moment more makes the batch larger. Otherwise nothing is won
+                # by waiting.
                 self._changed.wait_for(lambda: self._closing or self._queue.words >= limit, self.settings.gather)
             else:
                 self._changed.wait_for(lambda: self._closing or self._queue)
-                if not self._queue:
-                    return None
+            if not self._queue and self._closing:
+                return None
             batch = self._queue.take(limit)
             self._in_work = sum(ticket.words[i] for ticket, i in batch)
             self._show_queue()
@@ -147,6 +148,8 @@ class Room:
         words = self._in_work
         with self._changed:
             self._in_work = 0
+            # Before the answers go out, so that what comes because of them does not count.
+            self._crowded = bool(self._queue)
             # Small batches say little about how fast a queue is read.
             if words >= self.settings.max_batch_words / 2:
                 self._speed += WEIGHT * (words / seconds - self._speed)
@@ -182,8 +185,9 @@ class Room:
     def _warm_up(self) -> float:
         """Read something, which is slow for the first time. RETURNS (float): Words a second, by a full batch."""
         text = WARM_UP * max(1, self.settings.max_batch_words // count_words(WARM_UP) // 8)
+        text = text[: self.nlp.max_length]
         with self.nlp.memory_zone():
-            for texts in ([WARM_UP], [text] * 8):
+            for texts in ([text[: len(WARM_UP)]], [text] * 8):
                 begun = time.perf_counter()
                 for _ in self.nlp.pipe(texts, batch_size=len(texts)):
                     pass

@@ -11,6 +11,12 @@ from starlette.exceptions import HTTPException
 # Of what a client sent, a message quotes no more than this.
 SHOWN = 60
 LISTED = 5
+# What is said instead of the framework's words.
+MESSAGES = {
+    400: "The body is no JSON that can be read: expected an object in UTF-8, no deeper than its schema in /openapi.json",
+    404: "There is nothing here: the paths are in /openapi.json",
+    405: "This path has no such method: the methods are in /openapi.json",
+}
 
 
 class Refusal(Exception):
@@ -56,6 +62,9 @@ def describe_validation(errors: Sequence[Mapping[str, Any]]) -> str:
     """
     said = []
     for error in errors[:LISTED]:
+        if error["type"] == "json_invalid":
+            said.append(f"The body is no JSON at character {error['loc'][-1]}: {error.get('ctx', {}).get('error', '')}")
+            continue
         place = ".".join(str(part) for part in error["loc"] if part != "body")
         said.append(f"{shorten(place)[1:-1]}: {_what(error)}" if place else _what(error))
     if len(errors) > LISTED:
@@ -65,8 +74,6 @@ def describe_validation(errors: Sequence[Mapping[str, Any]]) -> str:
 
 def _what(error: Mapping[str, Any]) -> str:
     match error["type"]:
-        case "json_invalid":
-            return f"The body is no JSON: {error.get('ctx', {}).get('error', '')}".rstrip(": ")
         case "extra_forbidden":
             return "unknown field: the fields are in /openapi.json"
         case "string_unicode":
@@ -94,7 +101,7 @@ def add_handlers(app: FastAPI) -> None:
 
     async def http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        message = {404: "There is nothing here: the paths are in /openapi.json"}.get(error.status_code, error.detail)
+        message = MESSAGES.get(error.status_code, error.detail)
         return reply({"error": message}, error.status_code, error.headers)
 
     app.add_exception_handler(Refusal, refuse)

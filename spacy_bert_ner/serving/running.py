@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 import h11
+from fastapi import FastAPI
 from uvicorn import Config, Server
 from uvicorn.config import LOGGING_CONFIG
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -94,21 +95,36 @@ def run(models: Sequence[str], settings: Settings, host: str, port: int, workers
     workers (int): Processes, each with models of its own.
     RAISES: ValueError where the models cannot be served, OSError where the address cannot be listened on.
     """
-    listener = _listen(host, port)
+    listener = listen(host, port)
     make: Any = partial(_load, list(models), settings)
     with listener, tempfile.TemporaryDirectory(prefix="bert-ner-metrics-") as folder:
         if workers > 1:
             _prepare_workers(folder, workers)
             Multiprocess(_configure(make, settings, workers), [listener]).run()
             return
-        app = make()
         # uvicorn raises it anew once all is finished.
         with suppress(KeyboardInterrupt):
-            Server(_configure(lambda: app, settings, workers)).run([listener])
+            make_server(make(), settings).run([listener])
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    """RETURNS: A socket that listens, before a model is loaded: an address in use is known at once."""
+def make_server(app: FastAPI, settings: Settings) -> Server:
+    """Make a server of one process.
+
+    app (FastAPI): The application.
+    settings (Settings): Limits.
+    RETURNS (Server): uvicorn's, to be run with a socket.
+    """
+    return Server(_configure(lambda: app, settings, 1))
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Take an address, before a model is loaded: one that cannot be had is known at once.
+
+    host (str): Address.
+    port (int): Port; 0 for any that is free.
+    RETURNS (socket.socket): Bound to it.
+    RAISES: OSError as the system says it.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

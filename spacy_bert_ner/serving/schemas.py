@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 TEXT = "Angela Merkel met officials in Geneva."
+Names = Annotated[list[str], Field(max_length=1000)]
 Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
 
@@ -31,7 +32,7 @@ class EntitiesRequest(Strict):
     texts: list[str] | None = Field(None, description="Several texts", examples=[[TEXT, "IBM is in Armonk."]])
     model: str | None = Field(None, description="A name from /v1/models; by default the first")
     min_confidence: Probability = Field(0.0, description="Leave out entities of a lower confidence; those that have none stay")
-    labels: list[str] | None = Field(None, description="Leave out entities of other labels")
+    labels: Names | None = Field(None, description="Leave out entities of other labels")
     offsets: Literal["characters", "utf16"] = Field(
         "characters", description="What `start` and `end` count: Unicode characters, or UTF-16 units as JavaScript does"
     )
@@ -109,7 +110,7 @@ class HuggingFaceParameters(Lenient):
     """Parameters of Hugging Face's token classification."""
 
     aggregation_strategy: str | None = Field(None, description='"none" gives words; all others give entities')
-    ignore_labels: list[str] | None = Field(None, description="Labels to leave out")
+    ignore_labels: Names | None = Field(None, description="Labels to leave out")
 
 
 class HuggingFaceRequest(Lenient):
@@ -124,7 +125,7 @@ class AnalyzeRequest(Lenient):
 
     text: str | list[str] = Field(examples=[TEXT])
     language: str = Field(examples=["en"])
-    entities: list[str] | None = Field(None, description="Presidio's names or the model's", examples=[["PERSON"]])
+    entities: Names | None = Field(None, description="Presidio's names or the model's", examples=[["PERSON"]])
     score_threshold: Probability | None = None
 
 

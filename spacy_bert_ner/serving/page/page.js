@@ -148,6 +148,7 @@ function watch() {
     if (shown) attempt(read);
   });
   at("key").addEventListener("input", () => useKey(at("key").value));
+  at("key").addEventListener("change", () => models.length || attempt(loadModels));
   at("copy-json").addEventListener("click", () => copyAs(asJson(shown.text, kept(), shown.model), "JSON"));
   at("copy-jsonl").addEventListener("click", () => copyAs(asJsonl(shown.text, kept()), "A line of JSONL"));
   showColumns(at("columns"), () => shown && showRows(at("rows"), kept(), shown.labels));
