@@ -76,8 +76,6 @@ def _what(error: Mapping[str, Any]) -> str:
     match error["type"]:
         case "extra_forbidden":
             return "unknown field: the fields are in /openapi.json"
-        case "string_unicode":
-            return "holds half of a surrogate pair, which is no character: send whole characters"
         case "missing":
             return "is missing: send a JSON object with content-type: application/json"
         case "model_attributes_type" | "model_type" | "dict_type":

@@ -68,7 +68,8 @@ class Guards:
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
                 headers.update(HEADERS)
-                headers["Cache-Control"] = "no-cache" if scope["path"].startswith(("/page/", "/?")) else "no-store"
+                is_page = scope["path"] == "/" or scope["path"].startswith(PAGE)
+                headers["Cache-Control"] = "no-cache" if is_page else "no-store"
             await send(message)
 
         try:

@@ -1,11 +1,26 @@
 """Bodies of requests and responses, for validation and for /openapi.json."""
 
+import re
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 TEXT = "Angela Merkel met officials in Geneva."
-Names = Annotated[list[str], Field(max_length=1000)]
+
+
+def _check_text(text: str) -> str:
+    """RETURNS: A text. RAISES: ValueError where it holds what is no character, which nothing can be made of."""
+    if not text.isascii() and (found := SURROGATE.search(text)):
+        raise ValueError(
+            f"found half of a surrogate pair at character {found.start()}, expected whole characters: send the text in "
+            "UTF-8, or escape both halves"
+        )
+    return text
+
+
+SURROGATE = re.compile(r"[\ud800-\udfff]")
+Text = Annotated[str, AfterValidator(_check_text)]
+Names = Annotated[list[Text], Field(max_length=1000)]
 Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
 
@@ -28,8 +43,8 @@ class Lenient(BaseModel):
 class EntitiesRequest(Strict):
     """Texts to find entities in."""
 
-    text: str | None = Field(None, description="One text; or give `texts`")
-    texts: list[str] | None = Field(None, description="Several texts", examples=[[TEXT, "IBM is in Armonk."]])
+    text: Text | None = Field(None, description="One text; or give `texts`")
+    texts: list[Text] | None = Field(None, description="Several texts", examples=[[TEXT, "IBM is in Armonk."]])
     model: str | None = Field(None, description="A name from /v1/models; by default the first")
     min_confidence: Probability = Field(0.0, description="Leave out entities of a lower confidence; those that have none stay")
     labels: Names | None = Field(None, description="Leave out entities of other labels")
@@ -116,14 +131,14 @@ class HuggingFaceParameters(Lenient):
 class HuggingFaceRequest(Lenient):
     """A request in the form of Hugging Face's token classification."""
 
-    inputs: str | list[str] = Field(examples=[TEXT])
+    inputs: Text | list[Text] = Field(examples=[TEXT])
     parameters: HuggingFaceParameters | None = None
 
 
 class AnalyzeRequest(Lenient):
     """A request in the form of Presidio's analyzer."""
 
-    text: str | list[str] = Field(examples=[TEXT])
+    text: Text | list[Text] = Field(examples=[TEXT])
     language: str = Field(examples=["en"])
     entities: Names | None = Field(None, description="Presidio's names or the model's", examples=[["PERSON"]])
     score_threshold: Probability | None = None

@@ -58,4 +58,4 @@ def count_words(text: str) -> int:
     RETURNS (int): At least 1.
     """
     # Six bytes are a word of English and its space, or two characters of Chinese.
-    return max(1, len(text.split()), len(text.encode("utf8", "surrogatepass")) // 6)
+    return max(1, len(text.split()), len(text.encode()) // 6)

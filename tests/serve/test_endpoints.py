@@ -113,6 +113,8 @@ BAD = [
     ({"text": "a", "texts": ["a"]}, 422, "found both of `text` and `texts`"),
     ({"text": 3}, 422, "text: Input should be a valid string"),
     ({"texts": ["a", None]}, 422, "texts.1: Input should be a valid string"),
+    ({"texts": ["a", "b\ud800"]}, 422, "texts.1: found half of a surrogate pair at character 1, expected whole"),
+    ({"text": "a", "labels": ["\udfff"]}, 422, "labels.0: found half of a surrogate pair at character 0"),
     ({"texts": "a"}, 422, "texts: Input should be a valid list"),
     ({"text": "a", "labls": ["PER"]}, 422, "labls: unknown field"),
     ({"text": "a", "min_confidence": "0.5"}, 422, "min_confidence: Input should be a valid number"),

@@ -86,7 +86,7 @@ def test_a_ticket_knows_its_last_answer() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "words"), [("", 1), ("a", 1), ("Jane met IBM", 3), ("约翰在巴黎会见了代表", 5), ("(" * 600, 100), ("\ud800", 1)]
+    ("text", "words"), [("", 1), ("a", 1), ("Jane met IBM", 3), ("约翰在巴黎会见了代表", 5), ("(" * 600, 100)]
 )
 def test_words_are_estimated_for_texts_of_any_kind(text: str, words: int) -> None:
     assert count_words(text) == words
