@@ -10,7 +10,7 @@ import spacy
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from spacy.language import Language
-from spacy.tokens import Doc
+from spacy.tokens import Doc, SpanGroup
 from spacy.util import fix_random_seed
 
 from spacy_bert_ner.serving.app import make_app
@@ -85,3 +85,38 @@ def serving(app: FastAPI, settings: Settings | None = None) -> Iterator[str]:
         finally:
             server.should_exit = True
             thread.join()
+
+
+# Entities of the page's tests: label, confidence, runner-up and its confidence. None: no confidence at all.
+SCORES: dict[str, tuple[str, float | None, str, float]] = {
+    "Angela Merkel": ("PER", 0.987, "ORG", 0.008),
+    "World Health Organization": ("ORG", 0.912, "LOC", 0.051),
+    "Geneva": ("LOC", 0.73, "ORG", 0.2),
+    "IBM": ("ORG", 0.42, "PER", 0.4),
+    "Monday": ("DATE", None, "", 0.0),
+}
+
+
+@Language.component("serve_scored")
+def score(doc: Doc) -> Doc:
+    """Give entities the confidences of the table."""
+    known = [ent for ent in doc.ents if SCORES[ent.text][1] is not None]
+    group = SpanGroup(doc, name="scored", spans=known)
+    rows = [SCORES[ent.text] for ent in known]
+    group.attrs["scores"] = [row[1] for row in rows]
+    group.attrs["runner_up"] = [row[2] for row in rows]
+    group.attrs["runner_up_scores"] = [row[3] for row in rows]
+    doc.spans["scored"] = group
+    return doc
+
+
+def make_scored() -> Language:
+    """A pipeline with chosen confidences, for the page."""
+    nlp = spacy.blank("en")
+    ruler: Any = nlp.add_pipe("entity_ruler")
+    ruler.add_patterns([{"label": row[0], "pattern": text} for text, row in SCORES.items()])
+    nlp.add_pipe("serve_scored")
+    nlp.add_pipe("serve_faulty")
+    nlp.meta.update(name="scored", version="1.2.3", description="Rules for tests", license="MIT")
+    nlp.meta["performance"] = {"ents_f": 0.9, "ents_p": 0.91, "ents_r": 0.89}
+    return nlp

@@ -170,7 +170,7 @@ class Guards:
 
     def _note(self, scope: Scope, status: int, seconds: float) -> None:
         """Tell the log and the metrics of a request; of its path no more than the route that it took."""
-        route = getattr(scope.get("route"), "path", "other")
+        route = PAGE if scope["path"].startswith(PAGE) else getattr(scope.get("route"), "path", "other")
         self.metrics.requests.labels(route, str(status)).inc()
         self.metrics.seconds.labels(route).observe(seconds)
         texts: Iterable[str] = scope.get("state", {}).get("texts", ())
