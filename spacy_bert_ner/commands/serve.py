@@ -1,8 +1,9 @@
 """`serve`: pipelines as an HTTP service, with a page to look at them."""
 
+from pathlib import Path
 from typing import Annotated
 
-from spacy.cli._util import Arg, Opt, setup_gpu
+from spacy.cli._util import Arg, Opt
 from wasabi import msg
 
 EXTRA = ("fastapi", "uvicorn", "prometheus_client", "starlette")
@@ -22,7 +23,8 @@ def serve_cli(
     max_words: Annotated[int, Opt("--max-words", help="Words of a request; beyond: 413", min=1)] = 50_000,
     max_texts: Annotated[int, Opt("--max-texts", help="Texts of a request; beyond: 413", min=1)] = 1000,
     max_body_bytes: Annotated[int, Opt("--max-body-bytes", help="Size of a request; beyond: 413", min=1)] = 4 * 2**20,
-    log_texts: Annotated[bool, Opt("--log-texts", help="Log the texts, and error messages, which may quote them")] = False,
+    log_texts: Annotated[bool, Opt("--log-texts", help="Log texts, and messages that may quote them")] = False,
+    code: Annotated[Path | None, Opt("--code", "-c", help="Python file with registered functions to import")] = None,
     gpu_id: Annotated[int, Opt("--gpu-id", "-g", help="GPU, or -1 for the CPU")] = -1,
 ) -> None:
     """Serve pipelines over HTTP, with a page at /. Clients need a key if SPACY_BERT_NER_API_KEY is set."""
@@ -34,7 +36,6 @@ def serve_cli(
             raise
         msg.fail(f"{error.name} is not installed", "pip install 'spacy-bert-ner[serve]'", exits=1)
         raise
-    setup_gpu(gpu_id, silent=True)
     try:
         settings = Settings(
             max_batch_words=max_batch_words,
@@ -49,6 +50,6 @@ def serve_cli(
         )
         if not is_loopback(host) and settings.api_key is None:
             msg.warn(f"Whoever reaches {host} may ask: set {KEY_VARIABLE} to a key that clients must send")
-        run(models, settings, host, port, workers)
+        run(models, settings, host, port, workers, code=code, gpu_id=gpu_id)
     except (ValueError, OSError) as error:
         msg.fail("The models cannot be served", str(error), exits=1)

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request, Response
 
 from .answers import Answer
 from .endpoints import ERRORS, catalogue_of, read_all, read_or_refuse
-from .errors import Refusal, listing, reply
+from .errors import RefusalError, listing, reply
 from .forms import name_ignored
 from .schemas import AnalyzeRequest, AnalyzerResult
 
@@ -45,11 +45,13 @@ async def analyze(body: AnalyzeRequest, request: Request) -> Response:
 
 
 def _known(entities: list[str], labels: list[str]) -> set[str]:
-    """RETURNS (set[str]): The entities that were asked for. RAISES: Refusal where the model knows none of them."""
+    """RETURNS (set[str]): The entities that were asked for. RAISES: RefusalError where the model knows none of them."""
     known = {*labels, *(TYPES.get(label, label) for label in labels)}
     wanted = set(entities)
     if known and not wanted & known:
-        raise Refusal(400, f"entities: found {listing(entities)}, expected some of {listing(sorted(known))}", "entities")
+        raise RefusalError(
+            400, f"entities: found {listing(entities)}, expected some of {listing(sorted(known))}", "entities"
+        )
     return wanted
 
 

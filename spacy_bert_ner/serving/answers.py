@@ -14,9 +14,9 @@ class RunnerUp(NamedTuple):
 
 
 class Word(NamedTuple):
-    """A token: its index in the text, from 0, and its characters."""
+    """A token: its number in the text, from 0, and its characters."""
 
-    index: int
+    number: int
     start: int
     end: int
 
@@ -58,17 +58,17 @@ def read_answer(doc: Doc) -> Answer:
     doc (Doc): The document, within its memory zone.
     RETURNS (Answer): Plain data.
     """
-    known = {place: judged for group in doc.spans.values() for place, *judged in _judged(group)}
+    known = {place: judged for group in doc.spans.values() for place, judged in _judged(group)}
     entities = []
     for ent in doc.ents:
         place = (ent.start_char, ent.end_char, ent.label_)
-        confidence, runner_up = known.get(place, (None, None))
         words = tuple(Word(token.i, token.idx, token.idx + len(token)) for token in ent)
+        confidence, runner_up = known.get(place, (None, None))
         entities.append(Entity(*place, confidence, runner_up, words))
     return Answer(entities, len(doc))
 
 
-def _judged(group: SpanGroup) -> Iterator[tuple[tuple[int, int, str], float, RunnerUp | None]]:
+def _judged(group: SpanGroup) -> Iterator[tuple[tuple[int, int, str], tuple[float, RunnerUp | None]]]:
     """YIELDS: Characters and label of each span of a group with scores, its score and, where known, its runner-up."""
     scores = group.attrs.get("scores")
     if scores is None or len(scores) != len(group):
@@ -76,8 +76,10 @@ def _judged(group: SpanGroup) -> Iterator[tuple[tuple[int, int, str], float, Run
     labels = group.attrs.get("runner_up", [])
     others = group.attrs.get("runner_up_scores", [])
     for i, span in enumerate(group):
-        runner_up = RunnerUp(labels[i], _rounded(others[i])) if i < min(len(labels), len(others)) and labels[i] else None
-        yield (span.start_char, span.end_char, span.label_), _rounded(scores[i]), runner_up
+        runner_up = (
+            RunnerUp(labels[i], _rounded(others[i])) if i < min(len(labels), len(others)) and labels[i] else None
+        )
+        yield (span.start_char, span.end_char, span.label_), (_rounded(scores[i]), runner_up)
 
 
 def _rounded(probability: float) -> float:

@@ -16,7 +16,8 @@ from . import analyze, endpoints, huggingface
 from .errors import add_handlers
 from .guards import Guards
 from .metrics import Metrics
-from .models import Catalogue, name_models
+from .models import Catalogue
+from .naming import name_models
 from .settings import Settings
 
 PAGE = Path(__file__).parent / "page"

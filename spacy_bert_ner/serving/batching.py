@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from spacy.language import Language
 
 from .answers import Answer, Failure, read_answer
-from .errors import Refusal
+from .errors import RefusalError
 from .fairness import FairQueue, Ticket
 from .metrics import Metrics
 from .settings import Settings, count_words
@@ -72,7 +72,8 @@ class Room:
 
         texts (Sequence[str]): The texts.
         RETURNS (list[Answer | Failure]): For each text what was found; one that fails takes no other with it.
-        RAISES: Refusal, 413 where they are too long, 503 where too much is in the queue, 504 where it took too long.
+        RAISES: RefusalError, 413 where they are too long, 503 where too much is in the queue, 504 where it took too
+            long.
         """
         if not texts:
             return []
@@ -88,33 +89,36 @@ class Room:
             return await asyncio.wait_for(ticket.future, self.settings.deadline)
         except TimeoutError:
             self.metrics.refusals.labels(self.name, "deadline").inc()
-            raise Refusal(
+            raise RefusalError(
                 504, f"Not done within {self.settings.deadline:g} s: send fewer texts, or again later", "deadline"
             ) from None
         finally:
             ticket.abandoned = True
 
     def _check_size(self, ticket: Ticket) -> None:
-        """RAISES: Refusal where a request is too long for this service or a text for its pipeline."""
+        """RAISES: RefusalError where a request is too long for this service or a text for its pipeline."""
         longest = max(map(len, ticket.texts))
         found, limit = f"about {ticket.words_left} words", f"{self.settings.max_words} words a request (--max-words)"
         if longest > self.nlp.max_length:
-            found, limit = f"a text of {longest} characters", f"{self.nlp.max_length} characters a text (nlp.max_length)"
+            found, limit = (
+                f"a text of {longest} characters",
+                f"{self.nlp.max_length} characters a text (nlp.max_length)",
+            )
         elif ticket.words_left <= self.settings.max_words:
             return
         self.metrics.refusals.labels(self.name, "size").inc()
-        raise Refusal(413, f"Found {found}, expected at most {limit}: send less at once", "size")
+        raise RefusalError(413, f"Found {found}, expected at most {limit}: send less at once", "size")
 
     def _check_queue(self, ticket: Ticket) -> None:
-        """RAISES: Refusal where the request would have to wait too long, or there is nobody to read it."""
+        """RAISES: RefusalError where the request would have to wait too long, or there is nobody to read it."""
         if not self.is_ready:
-            raise Refusal(503, "The service is stopping: send the request again", "stopping", Retry_After="1")
+            raise RefusalError(503, "The service is stopping: send the request again", "stopping", Retry_After="1")
         before = self._in_work + self._queue.words_before(ticket.words_left)
         if before > self._speed * self.settings.max_wait:
             seconds = math.ceil((self._in_work + self._queue.words) / self._speed)
             self.metrics.refusals.labels(self.name, "queue").inc()
             message = f"{before} words are in the queue before this request: send it again in {seconds} s"
-            raise Refusal(503, message, "queue", Retry_After=str(seconds))
+            raise RefusalError(503, message, "queue", Retry_After=str(seconds))
 
     def _work(self) -> None:
         """Read batches until the room is closed and the queue empty."""

@@ -8,7 +8,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from .answers import Answer, Entity, Failure
 from .batching import Room
-from .errors import Refusal, listing, reply
+from .errors import RefusalError, listing, reply
 from .models import Catalogue
 from .offsets import Counter
 from .schemas import EntitiesRequest, EntitiesResponse, ModelsResponse, Problem
@@ -41,12 +41,12 @@ async def read_all(room: Room, texts: Sequence[str], request: Request) -> list[A
     texts (Sequence[str]): The texts.
     request (Request): The request, for the log.
     RETURNS (list[Answer | Failure]): For each text what was found.
-    RAISES: Refusal where there are too many texts; see also Room.read.
+    RAISES: RefusalError where there are too many texts; see also Room.read.
     """
     most = room.settings.max_texts
     if len(texts) > most:
         message = f"Found {len(texts)} texts, expected at most {most} a request (--max-texts): send fewer at once"
-        raise Refusal(413, message, "size")
+        raise RefusalError(413, message, "size")
     request.state.texts = texts
     return await room.read(texts)
 
@@ -54,11 +54,11 @@ async def read_all(room: Room, texts: Sequence[str], request: Request) -> list[A
 def read_or_refuse(answers: Sequence[Answer | Failure]) -> list[Answer]:
     """RETURNS (list[Answer]): The answers, for a form that cannot say that one text failed.
 
-    RAISES: Refusal where one did.
+    RAISES: RefusalError where one did.
     """
     for i, answer in enumerate(answers):
         if isinstance(answer, Failure):
-            raise Refusal(422, answer.error if len(answers) == 1 else f"text {i}: {answer.error}", "text")
+            raise RefusalError(422, answer.error if len(answers) == 1 else f"text {i}: {answer.error}", "text")
     return [answer for answer in answers if isinstance(answer, Answer)]
 
 
@@ -126,7 +126,7 @@ async def readyz(request: Request) -> Response:
     """Say whether every model would take a request."""
     if all(room.is_ready for room in catalogue_of(request)):
         return reply({"status": "ready"})
-    raise Refusal(503, "Not ready: a model is stopping", "stopping", Retry_After="1")
+    raise RefusalError(503, "Not ready: a model is stopping", "stopping", Retry_After="1")
 
 
 @router.get("/metrics", summary="Figures for Prometheus")

@@ -13,13 +13,13 @@ SHOWN = 60
 LISTED = 5
 # What is said instead of the framework's words.
 MESSAGES = {
-    400: "The body is no JSON that can be read: expected an object in UTF-8, no deeper than its schema in /openapi.json",
+    400: "The body is no JSON that can be read: expected an object in UTF-8, as /openapi.json describes it",
     404: "There is nothing here: the paths are in /openapi.json",
     405: "This path has no such method: the methods are in /openapi.json",
 }
 
 
-class Refusal(Exception):
+class RefusalError(Exception):
     """A request that is not answered as it is.
 
     status (int): HTTP status.
@@ -89,7 +89,7 @@ def add_handlers(app: FastAPI) -> None:
 
     # The bodies of these errors are never sent back: they may be huge, or no valid text.
     async def refuse(request: Request, error: Exception) -> Response:
-        assert isinstance(error, Refusal)
+        assert isinstance(error, RefusalError)
         request.scope.setdefault("state", {})["refused"] = error.kind
         return reply({"error": error.message}, error.status, error.headers)
 
@@ -102,6 +102,6 @@ def add_handlers(app: FastAPI) -> None:
         message = MESSAGES.get(error.status_code, error.detail)
         return reply({"error": message}, error.status_code, error.headers)
 
-    app.add_exception_handler(Refusal, refuse)
+    app.add_exception_handler(RefusalError, refuse)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, http)

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from .errors import Refusal, listing, reply, shorten
+from .errors import RefusalError, listing, reply, shorten
 from .metrics import Metrics
 from .settings import KEY_VARIABLE, Settings
 
@@ -77,7 +77,7 @@ class Guards:
             await self._answer(scope, body, receive, send_on)
         except GoneError:
             pass
-        except Refusal as error:
+        except RefusalError as error:
             headers = {**error.headers, "Connection": "close"}
             await reply({"error": error.message}, error.status, headers)(scope, receive, send_on)
         except Exception as error:
@@ -89,7 +89,7 @@ class Guards:
     async def _admit(self, scope: Scope, receive: Receive) -> bytes:
         """Check a request and read its body. RETURNS: The body.
 
-        RAISES: Refusal where it is not admitted, GoneError where the client went away.
+        RAISES: RefusalError where it is not admitted, GoneError where the client went away.
         """
         headers = Headers(scope=scope)
         refusal = self._check_host(scope, headers) or self._check_key(scope, headers) or self._check_kind(headers)
@@ -98,13 +98,17 @@ class Guards:
             async with asyncio.timeout(self.settings.read_timeout):
                 body = await self._read(receive) if length <= PATIENCE * self.settings.max_body_bytes else None
         except TimeoutError:
-            message = f"The request was not there after {self.settings.read_timeout:g} s: send it faster, or less at once"
-            raise Refusal(408, message, "slow") from None
+            message = (
+                f"The request was not there after {self.settings.read_timeout:g} s: send it faster, or less at once"
+            )
+            raise RefusalError(408, message, "slow") from None
         if refusal:
             raise refusal
         if body is None:
             limit = self.settings.max_body_bytes
-            raise Refusal(413, f"The body is larger than {limit} bytes (--max-body-bytes): send less at once", "size")
+            raise RefusalError(
+                413, f"The body is larger than {limit} bytes (--max-body-bytes): send less at once", "size"
+            )
         return body
 
     async def _read(self, receive: Receive) -> bytes | None:
@@ -122,16 +126,16 @@ class Guards:
                 break
         return b"".join(chunks) if size <= limit else None
 
-    def _check_host(self, scope: Scope, headers: Headers) -> Refusal | None:
+    def _check_host(self, scope: Scope, headers: Headers) -> RefusalError | None:
         """Only names that are known are answered: a page elsewhere may have its own name point to this machine."""
         hosts, host = self.settings.hosts, headers.get("host", "").lower()
         name = f"{host.partition(']')[0]}]" if host.startswith("[") else host.partition(":")[0]
         if not hosts or name in hosts or scope["path"] in HEALTH:
             return None
         message = f"Host: found {shorten(name)}, expected one of {listing(hosts)}: start with --allowed-host NAME"
-        return Refusal(421, message, "host")
+        return RefusalError(421, message, "host")
 
-    def _check_key(self, scope: Scope, headers: Headers) -> Refusal | None:
+    def _check_key(self, scope: Scope, headers: Headers) -> RefusalError | None:
         if self.settings.api_key is None or scope["path"] in OPEN or scope["path"].startswith(PAGE):
             return None
         scheme, _, key = headers.get("authorization", "").partition(" ")
@@ -139,13 +143,13 @@ class Guards:
         if scheme.lower() == "bearer" and hmac.compare_digest(key.strip().encode(), self.settings.api_key.encode()):
             return None
         message = f"The API key is missing or wrong: send the service's {KEY_VARIABLE} as Authorization: Bearer KEY"
-        return Refusal(401, message, "key", WWW_Authenticate="Bearer")
+        return RefusalError(401, message, "key", WWW_Authenticate="Bearer")
 
-    def _check_kind(self, headers: Headers) -> Refusal | None:
+    def _check_kind(self, headers: Headers) -> RefusalError | None:
         encoding = headers.get("content-encoding", "identity")
         if encoding.lower() == "identity":
             return None
-        return Refusal(415, f"Content-Encoding: found {shorten(encoding)}, expected none: send plain JSON", "kind")
+        return RefusalError(415, f"Content-Encoding: found {shorten(encoding)}, expected none: send plain JSON", "kind")
 
     async def _answer(self, scope: Scope, body: bytes, receive: Receive, send: Send) -> None:
         """Let the app answer, and stop it where the client goes away."""

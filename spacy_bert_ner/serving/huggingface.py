@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request, Response
 
 from .answers import Answer, Entity
 from .endpoints import ERRORS, catalogue_of, read_all, read_or_refuse
-from .errors import Refusal, listing, reply, shorten
+from .errors import RefusalError, listing, reply, shorten
 from .forms import name_ignored
 from .schemas import Group, HuggingFaceParameters, HuggingFaceRequest
 
@@ -33,10 +33,10 @@ async def named_model(model: str, body: HuggingFaceRequest, request: Request) ->
 
 async def answer(body: HuggingFaceRequest, request: Request, model: str | None) -> Response:
     """RETURNS (Response): A flat list for one text, a list of lists for several."""
-    parameters = body.parameters or HuggingFaceParameters()
+    parameters = body.parameters or HuggingFaceParameters.model_validate({})
     strategy = parameters.aggregation_strategy or "simple"
     if strategy not in STRATEGIES:
-        raise Refusal(
+        raise RefusalError(
             400, f"aggregation_strategy: found {shorten(strategy)}, expected one of {listing(STRATEGIES)}", "parameter"
         )
     room = catalogue_of(request).find(model)
@@ -65,7 +65,7 @@ def _words(text: str, found: Answer, leave_out: list[str], default: float) -> It
             if label not in leave_out:
                 place = {"word": text[word.start : word.end], "start": word.start, "end": word.end}
                 # Hugging Face counts word pieces, the first of which is [CLS].
-                yield {"entity": label, "score": _score(ent, default), "index": word.index + 1, **place}
+                yield {"entity": label, "score": _score(ent, default), "index": word.number + 1, **place}
 
 
 def _score(ent: Entity, default: float) -> float:

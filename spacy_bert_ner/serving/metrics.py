@@ -2,16 +2,16 @@
 
 import os
 from collections.abc import Sequence
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from .answers import Answer, Failure
+from .settings import SHARED
 
 SECONDS = (0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 10.0, 30.0)
 WORDS = (16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 16384)
-# Where several workers leave their figures for each other; prometheus_client reads it as it is imported.
-SHARED = "PROMETHEUS_MULTIPROC_DIR"
 
 
 class Metrics:
@@ -19,8 +19,9 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        own, model = {"registry": self.registry}, ["model"]
-        every: dict = {**own, "multiprocess_mode": "livesum"}
+        own: dict[str, Any] = {"registry": self.registry}
+        every = {**own, "multiprocess_mode": "livesum"}
+        model = ["model"]
         self.requests = Counter("bert_ner_requests", "Requests", ["route", "status"], **own)
         self.seconds = Histogram("bert_ner_request_seconds", "Time to the answer", ["route"], buckets=SECONDS, **own)
         self.texts = Counter("bert_ner_texts", "Texts read", model, **own)

@@ -1,52 +1,15 @@
 """The pipelines that are served, by name, and what is known of them."""
 
-import re
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import spacy
 from spacy.language import Language
 
 from .batching import Room
-from .errors import Refusal, listing, shorten
+from .errors import RefusalError, listing, shorten
 from .metrics import Metrics
 from .settings import Settings
-
-NAME = re.compile(r"[\w.-]{1,100}")
-
-
-def split_name(model: str) -> tuple[str, str]:
-    """Tell a model's name from where it is.
-
-    model (str): A package, a folder, or NAME=PACKAGE or NAME=FOLDER.
-    RETURNS (tuple[str, str]): Its name, by default that of the package or of the folder, and where it is.
-    RAISES: ValueError where the name cannot stand in a path of the service.
-    """
-    name, equals, place = model.partition("=")
-    if not equals or Path(model).exists():
-        name, place = Path(model).resolve().name if Path(model).exists() else model, model
-    if not NAME.fullmatch(name):
-        raise ValueError(
-            f"{model!r}: found the name {name!r}, expected letters, digits, '_', '-' and '.': write NAME={place}"
-        )
-    return name, place
-
-
-def name_models(models: Sequence[str]) -> dict[str, str]:
-    """RETURNS (dict[str, str]): Where each model is, by its name.
-
-    models (Sequence[str]): As on the command line.
-    RAISES: ValueError where two have one name, or one is not there.
-    """
-    named: dict[str, str] = {}
-    for name, place in map(split_name, models):
-        if name in named:
-            raise ValueError(f"{named[name]!r} and {place!r} are both called {name!r}: write NAME={place} for one of them")
-        if not spacy.util.is_package(place) and not Path(place).exists():
-            raise ValueError(f"{place!r} is neither an installed pipeline nor a folder: pip install it, or check the path")
-        named[name] = place
-    return named
 
 
 class Catalogue:
@@ -68,25 +31,27 @@ class Catalogue:
         """Look a model up. RETURNS (Room): It, or the first where no name is given.
 
         name (str | None): Its name.
-        RAISES: Refusal, 404 where there is none of that name.
+        RAISES: RefusalError, 404 where there is none of that name.
         """
         if name is None:
             return next(iter(self))
         if name not in self.rooms:
-            raise Refusal(404, f"model: found {shorten(name)}, expected one of {listing(list(self.rooms))}", "model")
+            raise RefusalError(
+                404, f"model: found {shorten(name)}, expected one of {listing(list(self.rooms))}", "model"
+            )
         return self.rooms[name]
 
     def speaking(self, language: str) -> Room:
         """Look a model up by its language. RETURNS (Room): The first one.
 
         language (str): Such as "en".
-        RAISES: Refusal, 400 where none has that language.
+        RAISES: RefusalError, 400 where none has that language.
         """
         for room in self:
             if room.nlp.lang == language:
                 return room
-        spoken = list(dict.fromkeys(room.nlp.lang for room in self))
-        raise Refusal(400, f"language: found {shorten(language)}, expected one of {listing(spoken)}", "language")
+        spoken = list(dict.fromkeys(str(room.nlp.lang) for room in self))
+        raise RefusalError(400, f"language: found {shorten(language)}, expected one of {listing(spoken)}", "language")
 
 
 def describe(name: str, nlp: Language) -> dict[str, Any]:

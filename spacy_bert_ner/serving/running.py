@@ -10,16 +10,20 @@ from collections.abc import Sequence
 from contextlib import suppress
 from copy import deepcopy
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import h11
 from fastapi import FastAPI
+from spacy.cli._util import import_code, setup_gpu
 from uvicorn import Config, Server
 from uvicorn.config import LOGGING_CONFIG
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.supervisors import Multiprocess
+from wasabi import msg
 
-from .settings import LOOPBACK, Settings
+from .naming import name_models
+from .settings import LOOPBACK, SHARED, Settings
 
 # Connections at once, each of which may hold a body of the largest size; uvicorn answers 503 to the others.
 MAX_CONNECTIONS = 512
@@ -85,7 +89,7 @@ def allowed_hosts(host: str, more: Sequence[str]) -> tuple[str, ...]:
     return (*names, *LOOPBACK) if names else ()
 
 
-def run(models: Sequence[str], settings: Settings, host: str, port: int, workers: int) -> None:
+def run(models: Sequence[str], settings: Settings, host: str, port: int, workers: int = 1, **how: Any) -> None:
     """Serve until SIGTERM or SIGINT; what was begun is finished then.
 
     models (Sequence[str]): See app.load_app.
@@ -93,11 +97,14 @@ def run(models: Sequence[str], settings: Settings, host: str, port: int, workers
     host (str): Address to listen on.
     port (int): Port; 0 for any that is free.
     workers (int): Processes, each with models of its own.
+    how (Any): "code", a Python file to import before, and "gpu_id", as on the command line.
     RAISES: ValueError where the models cannot be served, OSError where the address cannot be listened on.
     """
-    listener = listen(host, port)
-    make: Any = partial(_load, list(models), settings)
-    with listener, tempfile.TemporaryDirectory(prefix="bert-ner-metrics-") as folder:
+    name_models(models)
+    make: Any = partial(load, list(models), settings, **how)
+    with listen(host, port) as listener, tempfile.TemporaryDirectory(prefix="bert-ner-metrics-") as folder:
+        shown = f"[{host}]" if ":" in host else host
+        msg.info(f"Loading, then serving on http://{shown}:{listener.getsockname()[1]}/")
         if workers > 1:
             _prepare_workers(folder, workers)
             Multiprocess(_configure(make, settings, workers), [listener]).run()
@@ -139,16 +146,17 @@ def listen(host: str, port: int) -> socket.socket:
 
 def _prepare_workers(folder: str, workers: int) -> None:
     """Share what the workers share: a folder for their figures, and the processors, unless the user has said."""
-    from .metrics import SHARED
-
     os.environ.setdefault(SHARED, folder)
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
 
 
-def _load(models: Sequence[str], settings: Settings) -> Any:
-    # In the worker, which reads the environment only then.
+def load(models: Sequence[str], settings: Settings, code: Path | None = None, gpu_id: int = -1) -> FastAPI:
+    """Load pipelines and make their application, in the process that serves them. RETURNS (FastAPI): It."""
+    # Only now: prometheus_client looks into the environment as it is imported.
     from .app import load_app
 
+    import_code(code)
+    setup_gpu(gpu_id, silent=True)
     return load_app(models, settings)
 
 
@@ -169,5 +177,7 @@ def _configure(make: Any, settings: Settings, workers: int) -> Config:
         proxy_headers=False,
         limit_concurrency=MAX_CONNECTIONS,
         timeout_keep_alive=5,
+        # Until then a worker may be importing; uvicorn kills one that says nothing.
+        timeout_worker_healthcheck=60,
         timeout_graceful_shutdown=int(settings.deadline) + GRACE,
     )

@@ -46,7 +46,9 @@ class EntitiesRequest(Strict):
     text: Text | None = Field(None, description="One text; or give `texts`")
     texts: list[Text] | None = Field(None, description="Several texts", examples=[[TEXT, "IBM is in Armonk."]])
     model: str | None = Field(None, description="A name from /v1/models; by default the first")
-    min_confidence: Probability = Field(0.0, description="Leave out entities of a lower confidence; those that have none stay")
+    min_confidence: Probability = Field(
+        0.0, description="Leave out entities of a lower confidence; those that have none stay"
+    )
     labels: Names | None = Field(None, description="Leave out entities of other labels")
     offsets: Literal["characters", "utf16"] = Field(
         "characters", description="What `start` and `end` count: Unicode characters, or UTF-16 units as JavaScript does"
@@ -106,7 +108,9 @@ class Model(BaseModel):
     labels: list[str]
     scores: dict[str, Any] = Field(description="`ents_…` of its meta.json, measured on the test set")
     versions: dict[str, str] = Field(description="Of the packages that it was trained with; spacy's is that of now")
-    calibration: dict[str, dict[str, Any]] = Field(description="By component: whether its confidences are calibrated, and how")
+    calibration: dict[str, dict[str, Any]] = Field(
+        description="By component: whether its confidences are calibrated, and how"
+    )
 
 
 class ModelsResponse(BaseModel):

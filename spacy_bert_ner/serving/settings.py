@@ -4,6 +4,8 @@ import os
 from dataclasses import dataclass, field
 
 KEY_VARIABLE = "SPACY_BERT_NER_API_KEY"
+# Where several workers leave their figures for each other; prometheus_client reads it as it is imported.
+SHARED = "PROMETHEUS_MULTIPROC_DIR"
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 

@@ -13,7 +13,7 @@ from spacy.language import Language
 
 from spacy_bert_ner.serving.answers import Answer, Failure, read_answer
 from spacy_bert_ner.serving.batching import Room
-from spacy_bert_ner.serving.errors import Refusal
+from spacy_bert_ner.serving.errors import RefusalError
 from spacy_bert_ner.serving.metrics import Metrics
 from spacy_bert_ner.serving.settings import Settings
 from tests.services import FAULT, make_cnn, make_ruler
@@ -37,8 +37,8 @@ async def after(seconds: float, work: Coroutine[Any, Any, Any]) -> Any:
 
 
 def refusals(results: list[Any]) -> list[int]:
-    assert all(isinstance(result, list | Refusal) for result in results), results
-    return [result.status for result in results if isinstance(result, Refusal)]
+    assert all(isinstance(result, list | RefusalError) for result in results), results
+    return [result.status for result in results if isinstance(result, RefusalError)]
 
 
 def gather(*work: Coroutine[Any, Any, Any]) -> list[Any]:
@@ -214,5 +214,3 @@ def test_closing_finishes_what_is_in_the_queue() -> None:
         assert not room.is_ready
     assert refusals(results) == [503]
     assert [len(result) for result in results[:5]] == [1] * 5
-
-

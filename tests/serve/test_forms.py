@@ -77,7 +77,12 @@ def test_parameters_that_are_ignored_are_named(client: TestClient) -> None:
 @pytest.mark.parametrize(
     ("path", "body", "status", "message"),
     [
-        ("/hf", {"inputs": "a", "parameters": {"aggregation_strategy": "sum"}}, 400, "found 'sum', expected one of 'none'"),
+        (
+            "/hf",
+            {"inputs": "a", "parameters": {"aggregation_strategy": "sum"}},
+            400,
+            "found 'sum', expected one of 'none'",
+        ),
         ("/hf/nobody", {"inputs": "a"}, 404, "model: found 'nobody', expected one of 'cnn', 'rules'"),
         ("/hf/rules", {"inputs": FAULT}, 422, "The pipeline fails on this text with ValueError"),
         ("/hf/rules", {"inputs": ["a", FAULT]}, 422, "text 1: The pipeline fails"),
@@ -85,7 +90,12 @@ def test_parameters_that_are_ignored_are_named(client: TestClient) -> None:
         ("/analyze", {"text": "a"}, 422, "language: is missing"),
         ("/analyze", {"text": "a", "language": "fr"}, 400, "language: found 'fr', expected one of 'en', 'de'"),
         ("/analyze", {"text": "a", "language": "en", "entities": ["CAR"]}, 400, "found 'CAR', expected some of 'LOC'"),
-        ("/analyze", {"text": "a", "language": "en", "score_threshold": 2}, 422, "score_threshold: Input should be less"),
+        (
+            "/analyze",
+            {"text": "a", "language": "en", "score_threshold": 2},
+            422,
+            "score_threshold: Input should be less",
+        ),
         ("/analyze", {"text": FAULT, "language": "de"}, 422, "The pipeline fails on this text"),
     ],
 )

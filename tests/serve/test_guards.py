@@ -26,8 +26,12 @@ def test_the_page_and_health_are_open(locked: TestClient, path: str) -> None:
     assert locked.get(path).status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/v1/models", "/metrics", "/openapi.json", "/v1/entities", "/hf", "/analyze", "/page"])
-@pytest.mark.parametrize("given", [None, "Bearer wrong", "Bearer", "Basic a-key", "a-key", "Bearer a-key2", "Bearer \xe9"])
+@pytest.mark.parametrize(
+    "path", ["/v1/models", "/metrics", "/openapi.json", "/v1/entities", "/hf", "/analyze", "/page"]
+)
+@pytest.mark.parametrize(
+    "given", [None, "Bearer wrong", "Bearer", "Basic a-key", "a-key", "Bearer a-key2", "Bearer \xe9"]
+)
 def test_all_else_wants_the_key(locked: TestClient, path: str, given: str | None) -> None:
     headers = {} if given is None else {"authorization": given.encode("latin1")}
     response = locked.request("GET", path, headers=headers)  # type: ignore[arg-type]
