@@ -70,11 +70,18 @@ def asking(pipelines: dict[str, Language], **settings: Any) -> Iterator[TestClie
         yield client
 
 
+def free_port() -> int:
+    """RETURNS (int): A port that nobody listens on."""
+    with listen("127.0.0.1", 0) as listener:
+        port: int = listener.getsockname()[1]
+    return port
+
+
 @contextmanager
-def serving(app: FastAPI, settings: Settings | None = None) -> Iterator[str]:
+def serving(app: FastAPI, settings: Settings | None = None, port: int = 0) -> Iterator[str]:
     """Run an application on a real socket. YIELDS (str): Its address, such as http://127.0.0.1:8000."""
     server = make_server(app, settings or Settings())
-    with listen("127.0.0.1", 0) as listener:
+    with listen("127.0.0.1", port) as listener:
         thread = threading.Thread(target=server.run, args=([listener],))
         thread.start()
         while not server.started:

@@ -6,6 +6,7 @@ from typing import Any
 import spacy
 from spacy.language import Language
 
+from .. import __version__
 from .batching import Room
 from .errors import RefusalError, listing, shorten
 from .metrics import Metrics
@@ -72,7 +73,8 @@ def describe(name: str, nlp: Language) -> dict[str, Any]:
         "pipeline": list(nlp.pipe_names),
         "labels": labels_of(nlp),
         "scores": {key: value for key, value in meta.get("performance", {}).items() if key.startswith("ents_")},
-        "versions": {**meta.get("spacy_bert_ner", {}).get("versions", {}), "spacy": spacy.__version__},
+        "versions": meta.get("spacy_bert_ner", {}).get("versions", {}),
+        "served_by": {"spacy-bert-ner": __version__, "spacy": spacy.__version__},
         "calibration": calibrations(nlp),
     }
 

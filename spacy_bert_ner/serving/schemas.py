@@ -107,7 +107,8 @@ class Model(BaseModel):
     pipeline: list[str]
     labels: list[str]
     scores: dict[str, Any] = Field(description="`ents_…` of its meta.json, measured on the test set")
-    versions: dict[str, str] = Field(description="Of the packages that it was trained with; spacy's is that of now")
+    versions: dict[str, str] = Field(description="Of the packages that it was trained with, where it says so")
+    served_by: dict[str, str] = Field(description="Versions of now")
     calibration: dict[str, dict[str, Any]] = Field(
         description="By component: whether its confidences are calibrated, and how"
     )

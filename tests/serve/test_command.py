@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -21,7 +20,7 @@ from spacy_bert_ner.cli import bert_ner_cli
 from spacy_bert_ner.serving import running
 from spacy_bert_ner.serving.naming import name_models, split_name
 from spacy_bert_ner.serving.settings import KEY_VARIABLE, Settings
-from tests.services import FAULT, make_ruler
+from tests.services import FAULT, free_port, make_ruler
 from tests.test_imports import imports_of
 
 ROOT = Path(__file__).parents[2]
@@ -134,8 +133,7 @@ def test_serving_imports_no_encoder() -> None:
 @contextmanager
 def process(model: Path, *options: str, log: Path) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
     """Serve a model in a process of its own. YIELDS: Its address, once it is ready, and the process."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     code = str(ROOT / "tests" / "services.py")
     command = [sys.executable, "-m", "spacy", "bert-ner", "serve", str(model), "--port", str(port), "--code", code]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}

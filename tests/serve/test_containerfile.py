@@ -6,7 +6,6 @@ import re
 import shutil
 import signal
 import site
-import socket
 import subprocess
 import sys
 import time
@@ -16,7 +15,7 @@ import httpx
 import pytest
 
 from spacy_bert_ner.packaging import build_model_wheel, build_plugin_wheel
-from tests.services import make_ruler
+from tests.services import free_port, make_ruler
 
 ROOT = Path(__file__).parents[2]
 MODEL = "en_bert_ner_conll2003"
@@ -77,8 +76,7 @@ def test_every_command_works(wheels: Path, tmp_path: Path) -> None:
     (places,) = installed.glob("lib/python*/site-packages")
     (places / "tests.pth").write_text("\n".join(site.getsitepackages()), encoding="utf8")
 
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = str(free.getsockname()[1])
+    port = str(free_port())
     environment = {"PATH": os.environ["PATH"], **dict(pair.split("=") for pair in of_kind("ENV")[0].split())}
     environment |= {"MODEL": MODEL, "PORT": port, "OMP_NUM_THREADS": "1"}
     command = [part.replace("/opt/ner", str(installed)) for part in json.loads(of_kind("CMD")[0])]

@@ -154,7 +154,8 @@ def test_models_are_described(client: TestClient) -> None:
     assert cnn["pipeline"] == ["bert_ner"]
     assert cnn["calibration"] == {"bert_ner": {"calibrated": False, "temperature": 1.0, "offsets": {}}}
     assert rules["calibration"] == {}
-    assert "spacy" in rules["versions"]
+    assert rules["versions"] == {}
+    assert set(rules["served_by"]) == {"spacy-bert-ner", "spacy"}
 
 
 def test_scores_and_calibration_come_from_the_pipeline() -> None:

@@ -43,7 +43,9 @@ def test_latency_throughput_and_memory(benchmark: ModuleType) -> None:
         address, nlp = address_of(url), make_ruler()
         latency = benchmark.measure_latency(nlp, address, TEXTS, 0.3)
         assert latency["served"]["statuses"].keys() == {"200"}
-        assert latency["more"] == pytest.approx(latency["served"]["milliseconds"]["p50"] - latency["in_process"], abs=0.02)
+        assert latency["more"] == pytest.approx(
+            latency["served"]["milliseconds"]["p50"] - latency["in_process"], abs=0.02
+        )
         load = benchmark.measure_throughput(nlp, address, TEXTS, 4, 0.6)
         assert load["statuses"].keys() == {"200"}
         assert load["ratio"] == pytest.approx(load["words_per_second"] / load["pipe_words_per_second"], abs=0.01)
@@ -56,9 +58,9 @@ def test_latency_throughput_and_memory(benchmark: ModuleType) -> None:
 def test_overload(benchmark: ModuleType) -> None:
     settings = Settings(max_batch_words=60, max_wait=0.1)
     with serving(make_app({"rules": make_ruler(slow=0.01)}, settings), settings) as url:
-        figures: dict[str, Any] = benchmark.measure_overload(address_of(url), TEXTS, 90, 1.0)
+        figures: dict[str, Any] = benchmark.measure_overload(address_of(url), TEXTS, 90, 0.7)
     assert figures["statuses"].keys() == {"200", "503"}
-    assert sum(figures["statuses"].values()) == figures["requests"] == 180
+    assert sum(figures["statuses"].values()) == figures["requests"] == 126
     assert figures["milliseconds"]["p99"] < 2000
     assert figures["recovery_seconds"] <= 1
 

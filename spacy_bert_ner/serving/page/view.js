@@ -143,6 +143,7 @@ export function showFacts(list, model) {
   const scores = { F1: "ents_f", precision: "ents_p", recall: "ents_r" };
   const measured = Object.entries(scores).filter(([, key]) => typeof model.scores[key] === "number");
   const calibrated = Object.entries(model.calibration).map(([name, how]) => `${name}: ${how.calibrated ? "calibrated" : "not calibrated"}`);
+  const listed = (versions) => Object.entries(versions).map(([name, version]) => `${name} ${version}`).join(", ");
   const facts = [
     ["Package", `${model.package} ${model.version}`],
     ["About", model.description],
@@ -152,7 +153,8 @@ export function showFacts(list, model) {
     ["Labels", model.labels.join(", ")],
     ["Scores on its test set", measured.map(([name, key]) => `${name} ${percent(model.scores[key])}`).join(", ")],
     ["Confidences", calibrated.join(", ")],
-    ["Made with", Object.entries(model.versions).map(([name, version]) => `${name} ${version}`).join(", ")],
+    ["Trained with", listed(model.versions)],
+    ["Served by", listed(model.served_by)],
   ];
   const known = facts.filter(([, value]) => value);
   list.replaceChildren(...known.flatMap(([name, value]) => [element("dt", name), element("dd", value)]));
