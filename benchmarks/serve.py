@@ -55,7 +55,14 @@ class Client:
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def ask(self, text: str) -> int:
-        """Send a text and throw the answer away. RETURNS (int): The status."""
+        """Send a text and throw the answer away. RETURNS (int): The status; 0 where the connection broke."""
+        try:
+            return await self._ask(text)
+        except (ConnectionError, asyncio.IncompleteReadError):
+            self._streams = None
+            return 0
+
+    async def _ask(self, text: str) -> int:
         if self._streams is None:
             self._streams = await asyncio.open_connection(self.host, self.port)
         reader, writer = self._streams
@@ -65,6 +72,8 @@ class Client:
         answer = (await reader.readuntil(b"\r\n\r\n")).lower()
         length = int(answer.partition(b"content-length: ")[2].split(b"\r\n", 1)[0])
         await reader.readexactly(length)
+        if b"\r\nconnection: close" in answer:
+            await self.close()
         return int(answer.split(b" ", 2)[1])
 
     async def close(self) -> None:
@@ -72,6 +81,7 @@ class Client:
         if self._streams is not None:
             self._streams[1].close()
             await self._streams[1].wait_closed()
+            self._streams = None
 
 
 async def ask_closed(address: tuple[str, int], texts: Sequence[str], clients: int, seconds: float) -> list[Call]:

@@ -55,12 +55,14 @@ class Guards:
         self.app = app
         self.settings = settings
         self.metrics = metrics
+        self._under_way = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         begun, status = time.perf_counter(), GONE
+        self._under_way += 1
 
         async def send_on(message: Message) -> None:
             nonlocal status
@@ -78,12 +80,13 @@ class Guards:
         except GoneError:
             pass
         except RefusalError as error:
-            headers = {**error.headers, "Connection": "close"}
-            await reply({"error": error.message}, error.status, headers)(scope, receive, send_on)
+            await reply({"error": error.message}, error.status, error.headers)(scope, receive, send_on)
         except Exception as error:
             self._log_error(error)
             message = "The service failed: its log says where. Please report it"
             await reply({"error": message}, 500)(scope, receive, send_on)
+        finally:
+            self._under_way -= 1
         self._note(scope, status, time.perf_counter() - begun)
 
     async def _admit(self, scope: Scope, receive: Receive) -> bytes:
@@ -102,13 +105,19 @@ class Guards:
             message = (
                 f"The request was not there after {self.settings.read_timeout:g} s: send it faster, or less at once"
             )
-            raise RefusalError(408, message, "slow") from None
-        if refusal:
+            raise RefusalError(408, message, "slow", Connection="close") from None
+        if refusal and body is not None:
             raise refusal
+        if self._under_way > self.settings.max_requests and scope["method"] == "POST":
+            message = f"{self.settings.max_requests} requests are under way: send this one again in a second"
+            raise RefusalError(503, message, "requests", Retry_After="1")
         if body is None:
             limit = self.settings.max_body_bytes
             raise RefusalError(
-                413, f"The body is larger than {limit} bytes (--max-body-bytes): send less at once", "size"
+                413,
+                f"The body is larger than {limit} bytes (--max-body-bytes): send less at once",
+                "size",
+                Connection="close",
             )
         return body
 

@@ -25,8 +25,8 @@ from wasabi import msg
 from .naming import name_models
 from .settings import LOOPBACK, SHARED, Settings
 
-# Connections at once, each of which may hold a body of the largest size; uvicorn answers 503 to the others.
-MAX_CONNECTIONS = 512
+# Connections for each request that may be under way; uvicorn answers 503 to the others and closes them.
+CONNECTIONS = 4
 # What may still be under way when the deadline of all requests is over.
 GRACE = 5
 
@@ -175,7 +175,7 @@ def _configure(make: Any, settings: Settings, workers: int) -> Config:
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        limit_concurrency=MAX_CONNECTIONS,
+        limit_concurrency=CONNECTIONS * settings.max_requests,
         timeout_keep_alive=5,
         # Until then a worker may be importing; uvicorn kills one that says nothing.
         timeout_worker_healthcheck=60,

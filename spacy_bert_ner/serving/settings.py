@@ -18,6 +18,7 @@ class Settings:
     max_wait (float): Seconds of work that may stand before a request; where there is more, the answer is 503.
     deadline (float): Seconds after which a request is answered by 504.
     read_timeout (float): Seconds that a client may take to send a request.
+    max_requests (int): Requests under way; beyond them the answer is 503, whatever the models could do.
     max_words, max_texts, max_body_bytes (int): Of one request; beyond them the answer is 413.
     default_score (float): What the forms of others, which know no missing score, say of entities without a confidence.
     hosts (tuple[str, ...]): Names in the header Host that are answered; empty for all.
@@ -30,6 +31,7 @@ class Settings:
     max_wait: float = 0.75
     deadline: float = 30.0
     read_timeout: float = 10.0
+    max_requests: int = 256
     max_words: int = 50_000
     max_texts: int = 1000
     max_body_bytes: int = 4 * 2**20

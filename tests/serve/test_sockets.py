@@ -181,8 +181,11 @@ def test_the_end_waits_for_what_was_begun() -> None:
         httpx.get(f"{address}/healthz")
 
 
-def test_overload_is_refused_and_over_at_once() -> None:
-    app = make_app({"rules": make_ruler(slow=0.01)}, Settings(max_batch_words=20, max_wait=0.1))
+@pytest.mark.parametrize(
+    "limits", [{"max_wait": 0.1}, {"max_requests": 10, "max_wait": 60.0}], ids=lambda part: str([*part])
+)
+def test_overload_is_refused_and_over_at_once(limits: dict[str, Any]) -> None:
+    app = make_app({"rules": make_ruler(slow=0.01)}, Settings(max_batch_words=20, **limits))
     with serving(app) as address, httpx.Client(base_url=address, limits=httpx.Limits(max_connections=40)) as client:
 
         def ask(i: int) -> tuple[int, float, httpx.Headers]:
