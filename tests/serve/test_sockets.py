@@ -142,6 +142,20 @@ def test_several_requests_on_one_connection(address: str) -> None:
             received += connection.recv(65536)
 
 
+def test_no_answer_waits_for_an_acknowledgement(address: str) -> None:
+    """Of a head that was sent before its body: 40 ms each, where the kernel may gather (Nagle's algorithm)."""
+    seconds = []
+    with connect(address) as connection:
+        for _ in range(10):
+            begun = time.perf_counter()
+            connection.sendall(GOOD)
+            received = b""
+            while not received.endswith(b"}"):
+                received += connection.recv(65536)
+            seconds.append(time.perf_counter() - begun)
+    assert min(seconds[1:]) < 0.03
+
+
 def test_what_nobody_waits_for_is_not_read() -> None:
     app = make_app({"rules": make_ruler(slow=0.05)}, Settings(max_batch_words=1))
     with serving(app) as address:
