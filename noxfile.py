@@ -38,3 +38,10 @@ def bridge(session: nox.Session) -> None:
     """spacy-transformers 1.4 with the newest transformers that it admits."""
     session.install("-c", "constraints-bridge.txt", "-e", ".[dev,bridge]")
     session.run("make", "test-bridge", f"BRIDGE_BIN={session.bin}", "BRIDGE_INSTALLED=setup.cfg", external=True)
+
+
+@nox.session(python="3.11")
+def presidio(session: nox.Session) -> None:
+    """Presidio with a pipeline of ours: `nox -s presidio -- MODEL TEXT`."""
+    session.install("-c", "constraints.txt", "-e", ".[torch,presidio]")
+    session.run("python", "scripts/try_presidio.py", *session.posargs)

@@ -8,6 +8,7 @@ from .commands.convert import convert_cli
 from .commands.debug import debug_cli
 from .commands.evaluate import evaluate_cli
 from .commands.init_config import init_config_cli
+from .commands.serve import serve_cli
 from .commands.train import train_cli
 from .commands.upgrade import upgrade_cli
 from .terminal import follow_terminal
@@ -21,5 +22,6 @@ bert_ner_cli.command("convert")(convert_cli)
 bert_ner_cli.command("init-config")(init_config_cli)
 bert_ner_cli.command("debug", context_settings=OVERRIDES)(debug_cli)
 bert_ner_cli.command("evaluate")(evaluate_cli)
+bert_ner_cli.command("serve")(serve_cli)
 bert_ner_cli.command("train", context_settings=OVERRIDES)(train_cli)
 bert_ner_cli.command("upgrade")(upgrade_cli)

@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import srsly
 from spacy.cli._util import app
@@ -20,7 +21,13 @@ from typer.testing import CliRunner
 # Adds our commands to spaCy's app, as spaCy itself does by the entry point when it is started.
 import spacy_bert_ner.cli  # noqa: F401
 from spacy_bert_ner.commands.init_config import filled_config
+from spacy_bert_ner.serving import running
+from spacy_bert_ner.serving.app import load_app
 from tests.documents import PROJECT, Block, commands
+from tests.services import free_port, serving
+
+# Where the documents' service is while they are read.
+PORT = free_port()
 
 # What a document names and the tests have not: by a regular expression, what stands in for it in the working folder,
 # where the template of test_docs has put it.
@@ -30,6 +37,7 @@ STAND_INS = {
     r'(?<=")en_bert_ner_conll2003(?=")': "training/model-final",
     r'(?<=")en_core_web_sm(?=")': "stand-ins/en_core_web_sm",
     r"--gpu-id 0\b": "--gpu-id -1",
+    r"127\.0\.0\.1:8000\b": f"127.0.0.1:{PORT}",
 }
 # What keeps a command short: arguments that the tests add.
 SHORTER = {
@@ -59,11 +67,13 @@ class Reader:
 
     namespace (dict[str, Any]): Names that the document's Python blocks have set.
     printed (str): What the last block printed.
+    services (ExitStack): What runs until the document ends, or another service is started.
     """
 
     def __init__(self) -> None:
         self.namespace: dict[str, Any] = {"__name__": "__main__"}
         self.printed = ""
+        self.services = contextlib.ExitStack()
 
     def read(self, block: Block) -> None:
         text = block.text
@@ -73,7 +83,7 @@ class Reader:
             self.run_python(text, block)
         elif block.language == "bash":
             for command, original in zip(commands(text), commands(block.text), strict=True):
-                run_command(command, original)
+                self.run_bash(command, original)
         elif block.language == "ini":
             check_config(text)
         elif block.language in DATA:
@@ -83,6 +93,25 @@ class Reader:
             assert self.printed == block.text
         else:
             assert block.language == "text", f"{block.where}: a block of what?"
+
+    def run_bash(self, command: str, original: str) -> None:
+        match shlex.split(command):
+            case ["python", "-m", "spacy", "bert-ner", "serve", *_]:
+                self.serve(shlex.split(command)[3:])
+            case ["curl", url, "--json", body]:
+                httpx.post(url, content=body, headers={"content-type": "application/json"}).raise_for_status()
+            case _:
+                run_command(command, original)
+
+    def serve(self, arguments: list[str]) -> None:
+        """Start a service, in place of the one before."""
+        started: list[Any] = []
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(running, "run", lambda models, settings, *_, **__: started.extend((models, settings)))
+            run_spacy(arguments)
+        self.services.close()
+        models, settings = started
+        self.services.enter_context(serving(load_app(models, settings), settings, PORT))
 
     def run_python(self, text: str, block: Block) -> None:
         # Blank lines before it, so that errors name the document's own lines.

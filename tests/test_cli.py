@@ -220,6 +220,7 @@ def test_importing_the_command_costs_next_to_nothing() -> None:
     added = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
     assert not {name.partition(".")[0] for name in added} & {"matplotlib", "torch", "transformers", "seqeval", "jinja2"}
     assert {name.partition(".")[0] for name in added} == {"spacy_bert_ner"}
+    assert not [name for name in added if name.startswith("spacy_bert_ner.serving")]
 
 
 @pytest.mark.parametrize("no_color", ["", "1"])

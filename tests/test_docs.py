@@ -102,12 +102,13 @@ def test_every_block_runs(path: Path, template: Path, tmp_path: Path, monkeypatc
     (tmp_path / "packages").mkdir()
     monkeypatch.chdir(tmp_path)
     reader = Reader()
-    for block in read_blocks(path):
-        try:
-            reader.read(block)
-        except Exception as error:
-            error.add_note(f"in {block.where}")
-            raise
+    with reader.services:
+        for block in read_blocks(path):
+            try:
+                reader.read(block)
+            except Exception as error:
+                error.add_note(f"in {block.where}")
+                raise
     gc.collect()
 
 

@@ -1,0 +1,55 @@
+"""`serve`: pipelines as an HTTP service, with a page to look at them."""
+
+from pathlib import Path
+from typing import Annotated
+
+from spacy.cli._util import Arg, Opt
+from wasabi import msg
+
+EXTRA = ("fastapi", "uvicorn", "prometheus_client", "starlette")
+
+
+def serve_cli(
+    models: Annotated[list[str], Arg(help="Folders or package names of pipelines that set doc.ents, or NAME=FOLDER")],
+    host: Annotated[str, Opt("--host", help="Address to listen on; 0.0.0.0 for all of this machine's")] = "127.0.0.1",
+    port: Annotated[int, Opt("--port", "-p", help="Port to listen on", min=0, max=65535)] = 8000,
+    workers: Annotated[int, Opt("--workers", "-w", help="Processes, each with its own models", min=1)] = 1,
+    allowed_host: Annotated[
+        list[str] | None, Opt("--allowed-host", help="Name by which a proxy or another machine asks; repeatable")
+    ] = None,
+    max_batch_words: Annotated[int, Opt("--max-batch-words", help="Words that are read together", min=1)] = 1024,
+    max_wait: Annotated[float, Opt("--max-wait", help="Seconds of work before a request; beyond: 503", min=0)] = 0.75,
+    deadline: Annotated[float, Opt("--deadline", help="Seconds until the answer; beyond: 504", min=0.1)] = 30.0,
+    max_words: Annotated[int, Opt("--max-words", help="Words of a request; beyond: 413", min=1)] = 50_000,
+    max_texts: Annotated[int, Opt("--max-texts", help="Texts of a request; beyond: 413", min=1)] = 1000,
+    max_body_bytes: Annotated[int, Opt("--max-body-bytes", help="Size of a request; beyond: 413", min=1)] = 4 * 2**20,
+    log_texts: Annotated[bool, Opt("--log-texts", help="Log texts, and messages that may quote them")] = False,
+    code: Annotated[Path | None, Opt("--code", "-c", help="Python file with registered functions to import")] = None,
+    gpu_id: Annotated[int, Opt("--gpu-id", "-g", help="GPU, or -1 for the CPU")] = -1,
+) -> None:
+    """Serve pipelines over HTTP, with a page at /. Clients need a key if SPACY_BERT_NER_API_KEY is set."""
+    try:
+        from ..serving.running import allowed_hosts, is_loopback, run
+        from ..serving.settings import KEY_VARIABLE, Settings, key_from_environment
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in EXTRA:
+            raise
+        msg.fail(f"{error.name} is not installed", "pip install 'spacy-bert-ner[serve]'", exits=1)
+        raise
+    try:
+        settings = Settings(
+            max_batch_words=max_batch_words,
+            max_wait=max_wait,
+            deadline=deadline,
+            max_words=max_words,
+            max_texts=max_texts,
+            max_body_bytes=max_body_bytes,
+            log_texts=log_texts,
+            hosts=allowed_hosts(host, allowed_host or ()),
+            api_key=key_from_environment(),
+        )
+        if not is_loopback(host) and settings.api_key is None:
+            msg.warn(f"Whoever reaches {host} may ask: set {KEY_VARIABLE} to a key that clients must send")
+        run(models, settings, host, port, workers, code=code, gpu_id=gpu_id)
+    except (ValueError, OSError) as error:
+        msg.fail("The models cannot be served", str(error), exits=1)

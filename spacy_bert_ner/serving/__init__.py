@@ -1,0 +1,7 @@
+"""A pipeline as an HTTP service, with a page to look at it.
+
+    request ─► guards: key, size, time ─► endpoints ─► batching: one thread a model ─► nlp.pipe ─► plain data ─► answer
+
+It works with any spaCy pipeline that sets doc.ents, and imports nothing of this package that such a pipeline does not
+need.
+"""

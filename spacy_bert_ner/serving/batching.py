@@ -1,0 +1,209 @@
+"""A model's own thread, which reads the texts of many requests together.
+
+    event loop:  read ─► put into the queue ─┐                      ┌─► the request's future
+    thread:      while idle, wait ◄──────────┴─► take a batch ─► memory zone: nlp.pipe ─► plain data
+
+spaCy's memory zone must not be entered twice on one vocabulary, so that one thread alone touches a pipeline.
+"""
+
+import asyncio
+import logging
+import math
+import threading
+import time
+import traceback
+from collections.abc import Sequence
+
+from spacy.language import Language
+
+from .answers import Answer, Failure, read_answer
+from .errors import RefusalError
+from .fairness import FairQueue, Ticket
+from .metrics import Metrics
+from .settings import Settings, count_words
+
+LOG = logging.getLogger("spacy_bert_ner.serving")
+WARM_UP = "The quick brown fox jumps over the lazy dog near London on Monday, said Jane Smith of Acme. "
+# How much of the speed is the last batch's.
+WEIGHT = 0.3
+
+
+class Room:
+    """Where a model reads.
+
+    name (str): The model's name.
+    nlp (Language): Its pipeline; nobody else may call it.
+    settings (Settings): Limits.
+    metrics (Metrics): What is counted.
+    """
+
+    def __init__(self, name: str, nlp: Language, settings: Settings, metrics: Metrics) -> None:
+        self.name = name
+        self.nlp = nlp
+        self.settings = settings
+        self.metrics = metrics
+        self._queue = FairQueue()
+        self._changed = threading.Condition()
+        self._in_work = 0
+        self._crowded = False
+        self._closing = False
+        self._thread = threading.Thread(target=self._work, name=f"read {name}", daemon=True)
+        self._speed = self._warm_up()
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Read what is in the queue, then end the thread; new requests are refused."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    @property
+    def is_ready(self) -> bool:
+        """RETURNS (bool): Whether a request would be taken."""
+        return self._thread.is_alive() and not self._closing
+
+    async def read(self, texts: Sequence[str]) -> list[Answer | Failure]:
+        """Find the entities of a request's texts, together with those of other requests.
+
+        texts (Sequence[str]): The texts.
+        RETURNS (list[Answer | Failure]): For each text what was found; one that fails takes no other with it.
+        RAISES: RefusalError, 413 where they are too long, 503 where too much is in the queue, 504 where it took too
+            long.
+        """
+        if not texts:
+            return []
+        loop = asyncio.get_running_loop()
+        ticket = Ticket(texts, loop.create_future())
+        self._check_size(ticket)
+        with self._changed:
+            self._check_queue(ticket)
+            self._queue.put(ticket)
+            self._show_queue()
+            self._changed.notify()
+        try:
+            return await asyncio.wait_for(ticket.future, self.settings.deadline)
+        except TimeoutError:
+            self.metrics.refusals.labels(self.name, "deadline").inc()
+            raise RefusalError(
+                504, f"Not done within {self.settings.deadline:g} s: send fewer texts, or again later", "deadline"
+            ) from None
+        finally:
+            ticket.abandoned = True
+
+    def _check_size(self, ticket: Ticket) -> None:
+        """RAISES: RefusalError where a request is too long for this service or a text for its pipeline."""
+        longest = max(map(len, ticket.texts))
+        found, limit = f"about {ticket.words_left} words", f"{self.settings.max_words} words a request (--max-words)"
+        if longest > self.nlp.max_length:
+            found, limit = (
+                f"a text of {longest} characters",
+                f"{self.nlp.max_length} characters a text (nlp.max_length)",
+            )
+        elif ticket.words_left <= self.settings.max_words:
+            return
+        self.metrics.refusals.labels(self.name, "size").inc()
+        raise RefusalError(413, f"Found {found}, expected at most {limit}: send less at once", "size")
+
+    def _check_queue(self, ticket: Ticket) -> None:
+        """RAISES: RefusalError where the request would have to wait too long, or there is nobody to read it."""
+        if not self.is_ready:
+            raise RefusalError(503, "The service is stopping: send the request again", "stopping", Retry_After="1")
+        before = self._in_work + self._queue.words_before(ticket.words_left)
+        if before > self._speed * self.settings.max_wait:
+            seconds = math.ceil((self._in_work + self._queue.words) / self._speed)
+            self.metrics.refusals.labels(self.name, "queue").inc()
+            message = f"{before} words are in the queue before this request: send it again in {seconds} s"
+            raise RefusalError(503, message, "queue", Retry_After=str(seconds))
+
+    def _work(self) -> None:
+        """Read batches until the room is closed and the queue empty."""
+        while (batch := self._next_batch()) is not None:
+            if batch:
+                self._read_batch(batch)
+
+    def _next_batch(self) -> list[tuple[Ticket, int]] | None:
+        """Wait for texts. RETURNS: A batch; None where there is none and the room is closed."""
+        limit = self.settings.max_batch_words
+        with self._changed:
+            if self._crowded:
+                # Requests came while others were read: a moment more makes the batch larger. Otherwise nothing is won
+                # by waiting.
+                self._changed.wait_for(lambda: self._closing or self._queue.words >= limit, self.settings.gather)
+            else:
+                self._changed.wait_for(lambda: self._closing or self._queue)
+            if not self._queue and self._closing:
+                return None
+            batch = self._queue.take(limit)
+            self._in_work = sum(ticket.words[i] for ticket, i in batch)
+            self._show_queue()
+        return batch
+
+    def _read_batch(self, batch: Sequence[tuple[Ticket, int]]) -> None:
+        begun = time.perf_counter()
+        with self.nlp.memory_zone():
+            answers = self._read_apart([ticket.texts[i] for ticket, i in batch])
+        seconds = time.perf_counter() - begun
+        done = [ticket for (ticket, i), answer in zip(batch, answers, strict=True) if ticket.put(i, answer)]
+        words = self._in_work
+        with self._changed:
+            self._in_work = 0
+            # Before the answers go out, so that what comes because of them does not count.
+            self._crowded = bool(self._queue)
+            # Small batches say little about how fast a queue is read.
+            if words >= self.settings.max_batch_words / 2:
+                self._speed += WEIGHT * (words / seconds - self._speed)
+        self.metrics.count_batch(self.name, answers, seconds)
+        if done:
+            # All in one call, since each wakes the event loop.
+            try:
+                done[0].future.get_loop().call_soon_threadsafe(_deliver, done)
+            except RuntimeError:
+                LOG.warning("%s: nobody is left to take %d answers", self.name, len(done))
+
+    def _read_apart(self, texts: Sequence[str]) -> list[Answer | Failure]:
+        """Read texts; those on which the pipeline fails are found by halving, so that few are read twice.
+
+        It is within the memory zone that errors are caught: they hold on to what was allocated there.
+        """
+        try:
+            return [read_answer(doc) for doc in self.nlp.pipe(texts, batch_size=len(texts))]
+        except Exception as error:
+            if len(texts) == 1:
+                return [self._failure(error)]
+        middle = len(texts) // 2
+        return self._read_apart(texts[:middle]) + self._read_apart(texts[middle:])
+
+    def _failure(self, error: Exception) -> Failure:
+        """Log an error, without its message where that may quote the text. RETURNS: What to say."""
+        kind = type(error).__name__
+        where = "".join(traceback.format_tb(error.__traceback__))
+        said = f": {error}" if self.settings.log_texts else ""
+        LOG.error("%s fails on a text: %s%s\n%s", self.name, kind, said, where)
+        return Failure(f"The pipeline fails on this text with {kind}: the service's log says where")
+
+    def _warm_up(self) -> float:
+        """Read something, which is slow for the first time. RETURNS (float): Words a second, by a full batch."""
+        text = WARM_UP * max(1, self.settings.max_batch_words // count_words(WARM_UP) // 8)
+        text = text[: self.nlp.max_length]
+        with self.nlp.memory_zone():
+            for texts in ([text[: len(WARM_UP)]], [text] * 8):
+                begun = time.perf_counter()
+                for _ in self.nlp.pipe(texts, batch_size=len(texts)):
+                    pass
+        return 8 * count_words(text) / (time.perf_counter() - begun)
+
+    def _show_queue(self) -> None:
+        self.metrics.queue_words.labels(self.name).set(self._queue.words)
+        self.metrics.queue_requests.labels(self.name).set(len(self._queue))
+
+
+def _deliver(tickets: Sequence[Ticket]) -> None:
+    """Hand answers to those who wait, in the event loop."""
+    for ticket in tickets:
+        if not ticket.future.done():
+            ticket.future.set_result([answer for answer in ticket.answers if answer is not None])
