@@ -283,3 +283,29 @@ def test_activations_can_be_saved_with_their_doc(tiny_bert: Path) -> None:
     doc = nlp("Jane met IBM near Paris")
     again = Doc(nlp.vocab).from_bytes(doc.to_bytes())
     np.testing.assert_array_equal(vectors_of(again._.trf_data), vectors_of(doc._.trf_data))
+
+
+@pytest.mark.parametrize("how", ["merge", "split"])
+def test_other_tokens_than_the_transformer_saw_are_refused(tiny_bert: Path, how: str) -> None:
+    nlp = make_nlp(tiny_bert, components=("bert_ner",))
+
+    @Language.component(f"{how}_between", retokenizes=True)
+    def change(doc: Doc) -> Doc:
+        with doc.retokenize() as retokenizer:
+            if how == "merge":
+                retokenizer.merge(doc[:2])
+            else:
+                retokenizer.split(doc[0], [doc[0].text[:1], doc[0].text[1:]], [(doc[0], 1), doc[1]])
+        return doc
+
+    nlp.add_pipe(f"{how}_between", before="bert_ner")
+    found, seen = (2, 3) if how == "merge" else (4, 3)
+    message = (
+        rf"\('Jane met IBM'\) has {found} tokens, and the transformer saw {seen}: .* Put 'bert_ner' directly behind"
+    )
+    with pytest.raises(ValueError, match=message if how == "merge" else "has 4 tokens, and the transformer saw 3"):
+        nlp("Jane met IBM")
+    # Behind it, they may do so.
+    nlp.remove_pipe(f"{how}_between")
+    nlp.add_pipe(f"{how}_between")
+    assert len(nlp("Jane met IBM")) == found
