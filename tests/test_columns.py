@@ -187,6 +187,8 @@ WRITTEN: dict[str, tuple[str, str | bytes, dict[str, str], str, str]] = {
     ),
     "a number in the only row": ("x", "1\tAda\tB-PER\n", {}, "Ada/B-PER", "column 1 counts"),
     "numbers with a dot": ("x", "1. Ada B-PER\n2. ran O\n", {}, "Ada/B-PER ran", "column 1 counts"),
+    "numbers in brackets": ("x", "[1] Ada B-PER\n[2] ran O\n", {}, "Ada/B-PER ran", "column 1 counts"),
+    "numbers of three levels": ("x", "d1.1.1 Ada B-PER\nd1.1.2 ran O\n", {}, "Ada/B-PER ran", "column 1 counts"),
     "numbers of sentence and token": (
         "x",
         "1-1\tAda\tB-PER\n1-2\tran\tO\n\n2-1\tLi\tB-PER\n",

@@ -12,8 +12,8 @@ from spacy_bert_ner.corpus.documents import CorpusError
 from spacy_bert_ner.corpus.tables import Table
 
 COUNTS, IDS = "counts the tokens", "holds an id for each sentence"
-# 7, 7., 3-7, and with a name before it: s7, Sentence: 7.
-_NUMBER = re.compile(r"([^\W\d]+\W*)?(\d{1,18})(?:[.-](\d{0,18}))?")
+# 7, 7., [7], 3-7, 1.3.7, and with a name before it: s7, Sentence: 7.
+_NUMBER = re.compile(r"(\D*?)(?:\d{1,18}[.:/_-])*(\d{1,18})\W*")
 # What the column beside real numbers holds, in lower case: their part of speech.
 _NUMERALS = frozenset(["cd", "num", "card", "numeral", "number", "m", "mc", "adj", "noun", "det", "sym", "x", "no"])
 # Parts of speech of numbers are not as varied as this.
@@ -68,13 +68,12 @@ def _numbers(cells: Cells) -> list[list[int]] | None:
     """Read cells as numbers; of 3-7, a sentence's and a token's, the last. RETURNS: None where they are none."""
     flat = _flat(cells)
     matches = {cell: _NUMBER.fullmatch(cell) for cell in set(flat)}
-    found = [match for match in matches.values() if match]
-    names = {match[1] for match in found}
+    found = {cell: match for cell, match in matches.items() if match}
+    names = {match[1] for match in found.values()}
     # One word with a number at its end is a word: B2.
-    if len(found) < len(matches) or len(names) > 1 or (names != {None} and len(flat) < 2):
+    if len(found) < len(matches) or len(names) > 1 or (names != {""} and len(flat) < 2):
         return None
-    group = 3 if all(match[3] for match in found) else 2
-    numbers = {cell: int(match[group]) for cell, match in matches.items() if match}
+    numbers = {cell: int(match[2]) for cell, match in found.items()}
     return [[numbers[cell] for cell in block] for block in cells]
 
 
