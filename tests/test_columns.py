@@ -375,6 +375,65 @@ WRITTEN: dict[str, tuple[str, str | bytes, dict[str, str], str, str]] = {
         "alBanco/? Uno/?",
         "'Banco Uno' (ORG); tokens there: alBanco | Uno",
     ),
+    "CoNLL-U: a tag on a token of several words": (
+        "x.conllu",
+        word("1-2", "AnnaLee", "NE=B-PER") + word(1, "Anna", "_") + word(2, "Lee", "_") + word(3, "Berg", "NE=I-PER"),
+        {},
+        "AnnaLee/B-PER Berg/I-PER",
+        "tags in NE= of MISC",
+    ),
+    "CoNLL-U: tags on tokens of several words alone": (
+        "x.conllu",
+        word("1-2", "AnnaLee", "NE=B-PER") + word(1, "Anna", "_") + word(2, "Lee", "_") + word(3, "ran", "_"),
+        {},
+        "AnnaLee/B-PER ran",
+        "1 words without NE=",
+    ),
+    "CoNLL-U: a column of tags, of several words": (
+        "x.conllu",
+        word("1-2", "AnnaLee", "U-PER") + word(1, "Anna", "_") + word(2, "Lee", "_") + word(3, "ran", "O"),
+        {},
+        "AnnaLee/B-PER ran",
+        "column 10",
+    ),
+    "CoNLL-U: a token and its words agree": (
+        "x.conllu",
+        word("1-2", "AnnaLee", "NE=U-PER") + word(1, "Anna", "NE=B-PER") + word(2, "Lee", "NE=L-PER"),
+        {},
+        "AnnaLee/B-PER",
+        "",
+    ),
+    "CoNLL-U: a token and its words disagree": (
+        "x.conllu",
+        word("1-2", "AnnaLee", "NE=B-PER")
+        + word(1, "Anna", "NE=B-LOC")
+        + word(2, "Lee", "NE=I-LOC")
+        + word(3, "Berg", "NE=I-PER")
+        + word(4, "ran", "NE=O"),
+        {},
+        "AnnaLee/? Berg/? ran",
+        ":1: 'AnnaLee' is B-PER, its words are B-LOC I-LOC",
+    ),
+    "CoNLL-U: a token is outside, its words are not": (
+        "x.conllu",
+        word("1-2", "AnnaLee", "NE=O") + word(1, "Anna", "NE=B-LOC") + word(2, "Lee", "NE=I-LOC") + word(3, "x", "_"),
+        {},
+        "AnnaLee/? x",
+        "1 tokens of several words have a tag that their words contradict",
+    ),
+    "CorefUD: a token of several words": (
+        "x.conllu",
+        COREF
+        + word("1-2", "AnnaLee", "Entity=(e1-person-1")
+        + word(1, "Anna", "_")
+        + word(2, "Lee", "_")
+        + word("3-4", "BergBo", "Entity=e1)")
+        + word(3, "Berg", "_")
+        + word(4, "Bo", "_"),
+        {},
+        "AnnaLee/B-person BergBo/I-person",
+        "",
+    ),
     "CoNLL-U: tags of entities only": (
         "x.conllu",
         word(1, "Ada", "NER=B-PER") + word(2, "ran", "_"),
@@ -448,6 +507,8 @@ WRONG: dict[str, tuple[str, str | bytes, str]] = {
     ),
     "CoNLL-U with two": ("x.conllu", word(1, "Ada", "NE=B-A|name=B-B"), "NE= and name= of MISC could both be the tags"),
     "CoNLL-U, a row of it": ("x.conllu", word(1, "Ada", "NE=B-A") * 30 + "Ada\tB-X\n", ":31: 2 columns"),
+    "CoNLL-U, a range from its end": ("x.conllu", word("2-1", "a", "_") + word(1, "a", "NE=O"), ":1: the token 2-1"),
+    "CoNLL-U, an empty tag": ("x.conllu", word("1-2", "ab", "NE=") + word(1, "a", "NE=O"), "CoNLL-U without entities"),
     "coreference alone": ("x.conllu", word(1, "Ada", "Entity=(e1)"), ":1: the mention 'e1' has no type"),
     "a bracket that nothing opened": ("x.conllu", COREF + word(1, "A", "Entity=(e1-p-1)e2)"), ":2: closes 'e2'"),
     "a bracket that nothing closes": ("x.conllu", COREF + word(1, "A", "Entity=(e1-p-1"), ":2: opens 'e1'"),

@@ -5,6 +5,7 @@ HTML           "hypertextlabels"   globalOffsets: characters of what a reader se
 dialogues      "paragraphlabels"   start: paragraph, startOffset: characters in it; or globalOffsets
 """
 
+import json
 import re
 from collections import defaultdict
 from dataclasses import replace
@@ -20,6 +21,8 @@ from spacy_bert_ner.corpus.notes import Notes
 PLAIN, HTML, PARAGRAPHS = "labels", "hypertextlabels", "paragraphlabels"
 KINDS = (PLAIN, HTML, PARAGRAPHS)
 _MARKUP = re.compile(r"</?[a-zA-Z][^<>]*>|&(?:\w+|#\d+);")
+_QUOTED = re.compile(r"\s*\[\s*\{")
+UNREAD = "{n} fields begin as a list of regions does, and are none: they were not read:"
 # What a field is called whose markup is read as such.
 _AS_HTML = " (HTML)"
 # What JSON-MIN adds to a task's own fields.
@@ -34,7 +37,7 @@ def is_task(value: Any) -> bool:
 
 def is_short_task(value: Any) -> bool:
     """Say whether a JSON value is a task in the short form."""
-    return isinstance(value, dict) and ("annotation_id" in value or any(map(_is_regions, value.values())))
+    return isinstance(value, dict) and ("annotation_id" in value or any(_is_regions(_unquoted(own)) for own in value.values()))
 
 
 def read_task(record: Record, notes: Notes) -> list[Draft]:
@@ -61,10 +64,25 @@ def read_task(record: Record, notes: Notes) -> list[Draft]:
 
 def read_short_task(record: Record, notes: Notes) -> list[Draft]:
     """Read a task in the short form. RETURNS (list[Draft]): As `read_task` does."""
-    task = record.value
+    task = {key: _unquoted(value) for key, value in record.value.items()}
     regions = [(None, key, region) for key, value in task.items() if _is_regions(value) for region in value]
     fields = {key: value for key, value in task.items() if key not in _ADDED and not _is_regions(value)}
+    for key, value in list(fields.items()):
+        if isinstance(value, str) and _QUOTED.match(value):
+            notes.place(UNREAD, f"{record.where}: {key!r}: {value[:60]}")
+            del fields[key]
     return _drafts(record.where, _texts(record.where, fields), regions, notes)
+
+
+def _unquoted(value: Any) -> Any:
+    """Parse a list of regions that is written as a string of JSON, as CSV exports turned into JSON have it."""
+    if not isinstance(value, str) or not _QUOTED.match(value):
+        return value
+    try:
+        parsed = json.loads(value)
+    except (ValueError, RecursionError):
+        return value
+    return parsed if _is_regions(parsed) else value
 
 
 def _is_regions(value: Any) -> bool:
