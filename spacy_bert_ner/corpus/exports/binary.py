@@ -63,20 +63,21 @@ def _merge(group: list[Draft], notes: Notes) -> list[Draft]:
 
 def _without_conflicts(accepted: list[tuple[str, DraftSpan]], notes: Notes) -> list[DraftSpan]:
     """Leave out what overlaps with another accepted suggestion, or has its place and another type."""
-    unique = list({_key(span): (where, span) for where, span in reversed(accepted)}.values())[::-1]
+    unique = {_key(span): (where, span) for where, span in reversed(accepted)}
+    placed = [
+        (span.start, span.end, where, span)
+        for where, span in reversed(unique.values())
+        if span.start is not None and span.end is not None
+    ]
+    placed.sort(key=lambda item: item[:2])
     conflicting = set()
-    for i, (where, left) in enumerate(unique):
-        for other, right in unique[i + 1 :]:
-            if _overlap(left, right):
-                conflicting |= {_key(left), _key(right)}
-                notes.place(CONFLICTS, f"{_place(where, left)}; {_place(other, right)}")
+    for i, (_, end, where, left) in enumerate(placed):
+        for start, _, other, right in placed[i + 1 :]:
+            if start >= end:
+                break
+            conflicting |= {_key(left), _key(right)}
+            notes.place(CONFLICTS, f"{_place(where, left)}; {_place(other, right)}")
     return [span for _, span in accepted if _key(span) not in conflicting]
-
-
-def _overlap(left: DraftSpan, right: DraftSpan) -> bool:
-    if left.start is None or left.end is None or right.start is None or right.end is None:
-        return False
-    return left.start < right.end and right.start < left.end
 
 
 def _place(where: str, span: DraftSpan) -> str:
