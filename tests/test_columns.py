@@ -319,6 +319,15 @@ WRITTEN: dict[str, tuple[str, str | bytes, dict[str, str], str, str]] = {
         "Ada/B-PER | x;y\nOslo/B-LOC",
         "",
     ),
+    "commas between tabs": (
+        "x",
+        "1\t,\tB-X\t-\n2\t,\tI-X\t-\n",
+        {},
+        ",/B-X ,/I-X",
+        "tokens in column 2, tags in column 3",
+    ),
+    "a comma before a tab": ("x", ",\tO\n", {}, ",", "tokens in column 1, tags in column 2"),
+    "a comma before a blank": ("x", ", O\n", {}, ",", "tokens in column 1, tags in column 2"),
     "CSV without a header": ("x.csv", 'Ada,B-PER\n"said, ",O\n\n",",O\n', {}, "Ada/B-PER said,\n,", ""),
     "columns by name": (
         "x.csv",
@@ -497,6 +506,7 @@ def test_neighbours_are_read(
     assert said in notes
 
 
+HEADER = ":1: line 1 looks like a header "
 WRONG: dict[str, tuple[str, str | bytes, str]] = {
     "phrases alone": ("x.txt", "the DT B-NP\nran V B-VP\n", "holds phrases (NP, VP) and no column entities"),
     "a mistake in one of two columns of tags": ("x.txt", "a B-X B-Y\nb O BY\nc O O\n", "could both hold the entities"),
@@ -534,6 +544,13 @@ WRONG: dict[str, tuple[str, str | bytes, str]] = {
     "i2b2": ("x.con", 'c="coronary disease" 1:3 1:5||t="problem"\n', "this is i2b2's annotation without its text"),
     "XML": ("x.xml", "<?xml version='1.0'?>\n<a/>\n", "this is XML, expected brat"),
     "zip": ("x.xlsx", b"PK\x03\x04\x00", "this is a zip archive, or an Excel file"),
+    "a header in other words": ("x", "id\tform\tgold_ner\n1\tAda\tB-PER\n2\tran\tO\n", HEADER + "(id, form, gold_ner)"),
+    "a header in another language": ("x", "Wort\tEntität\nAda\tB-PER\nran\tO\n", HEADER + "(Wort, Entität), as"),
+    "a header in other words, CSV": ("x", "Wort,Entität\nAda,B-PER\nran,O\n", HEADER + "(Wort, Entität), as"),
+    "a header over one row": ("x", "Wort;Entität\nAda;B-PER\n", HEADER + "(Wort, Entität), as"),
+    "a header over a blank line": ("x", "Wort X Entität\n\nAda N B-PER\nran V O\n", HEADER),
+    "a header over types": ("x", "Wort NER\nAda PER\nran O\n", HEADER + "(Wort, NER), as 'NER' is no tag"),
+    "two rows without a tag": ("x", "Wort Entität\nAda B-PER\nran V\n", ":1: unknown tag 'Entität'"),
     "offsets": (
         "x",
         "0\t3\tAda\tB-PER\n4\t7\tran\tO\n8\t9\t.\tO\n",

@@ -153,6 +153,24 @@ def _types(column: Assessment) -> str:
     return ", ".join(shown) + (", …" if len(column.labels) > len(shown) else "")
 
 
+def refuse_header(table: Table, columns: Columns, options: Options) -> None:
+    """Stop where the first row seems to name the columns, in other words than are known.
+
+    RAISES: CorpusError where it alone has no tag, or the name of a column of tags for one.
+    """
+    first, *rest = (row.cells[columns.tag] for row in table.rows())
+    if table.header or not rest:
+        return
+    whole, others = (assess(Counter(cells), options, columns.chosen) for cells in ([first, *rest], rest))
+    alone = (whole is None or whole.share < 1) and others is not None and others.share == 1
+    if alone or (name(first) in TAG_NAMES and first not in rest):
+        row = next(table.rows())
+        raise CorpusError(
+            f"{table.source}:{row.line}: line {row.line} looks like a header ({', '.join(row.cells)}), as {first!r} is "
+            "no tag and all below are: call the columns token and tag there, or delete the line"
+        )
+
+
 def read_sentences(table: Table, columns: Columns, notes: Notes) -> list[TaggedSentence]:
     """Take tokens and tags out of a table.
 
