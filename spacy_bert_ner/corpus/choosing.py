@@ -162,7 +162,14 @@ def refuse_header(table: Table, columns: Columns, options: Options) -> None:
     if table.header or not rest:
         return
     whole, others = (assess(Counter(cells), options, columns.chosen) for cells in ([first, *rest], rest))
-    alone = (whole is None or whole.share < 1) and others is not None and others.share == 1
+    # A name, not a misspelt tag such as b-PER, B or 0.
+    alone = (
+        len(first) > 1
+        and first[1] not in "-_:"
+        and (whole is None or whole.share < 1)
+        and others is not None
+        and others.share == 1
+    )
     if alone or (name(first) in TAG_NAMES and first not in rest):
         row = next(table.rows())
         raise CorpusError(
