@@ -164,6 +164,92 @@ WRITTEN: dict[str, tuple[str, str | bytes, dict[str, str], str, str]] = {
         "counts",
     ),
     "numbers that are tokens": ("x.txt", "1 CD O\n2 CD O\n\nAda N B-PER\n", {}, "1 2\nAda/B-PER", "tokens in column 1"),
+    "numbers with gaps": (
+        "x",
+        "1\tAda\tB-PER\n2\tran\tO\n4\tfar\tO\n",
+        {},
+        "Ada/B-PER ran far",
+        "column 1 counts the tokens",
+    ),
+    "numbers that begin again within a block": (
+        "x",
+        "1 Ada B-PER\n2 ran O\n3 . O\n1 Li B-PER\n2 sat O\n",
+        {},
+        "Ada/B-PER ran . Li/B-PER sat",
+        "column 1 counts",
+    ),
+    "numbers over a blank line": (
+        "x",
+        "1 Ada B-PER\n2 ran O\n\n3 off O\n\n1 Li B-PER\n2 sat O\n",
+        {},
+        "Ada/B-PER ran\noff\nLi/B-PER sat",
+        "column 1 counts",
+    ),
+    "a number in the only row": ("x", "1\tAda\tB-PER\n", {}, "Ada/B-PER", "column 1 counts"),
+    "numbers with a dot": ("x", "1. Ada B-PER\n2. ran O\n", {}, "Ada/B-PER ran", "column 1 counts"),
+    "numbers in brackets": ("x", "[1] Ada B-PER\n[2] ran O\n", {}, "Ada/B-PER ran", "column 1 counts"),
+    "numbers of three levels": ("x", "d1.1.1 Ada B-PER\nd1.1.2 ran O\n", {}, "Ada/B-PER ran", "column 1 counts"),
+    "numbers of sentence and token": (
+        "x",
+        "1-1\tAda\tB-PER\n1-2\tran\tO\n\n2-1\tLi\tB-PER\n",
+        {},
+        "Ada/B-PER ran\nLi/B-PER",
+        "column 1 counts",
+    ),
+    "numbers of sentences": (
+        "x",
+        "1 Ada B-PER\n1 ran O\n\n2 Li B-PER\n2 sat O\n",
+        {},
+        "Ada/B-PER ran\nLi/B-PER sat",
+        "column 1 holds an id for each sentence",
+    ),
+    "ids of sentences": (
+        "x",
+        "s1 Ada B-PER\ns1 ran O\n\ns2 Li B-PER\n",
+        {},
+        "Ada/B-PER ran\nLi/B-PER",
+        "column 1 holds an id",
+    ),
+    "ids of documents, CSV": (
+        "x",
+        "doc1,Ada,B-PER\ndoc1,ran,O\n\ndoc1,Li,B-PER\n\ndoc2,Bo,B-PER\n",
+        {},
+        "Ada/B-PER ran\nLi/B-PER\nBo/B-PER",
+        "column 1 holds an id",
+    ),
+    "an id in a sentence's first row": (
+        "x",
+        "Sentence: 1,Ada,N,B-PER\n,ran,V,O\n\nSentence: 2,Li,N,B-PER\n,sat,V,O\n",
+        {},
+        "Ada/B-PER ran\nLi/B-PER sat",
+        "column 1 holds an id",
+    ),
+    "two columns of numbers": (
+        "x",
+        "0\t1\tAda\tB-PER\n0\t2\tran\tO\n\n1\t1\tLi\tB-PER\n1\t2\tsat\tO\n",
+        {},
+        "Ada/B-PER ran\nLi/B-PER sat",
+        "column 1 holds an id for each sentence; column 2 counts the tokens",
+    ),
+    "two columns of numbers, one sentence": ("x", "0 1 Ada B-PER\n0 2 ran O\n", {}, "Ada/B-PER ran", "column 2 counts"),
+    "a year": ("x", "2019 CD O\n", {}, "2019", "tokens in column 1, tags in column 3 of 3"),
+    "years": ("x", "2019 NUM O\n2020 NUM O\n\n2021 NUM B-DATE\n", {}, "2019 2020\n2021/B-DATE", "tokens in column 1"),
+    "numbers and their lemmas": ("x", "2019 2019 num O\n3.5 3.5 num O\n", {}, "2019 3.5", "tokens in column 1"),
+    "a number for a token behind an index": (
+        "x",
+        "1 2019 CD B-DATE\n2 12 CD I-DATE\n",
+        {},
+        "2019/B-DATE 12/I-DATE",
+        "tokens in column 2",
+    ),
+    "words that are said again": (
+        "x",
+        "ha UH O\nha UH O\n\nOslo NNP B-LOC\n",
+        {},
+        "ha ha\nOslo/B-LOC",
+        "tokens in column 1",
+    ),
+    "numbers that are tokens, as said": ("x", "7 Ada B-PER\n", {"token_column": "1"}, "7/B-PER", "column 1"),
     "Universal NER": (
         "x.iob2",
         "# text = Where is Vitamin O\n1\tWhere\tO\t-\t-\n2\tOslo\tB-LOC\t-\t-\n",
@@ -233,6 +319,15 @@ WRITTEN: dict[str, tuple[str, str | bytes, dict[str, str], str, str]] = {
         "Ada/B-PER | x;y\nOslo/B-LOC",
         "",
     ),
+    "commas between tabs": (
+        "x",
+        "1\t,\tB-X\t-\n2\t,\tI-X\t-\n",
+        {},
+        ",/B-X ,/I-X",
+        "tokens in column 2, tags in column 3",
+    ),
+    "a comma before a tab": ("x", ",\tO\n", {}, ",", "tokens in column 1, tags in column 2"),
+    "a comma before a blank": ("x", ", O\n", {}, ",", "tokens in column 1, tags in column 2"),
     "CSV without a header": ("x.csv", 'Ada,B-PER\n"said, ",O\n\n",",O\n', {}, "Ada/B-PER said,\n,", ""),
     "columns by name": (
         "x.csv",
@@ -288,6 +383,65 @@ WRITTEN: dict[str, tuple[str, str | bytes, dict[str, str], str, str]] = {
         {},
         "alBanco/? Uno/?",
         "'Banco Uno' (ORG); tokens there: alBanco | Uno",
+    ),
+    "CoNLL-U: a tag on a token of several words": (
+        "x.conllu",
+        word("1-2", "AnnaLee", "NE=B-PER") + word(1, "Anna", "_") + word(2, "Lee", "_") + word(3, "Berg", "NE=I-PER"),
+        {},
+        "AnnaLee/B-PER Berg/I-PER",
+        "tags in NE= of MISC",
+    ),
+    "CoNLL-U: tags on tokens of several words alone": (
+        "x.conllu",
+        word("1-2", "AnnaLee", "NE=B-PER") + word(1, "Anna", "_") + word(2, "Lee", "_") + word(3, "ran", "_"),
+        {},
+        "AnnaLee/B-PER ran",
+        "1 words without NE=",
+    ),
+    "CoNLL-U: a column of tags, of several words": (
+        "x.conllu",
+        word("1-2", "AnnaLee", "U-PER") + word(1, "Anna", "_") + word(2, "Lee", "_") + word(3, "ran", "O"),
+        {},
+        "AnnaLee/B-PER ran",
+        "column 10",
+    ),
+    "CoNLL-U: a token and its words agree": (
+        "x.conllu",
+        word("1-2", "AnnaLee", "NE=U-PER") + word(1, "Anna", "NE=B-PER") + word(2, "Lee", "NE=L-PER"),
+        {},
+        "AnnaLee/B-PER",
+        "",
+    ),
+    "CoNLL-U: a token and its words disagree": (
+        "x.conllu",
+        word("1-2", "AnnaLee", "NE=B-PER")
+        + word(1, "Anna", "NE=B-LOC")
+        + word(2, "Lee", "NE=I-LOC")
+        + word(3, "Berg", "NE=I-PER")
+        + word(4, "ran", "NE=O"),
+        {},
+        "AnnaLee/? Berg/? ran",
+        ":1: 'AnnaLee' is B-PER, its words are B-LOC I-LOC",
+    ),
+    "CoNLL-U: a token is outside, its words are not": (
+        "x.conllu",
+        word("1-2", "AnnaLee", "NE=O") + word(1, "Anna", "NE=B-LOC") + word(2, "Lee", "NE=I-LOC") + word(3, "x", "_"),
+        {},
+        "AnnaLee/? x",
+        "1 tokens of several words have a tag that their words contradict",
+    ),
+    "CorefUD: a token of several words": (
+        "x.conllu",
+        COREF
+        + word("1-2", "AnnaLee", "Entity=(e1-person-1")
+        + word(1, "Anna", "_")
+        + word(2, "Lee", "_")
+        + word("3-4", "BergBo", "Entity=e1)")
+        + word(3, "Berg", "_")
+        + word(4, "Bo", "_"),
+        {},
+        "AnnaLee/B-person BergBo/I-person",
+        "",
     ),
     "CoNLL-U: tags of entities only": (
         "x.conllu",
@@ -352,6 +506,7 @@ def test_neighbours_are_read(
     assert said in notes
 
 
+HEADER = ":1: line 1 looks like a header "
 WRONG: dict[str, tuple[str, str | bytes, str]] = {
     "phrases alone": ("x.txt", "the DT B-NP\nran V B-VP\n", "holds phrases (NP, VP) and no column entities"),
     "a mistake in one of two columns of tags": ("x.txt", "a B-X B-Y\nb O BY\nc O O\n", "could both hold the entities"),
@@ -362,6 +517,8 @@ WRONG: dict[str, tuple[str, str | bytes, str]] = {
     ),
     "CoNLL-U with two": ("x.conllu", word(1, "Ada", "NE=B-A|name=B-B"), "NE= and name= of MISC could both be the tags"),
     "CoNLL-U, a row of it": ("x.conllu", word(1, "Ada", "NE=B-A") * 30 + "Ada\tB-X\n", ":31: 2 columns"),
+    "CoNLL-U, a range from its end": ("x.conllu", word("2-1", "a", "_") + word(1, "a", "NE=O"), ":1: the token 2-1"),
+    "CoNLL-U, an empty tag": ("x.conllu", word("1-2", "ab", "NE=") + word(1, "a", "NE=O"), "CoNLL-U without entities"),
     "coreference alone": ("x.conllu", word(1, "Ada", "Entity=(e1)"), ":1: the mention 'e1' has no type"),
     "a bracket that nothing opened": ("x.conllu", COREF + word(1, "A", "Entity=(e1-p-1)e2)"), ":2: closes 'e2'"),
     "a bracket that nothing closes": ("x.conllu", COREF + word(1, "A", "Entity=(e1-p-1"), ":2: opens 'e1'"),
@@ -387,6 +544,35 @@ WRONG: dict[str, tuple[str, str | bytes, str]] = {
     "i2b2": ("x.con", 'c="coronary disease" 1:3 1:5||t="problem"\n', "this is i2b2's annotation without its text"),
     "XML": ("x.xml", "<?xml version='1.0'?>\n<a/>\n", "this is XML, expected brat"),
     "zip": ("x.xlsx", b"PK\x03\x04\x00", "this is a zip archive, or an Excel file"),
+    "a header in other words": ("x", "id\tform\tgold_ner\n1\tAda\tB-PER\n2\tran\tO\n", HEADER + "(id, form, gold_ner)"),
+    "a header in another language": ("x", "Wort\tEntität\nAda\tB-PER\nran\tO\n", HEADER + "(Wort, Entität), as"),
+    "a header in other words, CSV": ("x", "Wort,Entität\nAda,B-PER\nran,O\n", HEADER + "(Wort, Entität), as"),
+    "a header over one row": ("x", "Wort;Entität\nAda;B-PER\n", HEADER + "(Wort, Entität), as"),
+    "a header over a blank line": ("x", "Wort X Entität\n\nAda N B-PER\nran V O\n", HEADER),
+    "a header over types": ("x", "Wort NER\nAda PER\nran O\n", HEADER + "(Wort, NER), as 'NER' is no tag"),
+    "two rows without a tag": ("x", "Wort Entität\nAda B-PER\nran V\n", ":1: unknown tag 'Entität'"),
+    "offsets": (
+        "x",
+        "0\t3\tAda\tB-PER\n4\t7\tran\tO\n8\t9\t.\tO\n",
+        "say --token-column 3 if the tokens are 'Ada' and so on, or --token-column 2",
+    ),
+    "offsets of one row": ("x", "0\t3\tAda\tB-PER\n", "say --token-column 3"),
+    "numbers from the middle": (
+        "x",
+        "57 Ada B-PER\n58 ran O\n",
+        "looks like numbers or ids, no tokens, and nothing tells for certain: say --token-column 2",
+    ),
+    "ids of sentences, CSV without blank lines": (
+        "x",
+        "1,Ada,B-PER\n1,ran,O\n2,Li,B-PER\n2,sat,O\n",
+        "a first line that names the columns",
+    ),
+    "ids of documents, CSV without blank lines": (
+        "x",
+        "doc1,Ada,B-PER\ndoc1,ran,O\ndoc2,Li,B-PER\ndoc2,sat,O\n",
+        "say --token-column 2",
+    ),
+    "one id throughout": ("x", "doc1 Ada B-PER\ndoc1 ran O\n\ndoc1 Li B-PER\n", "say --token-column 2"),
     "a type called O": ("x.txt", "a B-O\nb O\n", "could be outside of all entities or of a type O"),
 }
 

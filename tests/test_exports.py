@@ -110,6 +110,43 @@ def test_binary_answers_are_partial(tmp_path: Path) -> None:
     assert not read_file(write(tmp_path / "in.jsonl", *whole)).texts[0].partial
 
 
+LOC, NNA = {"start": 0, "end": 3, "label": "LOC"}, {"start": 1, "end": 5, "label": "PER"}
+TWICE: dict[str, tuple[list[dict[str, Any]], str]] = {
+    "two types": ([LOC], ":1: PER, 0 to 3; FILE:3: LOC, 0 to 3"),
+    "two places": ([NNA], ":1: PER, 0 to 3; FILE:3: PER, 1 to 5"),
+    "three": ([LOC, NNA], "3 pairs of accepted suggestions exclude each other"),
+}
+
+
+@pytest.mark.parametrize(("others", "said"), TWICE.values(), ids=TWICE)
+def test_accepted_suggestions_that_exclude_each_other(others: list[dict[str, Any]], said: str, tmp_path: Path) -> None:
+    bob = {"start": 8, "end": 11, "label": "PER"}
+    base = {"text": "Ann met Bob.", "_view_id": "ner", "_is_binary": True, "answer": "accept"}
+    spans = [{"start": 0, "end": 3, "label": "PER"}, bob, *others]
+    path = write(tmp_path / "in.jsonl", *[base | {"spans": [span]} for span in spans])
+    contents = read_file(path)
+    assert entities(contents) == [[("Bob", "PER")]]
+    assert contents.texts[0].partial
+    assert said.replace("FILE", str(path)) in notes(contents)
+    only = read_file(write(path, *[base | {"spans": [span]} for span in (spans[0], *others)]))
+    assert (only.texts, "1 texts have accepted suggestions only that" in notes(only)) == ([], True)
+
+
+SHORT: dict[str, tuple[Any, list[list[tuple[str, str]]], str]] = {
+    "quoted": ({"text": "Ann.", "label": json.dumps([region(0, 3, "Ann")])}, [[("Ann", "PER")]], ""),
+    "quoted, an id": ({"text": "Ann.", "ner": json.dumps([region(0, 3)]), "annotation_id": 1}, [[("Ann", "PER")]], ""),
+    "cut off": ({"text": "Ann.", "label": '[{"start": 0, "en', "annotation_id": 1}, [], ":1: 'label': [{"),
+    "a text in brackets": ({"text": "[{Ann", "label": [region(2, 5)]}, [[("Ann", "PER")]], ""),
+}
+
+
+@pytest.mark.parametrize(("record", "expected", "said"), SHORT.values(), ids=SHORT)
+def test_regions_as_strings(record: Any, expected: list[list[tuple[str, str]]], said: str, tmp_path: Path) -> None:
+    contents = read_file(write(tmp_path / "in.jsonl", record))
+    assert entities(contents) == expected
+    assert said in notes(contents)
+
+
 HTML = "<div><p>Anna &amp; Bob<br>live in</p> <ul><li>Oslo</li></ul><style>p {}</style></div>"
 RECORDS: dict[str, tuple[Any, list[tuple[str, str]]]] = {
     "UTF-16 units": (task("🎉🎉 Bob x", region(5, 8, "Bob")), [("Bob", "PER")]),

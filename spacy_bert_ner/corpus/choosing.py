@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from spacy_bert_ner.corpus.documents import CorpusError
 from spacy_bert_ner.corpus.notes import Notes
+from spacy_bert_ner.corpus.numbering import find_numbering
 from spacy_bert_ner.corpus.options import Options
 from spacy_bert_ner.corpus.sentences import DOCSTART, TaggedSentence
 from spacy_bert_ner.corpus.spelling import Assessment, assess, is_outside, is_typeless
@@ -56,16 +57,17 @@ def choose_columns(table: Table, options: Options) -> Columns:
                 f"{table.source}: the header ({', '.join(table.header)}) does not tell which column holds a token a "
                 "row, expected one that is called token or word: say which it is with --token-column"
             )
-    index = 0 if token is None and not table.header and tag != 0 and _counts(table) else None
+    found = _candidates(table, options, token)
+    tags = {*found} if tag is None else {*found, tag}
+    numbering = {} if token is not None or table.header else find_numbering(table, tags or {table.width - 1})
     if tag is None:
-        found = _candidates(table, options, {index, token})
         if token is None:
-            token = _first_other(table, index, {i for i, column in found.items() if column.share == 1})
+            token = _first_other(table, {*numbering, *(i for i, column in found.items() if column.share == 1)})
         tag = _choose(table, {i: column for i, column in found.items() if i != token}, options, token)
     if token is None:
-        token = _first_other(table, index, {tag})
-    counted = "; column 1 counts the tokens" if index is not None else ""
-    says = f"tokens in {_call(table, token)}, tags in {_call(table, tag)} of {table.width}{counted}"
+        token = _first_other(table, {*numbering, tag})
+    numbered = "".join(f"; column {i + 1} {does}" for i, does in numbering.items())
+    says = f"tokens in {_call(table, token)}, tags in {_call(table, tag)} of {table.width}{numbered}"
     return Columns(token, tag, chosen, says)
 
 
@@ -101,24 +103,11 @@ def _named(table: Table, names: frozenset[str], other_than: int | None = None) -
     return found[0] if len(found) == 1 else None
 
 
-def _counts(table: Table) -> bool:
-    """Say whether the first of three and more columns counts tokens, from 0 or 1, in each sentence or throughout."""
-    if table.width < 3 or (len(table.blocks) == 1 and len(table.blocks[0].rows) == 1):
-        return False
-    first = [[row.cells[0] for row in block.rows] for block in table.blocks]
-    if first[0][0] not in ("0", "1"):
-        return False
-    start = int(first[0][0])
-    each = all(cells == [str(i) for i in range(start, start + len(cells))] for cells in first)
-    flat = [cell for cells in first for cell in cells]
-    return each or flat == [str(i) for i in range(start, start + len(flat))]
-
-
-def _candidates(table: Table, options: Options, taken: set[int | None]) -> dict[int, Assessment]:
+def _candidates(table: Table, options: Options, token: int | None) -> dict[int, Assessment]:
     """Find columns that could hold tags, some with mistakes among them, some with O alone."""
     found = {}
     for i in range(table.width):
-        counts = Counter() if i in taken else table.counts(i)
+        counts = Counter() if i == token else table.counts(i)
         column = assess(counts, options, lower=False) if counts else None
         # Without a prefix anything may be a tag: only the last column is looked at.
         bare = column is not None and column.spelling.example == "PER" and i < table.width - 1
@@ -127,9 +116,8 @@ def _candidates(table: Table, options: Options, taken: set[int | None]) -> dict[
     return found
 
 
-def _first_other(table: Table, index: int | None, tags: set[int]) -> int:
-    others = [i for i in range(table.width) if i != index and i not in tags]
-    return others[0] if others else 0 if index is None else 1
+def _first_other(table: Table, taken: set[int]) -> int:
+    return next((i for i in range(table.width) if i not in taken), 0)
 
 
 def _choose(table: Table, found: dict[int, Assessment], options: Options, token: int) -> int:
@@ -163,6 +151,31 @@ def _choose(table: Table, found: dict[int, Assessment], options: Options, token:
 def _types(column: Assessment) -> str:
     shown = sorted(column.labels)[:4]
     return ", ".join(shown) + (", …" if len(column.labels) > len(shown) else "")
+
+
+def refuse_header(table: Table, columns: Columns, options: Options) -> None:
+    """Stop where the first row seems to name the columns, in other words than are known.
+
+    RAISES: CorpusError where it alone has no tag, or the name of a column of tags for one.
+    """
+    first, *rest = (row.cells[columns.tag] for row in table.rows())
+    if table.header or not rest:
+        return
+    whole, others = (assess(Counter(cells), options, columns.chosen) for cells in ([first, *rest], rest))
+    # A name, not a misspelt tag such as b-PER, B or 0.
+    alone = (
+        len(first) > 1
+        and first[1] not in "-_:"
+        and (whole is None or whole.share < 1)
+        and others is not None
+        and others.share == 1
+    )
+    if alone or (name(first) in TAG_NAMES and first not in rest):
+        row = next(table.rows())
+        raise CorpusError(
+            f"{table.source}:{row.line}: line {row.line} looks like a header ({', '.join(row.cells)}), as {first!r} is "
+            "no tag and all below are: call the columns token and tag there, or delete the line"
+        )
 
 
 def read_sentences(table: Table, columns: Columns, notes: Notes) -> list[TaggedSentence]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from spacy_bert_ner.corpus.choosing import choose_columns, has_one_sentence, read_sentences
+from spacy_bert_ner.corpus.choosing import choose_columns, has_one_sentence, read_sentences, refuse_header
 from spacy_bert_ner.corpus.comma import read_commas
 from spacy_bert_ner.corpus.conllu import is_conllu, read_conllu
 from spacy_bert_ner.corpus.documents import CorpusError, Document
@@ -113,6 +113,7 @@ def _read_table(file: TextFile) -> list[Document]:
     if not table.blocks:
         raise CorpusError(f"{file.source}: no sentences, {EXPECTED}")
     columns = choose_columns(table, file.options)
+    refuse_header(table, columns, file.options)
     file.columns = columns.says
     file.notes.say(f"{file.source}: {columns.says}")
     sentences = read_sentences(table, columns, file.notes)

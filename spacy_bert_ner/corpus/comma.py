@@ -25,7 +25,7 @@ def read_commas(text: str, source: str) -> Table | None:
     text (str): What it holds.
     source (str): The file.
     RETURNS (Table | None): Its rows; None where it is none. Without a header it is one if all rows have as many cells
-        and the last is a tag throughout.
+        and the last is a tag throughout, or but for the first row.
     RAISES: CorpusError with the line of a row that has more or fewer cells than the header.
     """
     first = next((line for line in text[:10_000].split("\n") if line.strip()), "")
@@ -63,20 +63,29 @@ def _without_header(text: str, source: str, first: str) -> Table | None:
             continue
         blocks: list[Block] = [Block([])]
         try:
-            for row in _rows(text, source, delimiter):
-                if any(cell.strip(SEPARATORS) for cell in row.cells):
-                    blocks[-1].rows.append(Row(row.line, tuple(cell.strip(SEPARATORS) for cell in row.cells)))
-                else:
-                    blocks.append(Block([]))
+            rows = _rows(text, source, delimiter)
         except CorpusError:
             continue
+        for row in rows:
+            if any(cell.strip(SEPARATORS) for cell in row.cells):
+                blocks[-1].rows.append(Row(row.line, tuple(cell.strip(SEPARATORS) for cell in row.cells)))
+            else:
+                blocks.append(Block([]))
         blocks = [block for block in blocks if block.rows]
-        widths = {len(row.cells) for block in blocks for row in block.rows}
-        if len(widths) == 1 and (width := widths.pop()) > 1:
-            tags = assess(Counter(row.cells[-1] for block in blocks for row in block.rows), Options())
-            if tags and tags.share == 1:
-                return Table(source, blocks, width)
+        table = Table(source, blocks, len(blocks[0].rows[0].cells) if blocks else 0)
+        # A comma may stand between tabs or blanks, as a token.
+        if not any("\t" in row.cells[-1] for row in rows if row.cells) and _has_tags(table):
+            return table
     return None
+
+
+def _has_tags(table: Table) -> bool:
+    """Say whether rows have one width, and a tag in the last cell; the first may be a header of unknown names."""
+    rows = [row.cells for row in table.rows()]
+    if table.width < 2 or any(len(cells) != table.width for cells in rows) or not any(any(own[:-1]) for own in rows):
+        return False
+    tags = [cells[-1] for cells in rows]
+    return any((found := assess(Counter(own), Options())) and found.share == 1 for own in (tags, tags[1:]) if own)
 
 
 def _rows(text: str, source: str, delimiter: str) -> list[Row]:

@@ -10,42 +10,33 @@ for what the text leaves out: it becomes none.
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 
 from spacy_bert_ner.corpus.brackets import BRACKETS, Bracket, label_index, read_brackets
 from spacy_bert_ner.corpus.documents import CorpusError, Sentence
 from spacy_bert_ner.corpus.lines import Lines
+from spacy_bert_ner.corpus.multiword import (
+    FORM,
+    MISC,
+    NOTHING,
+    Range,
+    Words,
+    doubt,
+    is_number,
+    join,
+    merge,
+    read_misc,
+    read_tag,
+)
 from spacy_bert_ner.corpus.notes import Notes
 from spacy_bert_ner.corpus.options import Options
-from spacy_bert_ner.corpus.overlaps import TokenSpan, flatten
+from spacy_bert_ner.corpus.overlaps import flatten
 from spacy_bert_ner.corpus.sentences import TaggedSentence
 from spacy_bert_ner.corpus.spelling import assess
 from spacy_bert_ner.corpus.tagged import make_sentences
 
 _ID = re.compile(r"(\d+)(?:-(\d+)|(\.\d+))?")
-_WIDTH, _FORM, _MISC = 10, 1, 9
+_WIDTH = 10
 _EXPECTED = "expected name=B-PER, NE=B-PER or the like, or Entity=(…) as CorefUD has it"
-CUT = "{n} entities begin or end within a token of several words; the tokens that they touch count as unannotated:"
-
-
-@dataclass
-class Words:
-    """A sentence: its words, and which of them are one token of the text.
-
-    source (str): The file.
-    document (str | None): Id of the document.
-    rows (list[tuple[int, list[str]]]): Line and cells of each word, and of empty ones, whose id has a dot.
-    tokens (dict[int, tuple[int, str]]): By the first word's index of a token of several: how many, and its form.
-    """
-
-    source: str
-    document: str | None
-    rows: list[tuple[int, list[str]]] = field(default_factory=list)
-    tokens: dict[int, tuple[int, str]] = field(default_factory=dict)
-
-    def words(self) -> list[tuple[int, list[str]]]:
-        """RETURNS (list[tuple[int, list[str]]]): Line and cells of each word of the text."""
-        return [(line, cells) for line, cells in self.rows if "." not in cells[0]]
 
 
 def is_conllu(lines: Lines) -> bool:
@@ -75,19 +66,22 @@ def read_conllu(lines: Lines, source: str, options: Options, notes: Notes) -> li
         read = [_from_brackets(words, name, index, notes) for words in sentences]
     else:
         notes.say(f"{source}: CoNLL-U, tags in {_call(name)}")
+        merged = list(merge(sentences, name, notes))
+        sentences = [words for words, _ in merged]
         tagged = [_tag(words, name, notes) for words in sentences]
         read = make_sentences(tagged, options, notes, chosen=bool(options.tag_column))
-    joined = [_join(words, sentence, notes) for words, sentence in zip(sentences, read, strict=True)]
+        read = [doubt(sentence, doubtful) for sentence, (_, doubtful) in zip(read, merged, strict=True)]
+    joined = [join(words, sentence, notes) for words, sentence in zip(sentences, read, strict=True)]
     return [(sentence, words.document) for words, sentence in zip(sentences, joined, strict=True)]
 
 
 def _said(name: str, sentences: list[Words], source: str) -> str:
     """Check what the user says. RAISES: CorpusError where MISC has no such name, or there is no such column."""
-    if name.lstrip("-").isdigit():
+    if is_number(name):
         if not 1 <= abs(int(name)) <= _WIDTH:
             raise CorpusError(f"{source}: --tag-column {name}, but CoNLL-U has {_WIDTH} columns")
         return name
-    names = {key for words in sentences for _, cells in words.rows for key in _misc(cells)}
+    names = {key for words in sentences for cells in words.cells() for key in read_misc(cells)}
     if name and name not in names:
         raise CorpusError(
             f"{source}: --tag-column {name}, expected a column's number or one of MISC's names: {_list(names)}"
@@ -100,7 +94,7 @@ def _list(names: Iterable[str]) -> str:
 
 
 def _call(name: str) -> str:
-    return f"column {name}" if name.lstrip("-").isdigit() else f"{name}= of MISC"
+    return f"column {name}" if is_number(name) else f"{name}= of MISC"
 
 
 def _read_words(lines: Sequence[tuple[int, str]], source: str, document: str | None, notes: Notes) -> Words:
@@ -114,8 +108,12 @@ def _read_words(lines: Sequence[tuple[int, str]], source: str, document: str | N
                 f"{source}:{number}: {len(cells)} columns, the first {cells[0]!r}, expected CoNLL-U's {_WIDTH}, the "
                 "first a number, as in the lines above"
             )
+        if match[2] and int(match[2]) < int(match[1]):
+            raise CorpusError(
+                f"{source}:{number}: the token {cells[0]} ends before it begins, expected 3-4 or the like"
+            )
         if match[2]:
-            words.tokens[count] = int(match[2]) - int(match[1]) + 1, cells[_FORM]
+            words.ranges[count] = Range(int(match[2]) - int(match[1]) + 1, number, cells)
             continue
         count += match[3] is None
         notes.count("{n} empty words (5.1) were left out, which the text does not have", match[3] is not None)
@@ -123,17 +121,12 @@ def _read_words(lines: Sequence[tuple[int, str]], source: str, document: str | N
     return words
 
 
-def _misc(cells: list[str]) -> dict[str, str]:
-    pairs = (item.partition("=") for item in cells[_MISC].split("|"))
-    return {key.strip(): value.strip() for key, equals, value in pairs if equals}
-
-
 def _find_name(sentences: list[Words], source: str, notes: Notes) -> str:
     """Find the name under which MISC has the tags, or the number of its column."""
     counts: dict[str, Counter[str]] = {}
     for words in sentences:
-        for _, cells in words.words():
-            for key, value in _misc(cells).items():
+        for cells in words.cells():
+            for key, value in read_misc(cells).items():
                 counts.setdefault(key, Counter())[value] += 1
     found = [key for key, values in counts.items() if (tags := assess(values, Options())) and tags.share == 1]
     with_entities = [key for key in found if (tags := assess(counts[key], Options())) and tags.labels]
@@ -149,7 +142,8 @@ def _find_name(sentences: list[Words], source: str, notes: Notes) -> str:
         notes.say(f"{source}: {brackets[0]}= of MISC was not read; --tag-column {brackets[0]} reads it instead")
     if names or brackets:
         return (names or brackets)[0]
-    last = assess(Counter(cells[_MISC] for words in sentences for _, cells in words.words()), Options())
+    merged = (words for words, _ in merge(sentences, str(_WIDTH), Notes()))
+    last = assess(Counter(cells[MISC] for words in merged for _, cells in words.words()), Options())
     if last and last.labels and last.share == 1:
         return str(_WIDTH)
     raise CorpusError(
@@ -163,19 +157,18 @@ def _tag(words: Words, name: str, notes: Notes) -> TaggedSentence:
     rows = words.words()
     tags = []
     for _, cells in rows:
-        if name.lstrip("-").isdigit():
-            number = int(name)
-            tags.append(cells[number - 1 if number > 0 else number])
+        tag = read_tag(cells, name)
+        if is_number(name):
+            tags.append(NOTHING if tag is None else tag)
             continue
-        tag = _misc(cells).get(name)
         notes.count(f"{{n}} words without {name}= in MISC count as O", tag is None)
         tags.append("O" if tag is None else tag)
-    tokens = tuple(cells[_FORM] for _, cells in rows)
+    tokens = tuple(cells[FORM] for _, cells in rows)
     return TaggedSentence(tokens, tuple(tags), words.document, words.source, lines=tuple(line for line, _ in rows))
 
 
 def _has_brackets(sentences: list[Words], name: str) -> bool:
-    return any("(" in _misc(cells).get(name, "") for words in sentences for _, cells in words.rows)
+    return any("(" in read_misc(cells).get(name, "") for words in sentences for cells in words.cells())
 
 
 def _from_brackets(words: Words, name: str, index: int, notes: Notes) -> Sentence:
@@ -183,35 +176,10 @@ def _from_brackets(words: Words, name: str, index: int, notes: Notes) -> Sentenc
     at = 0
     for line, cells in words.rows:
         is_word = "." not in cells[0]
-        brackets.append(Bracket(f"{words.source}:{line}", at, at + is_word, _misc(cells).get(name, "")))
+        if is_word and (whole := words.ranges.get(at)):
+            place = f"{words.source}:{whole.line}"
+            brackets.append(Bracket(place, at, at + whole.n, read_misc(whole.cells).get(name, "")))
+        brackets.append(Bracket(f"{words.source}:{line}", at, at + is_word, read_misc(cells).get(name, "")))
         at += is_word
     spans = read_brackets(brackets, index, notes)
-    return flatten(tuple(cells[_FORM] for _, cells in words.words()), spans, notes)
-
-
-def _join(words: Words, sentence: Sentence, notes: Notes) -> Sentence:
-    """Make tokens of the text of words."""
-    if not words.tokens:
-        return sentence
-    tokens: list[str] = []
-    at: list[int] = []
-    for i, word in enumerate(sentence.tokens):
-        inside = next((first for first, (n, _) in words.tokens.items() if first <= i < first + n), None)
-        if inside is None or inside == i:
-            tokens.append(word if inside is None else words.tokens[i][1])
-        at.append(len(tokens) - 1)
-    spans, unknown = [], {at[i] for i in sentence.unknown}
-    lines = [line for line, _ in words.words()]
-    for start, end, label in sentence.entities:
-        first, last = at[start], at[end - 1]
-        touched = tuple(range(first, last + 1))
-        if at.index(first) == start and len(at) - 1 - at[::-1].index(last) == end - 1:
-            spans.append(TokenSpan(touched, label, f"{words.source}:{lines[start]}"))
-        else:
-            quoted = " ".join(sentence.tokens[start:end])
-            within = " | ".join(tokens[i] for i in touched)
-            notes.place(CUT, f"{words.source}:{lines[start]}: {quoted!r} ({label}); tokens there: {within}")
-            unknown.update(touched)
-    joined = flatten(tuple(tokens), spans, notes)
-    inside_entities = {i for start, end, _ in joined.entities for i in range(start, end)}
-    return Sentence(joined.tokens, joined.entities, tuple(sorted({*joined.unknown, *unknown} - inside_entities)))
+    return flatten(tuple(cells[FORM] for _, cells in words.words()), spans, notes)

@@ -7,6 +7,10 @@ from spacy_bert_ner.corpus.notes import Notes
 
 LEFT_OUT = "{n} texts have rejected suggestions only, which teach nothing: left out"
 
+CONTRADICTED = "{n} suggestions were accepted and rejected, so that their tokens count as unknown:"
+CONFLICTS = "{n} pairs of accepted suggestions exclude each other, so that their tokens count as unknown:"
+REFUTED = "{n} texts have accepted suggestions only that were contradicted: left out"
+
 
 def merge_answers(drafts: list[Draft], notes: Notes) -> list[Draft]:
     """Merge the answers about each text: accepted spans are entities, of everything else nothing is known.
@@ -42,19 +46,42 @@ def _text(draft: Draft) -> str:
 
 def _merge(group: list[Draft], notes: Notes) -> list[Draft]:
     rejected = {_key(span) for draft in group if draft.answer == "reject" for span in draft.spans}
-    spans = []
+    accepted = []
     for draft in group:
         for span in draft.spans if draft.answer == "accept" else []:
             if _key(span) in rejected:
-                place = f"{draft.where}: {span.label}, {span.start} to {span.end}"
-                notes.place("{n} suggestions were accepted and rejected, so that their tokens count as unknown:", place)
+                notes.place(CONTRADICTED, _place(draft.where, span))
             else:
-                spans.append(span)
+                accepted.append((draft.where, span))
+    spans = _without_conflicts(accepted, notes)
     if not spans:
-        notes.count(LEFT_OUT)
+        notes.count(REFUTED if accepted else LEFT_OUT)
         return []
     first = group[0]
     return [Draft(first.where, first.texts, spans, answer="accept")]
+
+
+def _without_conflicts(accepted: list[tuple[str, DraftSpan]], notes: Notes) -> list[DraftSpan]:
+    """Leave out what overlaps with another accepted suggestion, or has its place and another type."""
+    unique = {_key(span): (where, span) for where, span in reversed(accepted)}
+    placed = [
+        (span.start, span.end, where, span)
+        for where, span in reversed(unique.values())
+        if span.start is not None and span.end is not None
+    ]
+    placed.sort(key=lambda item: item[:2])
+    conflicting = set()
+    for i, (_, end, where, left) in enumerate(placed):
+        for start, _, other, right in placed[i + 1 :]:
+            if start >= end:
+                break
+            conflicting |= {_key(left), _key(right)}
+            notes.place(CONFLICTS, f"{_place(where, left)}; {_place(other, right)}")
+    return [span for _, span in accepted if _key(span) not in conflicting]
+
+
+def _place(where: str, span: DraftSpan) -> str:
+    return f"{where}: {span.label}, {span.start} to {span.end}"
 
 
 def _key(span: DraftSpan) -> tuple[int | None, int | None, str]:

@@ -5,6 +5,7 @@ HTML           "hypertextlabels"   globalOffsets: characters of what a reader se
 dialogues      "paragraphlabels"   start: paragraph, startOffset: characters in it; or globalOffsets
 """
 
+import json
 import re
 from collections import defaultdict
 from dataclasses import replace
@@ -12,6 +13,7 @@ from typing import Any
 
 from spacy_bert_ner.corpus.documents import CorpusError
 from spacy_bert_ner.corpus.exports.annotated import Draft, DraftSpan
+from spacy_bert_ner.corpus.exports.fields import USUAL
 from spacy_bert_ner.corpus.exports.records import Record
 from spacy_bert_ner.corpus.exports.spans import read_spans, read_text
 from spacy_bert_ner.corpus.exports.visible import Visible, from_html, from_paragraphs
@@ -20,6 +22,8 @@ from spacy_bert_ner.corpus.notes import Notes
 PLAIN, HTML, PARAGRAPHS = "labels", "hypertextlabels", "paragraphlabels"
 KINDS = (PLAIN, HTML, PARAGRAPHS)
 _MARKUP = re.compile(r"</?[a-zA-Z][^<>]*>|&(?:\w+|#\d+);")
+_QUOTED = re.compile(r"\s*\[\s*\{")
+UNREAD = "{n} fields begin as a list of regions does, and are no JSON: they were not read, and their texts left out:"
 # What a field is called whose markup is read as such.
 _AS_HTML = " (HTML)"
 # What JSON-MIN adds to a task's own fields.
@@ -34,7 +38,9 @@ def is_task(value: Any) -> bool:
 
 def is_short_task(value: Any) -> bool:
     """Say whether a JSON value is a task in the short form."""
-    return isinstance(value, dict) and ("annotation_id" in value or any(map(_is_regions, value.values())))
+    if not isinstance(value, dict):
+        return False
+    return "annotation_id" in value or any(_is_regions(_unquoted(key, own)) for key, own in value.items())
 
 
 def read_task(record: Record, notes: Notes) -> list[Draft]:
@@ -60,11 +66,26 @@ def read_task(record: Record, notes: Notes) -> list[Draft]:
 
 
 def read_short_task(record: Record, notes: Notes) -> list[Draft]:
-    """Read a task in the short form. RETURNS (list[Draft]): As `read_task` does."""
-    task = record.value
+    """Read a task in the short form. RETURNS (list[Draft]): As `read_task` does; none where regions are cut off."""
+    task = {key: _unquoted(key, value) for key, value in record.value.items()}
     regions = [(None, key, region) for key, value in task.items() if _is_regions(value) for region in value]
     fields = {key: value for key, value in task.items() if key not in _ADDED and not _is_regions(value)}
+    unread = [key for key, value in fields.items() if key != USUAL and isinstance(value, str) and _QUOTED.match(value)]
+    for key in unread:
+        notes.place(UNREAD, f"{record.where}: {key!r}: {fields[key][:60]}")
+    if unread:
+        return []
     return _drafts(record.where, _texts(record.where, fields), regions, notes)
+
+
+def _unquoted(key: str, value: Any) -> Any:
+    """Parse a list of objects that is written as a string of JSON, as in CSV exports that were turned into JSON."""
+    if key == USUAL or not isinstance(value, str) or not _QUOTED.match(value):
+        return value
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        return value
 
 
 def _is_regions(value: Any) -> bool:
