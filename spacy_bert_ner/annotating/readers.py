@@ -21,6 +21,7 @@ from .tables import read_parquet, read_schema
 # A cell may hold a book; csv's own limit is 131,072 characters.
 csv.field_size_limit(2**31 - 1)
 MAX_DEPTH = 100
+TOO_DEEP = f"JSON nested deeper than {MAX_DEPTH} levels, expected less"
 # Where a .spacy file of this project holds a document's other fields.
 USER_FIELDS = "fields"
 
@@ -146,13 +147,16 @@ def _parse(place: str, line: bytes) -> Record:
         fields = json.loads(decoded.fields["line"])
     except json.JSONDecodeError as error:
         return Record(place, decoded.fields, f"no JSON: {error.msg} at character {error.colno}, expected one object")
-    except (ValueError, RecursionError) as error:
-        # Numbers of thousands of digits, or brackets nested as deep.
+    except RecursionError:
+        # How deep the parser goes depends on the version of Python.
+        return Record(place, decoded.fields, TOO_DEEP)
+    except ValueError as error:
+        # Numbers of thousands of digits.
         return Record(place, decoded.fields, f"JSON that cannot be read: {error}")
     if not isinstance(fields, dict):
         return Record(place, decoded.fields, f"JSON of type {type(fields).__name__}, expected one object")
     if _is_deep(line, fields):
-        return Record(place, decoded.fields, f"JSON nested deeper than {MAX_DEPTH} levels, expected less")
+        return Record(place, decoded.fields, TOO_DEEP)
     return Record(place, fields)
 
 

@@ -215,7 +215,7 @@ ERRORS = [
     "JSON of type list, expected one object",
     "no UTF-8: byte 0xff at 10, expected UTF-8: convert the file",
     "no JSON: Unterminated string starting at at character 10, expected one object",
-    "JSON that cannot be read: maximum recursion depth exceeded",
+    "JSON nested deeper than 100 levels, expected less",
     "JSON nested deeper than 100 levels, expected less",
     "JSON that cannot be read: Exceeds the limit (4300 digits) for integer string conversion",
 ]
