@@ -7,6 +7,7 @@ from .commands.annotate import annotate_cli
 from .commands.convert import convert_cli
 from .commands.debug import debug_cli
 from .commands.evaluate import evaluate_cli
+from .commands.extras import naming_extras
 from .commands.init_config import init_config_cli
 from .commands.serve import serve_cli
 from .commands.train import train_cli
@@ -17,11 +18,11 @@ bert_ner_cli = typer.Typer(name="bert-ner", no_args_is_help=True, callback=follo
 app.add_typer(bert_ner_cli)
 # Options that they do not know are settings of the config.
 OVERRIDES = {"allow_extra_args": True, "ignore_unknown_options": True}
-bert_ner_cli.command("annotate")(annotate_cli)
-bert_ner_cli.command("convert")(convert_cli)
-bert_ner_cli.command("init-config")(init_config_cli)
-bert_ner_cli.command("debug", context_settings=OVERRIDES)(debug_cli)
-bert_ner_cli.command("evaluate")(evaluate_cli)
-bert_ner_cli.command("serve")(serve_cli)
-bert_ner_cli.command("train", context_settings=OVERRIDES)(train_cli)
-bert_ner_cli.command("upgrade")(upgrade_cli)
+bert_ner_cli.command("annotate")(naming_extras(annotate_cli))
+bert_ner_cli.command("convert")(naming_extras(convert_cli))
+bert_ner_cli.command("init-config")(naming_extras(init_config_cli))
+bert_ner_cli.command("debug", context_settings=OVERRIDES)(naming_extras(debug_cli))
+bert_ner_cli.command("evaluate")(naming_extras(evaluate_cli))
+bert_ner_cli.command("serve")(naming_extras(serve_cli))
+bert_ner_cli.command("train", context_settings=OVERRIDES)(naming_extras(train_cli))
+bert_ner_cli.command("upgrade")(naming_extras(upgrade_cli))

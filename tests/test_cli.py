@@ -246,3 +246,26 @@ def test_no_color_holds_in_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
         follow_terminal()
         assert msg.show_color is expected
         monkeypatch.delenv("ANSI_COLORS_DISABLED", raising=False)
+
+
+@pytest.mark.parametrize(
+    ("missing", "extra", "arguments"),
+    [
+        ("pyarrow", "train", ["convert", "rows.parquet", "out.spacy"]),
+        ("jinja2", "train", ["evaluate", "model", "corpus.spacy"]),
+    ],
+)
+def test_a_package_that_is_missing_is_named_with_its_extra(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str, extra: str, arguments: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "rows.parquet").write_bytes(b"PAR1")
+    DocBin(docs=[Doc(Vocab(), words=["a"], ents=["O"])]).to_disk(tmp_path / "corpus.spacy")
+    spacy.blank("en").to_disk(tmp_path / "model")
+    for name in [name for name in sys.modules if name.split(".")[0] == missing or name == "spacy_bert_ner.report"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, missing, None)
+    result = CliRunner().invoke(bert_ner_cli, arguments)
+    assert result.exit_code == 1
+    assert f"{missing} is not installed" in result.output
+    assert f'pip install "spacy-bert-ner[{extra}]"' in " ".join(result.output.split())
