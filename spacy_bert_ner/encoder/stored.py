@@ -10,13 +10,13 @@ import weakref
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import Tensor
 
 from ..saving import ANEW, DamagedError
+from .checkpoint import Shards
 
 CHUNK = 1 << 20
 CHANGED = (
@@ -62,7 +62,7 @@ class StoredWeights:
         if not self._in_place():
             return load(self.read())
         try:
-            return _Lazy(self.path)
+            return Shards([self.path])
         except (OSError, SafetensorError) as error:
             raise DamagedError(f"{self.path} cannot be read ({error}). {ANEW}") from error
 
@@ -94,25 +94,6 @@ class StoredWeights:
         while chunk := os.pread(self._handle or 0, CHUNK, offset):
             yield chunk
             offset += len(chunk)
-
-
-class _Lazy(Mapping[str, Tensor]):
-    """A safetensors file as a mapping that reads a tensor when it is asked for it."""
-
-    def __init__(self, path: Path) -> None:
-        self._file: Any = safe_open(path, framework="pt")
-        self._names = list(self._file.keys())
-
-    def __getitem__(self, name: str) -> Tensor:
-        if name not in self._names:
-            raise KeyError(name)
-        return self._file.get_tensor(name)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._names)
-
-    def __len__(self) -> int:
-        return len(self._names)
 
 
 def describe(content: bytes) -> dict[str, int]:
