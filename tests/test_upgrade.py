@@ -14,20 +14,16 @@ from typer.testing import CliRunner
 from spacy_bert_ner.cli import bert_ner_cli
 from spacy_bert_ner.saving import DamagedError
 from spacy_bert_ner.upgrading import plan_upgrade, upgrade
+from tests.test_fixtures import check as check_fixture
 
 FIXTURE = Path(__file__).parent / "fixtures" / "v0.1.0"
 OLD = FIXTURE / "model"
-EXPECTED = json.loads((FIXTURE / "expected.json").read_text(encoding="utf8"))
 ENCODER = {"@architectures": "spacy-bert-ner.TransformerModel.v1", "name": "encoder", "window": 64}
 LISTENER = {"@architectures": "spacy-bert-ner.TransformerListener.v1", "upstream": "*", "grad_factor": 1.0}
 
 
 def check(nlp: Language) -> None:
-    assert sum(len(row["entities"]) for row in EXPECTED) >= 10
-    for row, doc in zip(EXPECTED, nlp.pipe(row["text"] for row in EXPECTED), strict=True):
-        found = [(ent.start_char, ent.end_char, ent.label_, ent._.confidence) for ent in doc.ents]
-        assert [entity[:3] for entity in found] == [tuple(entity[:3]) for entity in row["entities"]]
-        assert [entity[3] for entity in found] == pytest.approx([entity[3] for entity in row["entities"]], abs=1e-4)
+    check_fixture(nlp, FIXTURE)
 
 
 def run(*arguments: str) -> Any:
