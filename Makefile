@@ -5,8 +5,7 @@ INSTALLED := .venv/.installed
 # The lane of the bridge to spacy-transformers, which wants an older transformers: an environment of its own.
 BRIDGE_BIN := .venv-bridge/bin
 BRIDGE_INSTALLED := .venv-bridge/.installed
-BRIDGE_TESTS := tests/bridge tests/encoder tests/test_sharing.py tests/test_fixtures.py tests/test_upgrade.py \
-	tests/test_benchmark.py
+BRIDGE_TESTS := tests/bridge tests/encoder tests/storage/test_fixtures.py tests/benchmarks/test_benchmark.py
 
 # Tests run in so many processes of one thread each.
 WORKERS ?= 2

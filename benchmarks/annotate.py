@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 from wasabi import msg
 
-from spacy_bert_ner.files import write_atomically
+from spacy_bert_ner.storage.files import write_atomically
 
 UNIT = 100_000
 MADE_UP = 0.05

@@ -29,16 +29,16 @@ from spacy.training import Corpus, Example
 from spacy.util import minibatch
 from wasabi import msg
 
-from spacy_bert_ner.batch import DecodedBatch
 from spacy_bert_ner.calibration import Calibration, cross_fit, reliability_by_type, risk_coverage, summarise
 from spacy_bert_ner.calibration.entities import JudgedEntities, decode_examples, entity_texts, tabulate_entities
 from spacy_bert_ner.calibration.workflow import balanced_fit
-from spacy_bert_ner.component import BertNER
 from spacy_bert_ner.decoding import Lattice, viterbi
 from spacy_bert_ner.evaluation.counts import RATES, count_all, plain, rates
-from spacy_bert_ner.evaluation.records import Judged
-from spacy_bert_ner.files import write_atomically
-from spacy_bert_ner.output import trim_whitespace
+from spacy_bert_ner.evaluation.document_records import Judged
+from spacy_bert_ner.ner.annotations import trim_whitespace
+from spacy_bert_ner.ner.component import BertNER
+from spacy_bert_ner.ner.decoded import DecodedBatch
+from spacy_bert_ner.storage.files import write_atomically
 from spacy_bert_ner.tags import Entity, read_entities
 
 Tags = npt.NDArray[np.int64]

@@ -63,8 +63,8 @@ from wasabi import msg
 
 import spacy_bert_ner
 from spacy_bert_ner.encoder.model import get_shim
-from spacy_bert_ner.files import write_atomically
-from spacy_bert_ner.optimizer import build_adamw
+from spacy_bert_ner.storage.files import write_atomically
+from spacy_bert_ner.training.optimizer import build_adamw
 
 RELEASE_CONFIG = Path(__file__).parent.parent / "configs" / "bert.cfg"
 ENCODER = "components.bert_ner.model.tok2vec"

@@ -22,7 +22,7 @@ from spacy.language import Language
 from spacy.tokens import Doc, DocBin
 from wasabi import msg
 
-from spacy_bert_ner.files import write_atomically
+from spacy_bert_ner.storage.files import write_atomically
 
 # What memory and speed are given per.
 UNIT = 100_000

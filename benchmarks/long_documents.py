@@ -19,7 +19,7 @@ import spacy
 from spacy.tokens import Doc, DocBin
 from wasabi import msg
 
-from spacy_bert_ner.files import write_atomically
+from spacy_bert_ner.storage.files import write_atomically
 
 WARM_UP_WORDS = 2000
 HEADER = ("words", "seconds", "words/s", "peak MiB", "KiB a word")

@@ -28,7 +28,7 @@ from spacy.language import Language
 from spacy.tokens import DocBin
 from wasabi import msg
 
-from spacy_bert_ner.files import write_atomically
+from spacy_bert_ner.storage.files import write_atomically
 
 WORDS = 30
 UNIT = 100_000

@@ -28,8 +28,8 @@ from spacy.training.batchers import minibatch_by_words
 from thinc.api import Adam
 from transformers import AutoModelForTokenClassification, AutoTokenizer
 
-from spacy_bert_ner.encoder.precision import choose_dtype
-from spacy_bert_ner.optimizer import build_adamw
+from spacy_bert_ner.encoder.network.precision import choose_dtype
+from spacy_bert_ner.training.optimizer import build_adamw
 
 LABELS = 9
 WINDOW = 128

@@ -24,7 +24,7 @@ from typing import Any
 import torch
 from wasabi import msg
 
-from spacy_bert_ner.files import write_atomically
+from spacy_bert_ner.storage.files import write_atomically
 
 SYSTEMS = Path(__file__).parent.parent / "benchmarks" / "systems.py"
 RUNS = {

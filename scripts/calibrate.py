@@ -9,8 +9,8 @@ from spacy.training import Corpus
 from wasabi import msg
 
 from spacy_bert_ner.calibration.workflow import calibrate
-from spacy_bert_ner.files import write_atomically
-from spacy_bert_ner.lengths import lift_max_length
+from spacy_bert_ner.ner.lengths import lift_max_length
+from spacy_bert_ner.storage.files import write_atomically
 
 
 def main() -> None:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from spacy.vocab import Vocab
 
-from spacy_bert_ner.corpus import CorpusError, make_doc, read_corpus, save_docs, summary_table
-from spacy_bert_ner.corpus.notes import Notes
-from spacy_bert_ner.corpus.options import Options
+from spacy_bert_ner.data import CorpusError, make_doc, read_corpus, save_docs, summary_table
+from spacy_bert_ner.data.notes import Notes
+from spacy_bert_ner.data.reading_options import Options
 
 SAMPLE = Path(__file__).parents[1] / "corpus" / "sample"
 

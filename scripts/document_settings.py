@@ -13,7 +13,7 @@ from spacy.language import Language
 from thinc.api import Config
 from wasabi import msg
 
-from spacy_bert_ner.files import write_atomically
+from spacy_bert_ner.storage.files import write_atomically
 
 PROJECT = Path(__file__).parents[1]
 HEAD = """# Settings

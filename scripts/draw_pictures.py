@@ -8,9 +8,9 @@ import numpy as np
 from wasabi import msg
 
 from spacy_bert_ner.decoding import Lattice, Spans, posteriors, viterbi
-from spacy_bert_ner.encoder.casing import SHAPES, shape
+from spacy_bert_ner.encoder.network.casing import SHAPES, shape
 from spacy_bert_ner.encoder.windows import assign, cut
-from spacy_bert_ner.files import write_atomically
+from spacy_bert_ner.storage.files import write_atomically
 from spacy_bert_ner.tags import get_scheme
 
 DOCS = Path(__file__).parents[1] / "docs"

@@ -4,9 +4,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from spacy_bert_ner.assets import ENCODERS, fetch_corpus, fetch_encoder
-from spacy_bert_ner.corpus import CorpusError
-from spacy_bert_ner.manifest import AssetError, Fetched
+from spacy_bert_ner.data import CorpusError
+from spacy_bert_ner.data.assets.fetching import ENCODERS, fetch_corpus, fetch_encoder
+from spacy_bert_ner.data.assets.manifest import AssetError, Fetched
 
 SAMPLE = Path(__file__).parents[1] / "corpus" / "sample"
 

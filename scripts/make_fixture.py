@@ -21,8 +21,8 @@ from transformers import BertConfig, BertModel, BertTokenizerFast
 from wasabi import msg
 
 from spacy_bert_ner import __version__
-from spacy_bert_ner.files import write_atomically
-from spacy_bert_ner.optimizer import build_adamw
+from spacy_bert_ner.storage.files import write_atomically
+from spacy_bert_ner.training.optimizer import build_adamw
 
 FIXTURES = Path(__file__).parents[1] / "tests" / "fixtures"
 STEPS = 80

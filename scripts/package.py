@@ -7,7 +7,7 @@ from pathlib import Path
 
 from wasabi import msg
 
-from spacy_bert_ner.packaging import build_model_wheel, build_plugin_wheel, describe
+from spacy_bert_ner.packaging.wheels import build_model_wheel, build_plugin_wheel, describe
 
 
 def main() -> None:

@@ -21,10 +21,10 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
 from wasabi import msg
 
-from spacy_bert_ner.files import write_atomically
 from spacy_bert_ner.serving.app import load_app
-from spacy_bert_ner.serving.running import listen, make_server
-from spacy_bert_ner.serving.settings import Settings
+from spacy_bert_ner.serving.processes import listen, make_server
+from spacy_bert_ner.serving.service_settings import Settings
+from spacy_bert_ner.storage.files import write_atomically
 
 TEXT = (
     "Angela Merkel met officials of the World Health Organization in Geneva on Monday. Siemens AG of Munich will buy a "

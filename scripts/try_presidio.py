@@ -12,7 +12,7 @@ import spacy
 from presidio_analyzer import AnalyzerEngine
 from wasabi import msg
 
-from spacy_bert_ner.presidio import ConfidentNlpEngine
+from spacy_bert_ner.serving.presidio import ConfidentNlpEngine
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .annotating import annotate
+    from spacy_bert_ner.annotating import annotate
 
 __all__ = ["annotate"]
 __version__ = "0.2.0"

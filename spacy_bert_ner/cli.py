@@ -3,16 +3,16 @@
 import typer
 from spacy.cli._util import app
 
-from .commands.annotate import annotate_cli
-from .commands.convert import convert_cli
-from .commands.debug import debug_cli
-from .commands.evaluate import evaluate_cli
-from .commands.extras import naming_extras
-from .commands.init_config import init_config_cli
-from .commands.serve import serve_cli
-from .commands.train import train_cli
-from .commands.upgrade import upgrade_cli
-from .terminal import follow_terminal
+from spacy_bert_ner.commands.annotate import annotate_cli
+from spacy_bert_ner.commands.convert import convert_cli
+from spacy_bert_ner.commands.debug import debug_cli
+from spacy_bert_ner.commands.evaluate import evaluate_cli
+from spacy_bert_ner.commands.extras import naming_extras
+from spacy_bert_ner.commands.init_config import init_config_cli
+from spacy_bert_ner.commands.serve import serve_cli
+from spacy_bert_ner.commands.train import train_cli
+from spacy_bert_ner.commands.upgrade import upgrade_cli
+from spacy_bert_ner.terminal import follow_terminal
 
 bert_ner_cli = typer.Typer(name="bert-ner", no_args_is_help=True, callback=follow_terminal)
 app.add_typer(bert_ner_cli)

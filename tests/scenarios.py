@@ -9,7 +9,7 @@ from spacy.tokens import Doc
 from spacy.training import Example
 from spacy.util import fix_random_seed
 
-from spacy_bert_ner.optimizer import build_adamw
+from spacy_bert_ner.training.optimizer import build_adamw
 
 LINES = [
     (["Jane", "met", "IBM"], ["U-PER", "O", "U-ORG"], ["N", "V", "N"]),

@@ -17,7 +17,8 @@ from spacy.util import load_model_from_config
 from thinc.api import Config
 
 from spacy_bert_ner.commands.init_config import filled_config
-from spacy_bert_ner.optimizer import build_adamw
+from spacy_bert_ner.training.optimizer import build_adamw
+from tests.data.reading import Reader, check_config, run_command
 from tests.documents import (
     GUIDES,
     MARKDOWN,
@@ -29,7 +30,6 @@ from tests.documents import (
     read_blocks,
     source_templates,
 )
-from tests.reading import Reader, check_config, run_command
 from tests.scenarios import make_pipeline
 
 # Text, and first token, token after the last and label of its entities.

@@ -41,7 +41,7 @@ def test_predicting_imports_no_more_than_it_needs(tiny_bert: Path, tmp_path: Pat
     assert imported + [name for name in UNWANTED if name in found["modules"]] == []
 
 
-@pytest.mark.parametrize("module", ["component", "cleaner", "bridge"])
+@pytest.mark.parametrize("module", ["ner.component", "encoder.cleaner", "bridge"])
 def test_factories_import_neither_torch_nor_transformers(module: str) -> None:
     """spaCy imports every factory at every `Language()`."""
     seen: set[str] = set()

@@ -7,8 +7,8 @@ from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 import pytest
 
-from spacy_bert_ner.archives import unpack
-from spacy_bert_ner.manifest import AssetError
+from spacy_bert_ner.data.assets.archives import unpack
+from spacy_bert_ner.data.assets.manifest import AssetError
 
 PROJECT = Path(__file__).parents[1]
 SOURCES = sorted([*(PROJECT / "spacy_bert_ner").rglob("*.py"), *(PROJECT / "scripts").glob("*.py")])

@@ -10,7 +10,7 @@ from dataclasses import replace
 from itertools import count
 from typing import Any
 
-from .errors import AnnotationError
+from .annotation_error import AnnotationError
 from .scheduling import Event, Task
 from .worker import ONE_THREAD, Worker, WorkerSettings
 

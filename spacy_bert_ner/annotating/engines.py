@@ -5,9 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
+from .annotation_error import AnnotationError
 from .engine_local import LocalPool
 from .engine_ray import RayPool
-from .errors import AnnotationError
 from .scheduling import Pool
 from .worker import WorkerSettings
 

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..sources import list_names
-from .errors import AnnotationError
+from spacy_bert_ner.storage.sources import list_names
+
+from .annotation_error import AnnotationError
 
 STDIN = "-"
 # By suffix, what reads it.

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from ..sources import replacing
+from spacy_bert_ner.storage.files import replacing
 
 
 @dataclass(frozen=True)

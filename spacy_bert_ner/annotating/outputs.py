@@ -16,12 +16,13 @@ import numpy as np
 import srsly
 from spacy.tokens import Doc, DocBin, Span, SpanGroup
 
-from ..output import PLACE
-from ..sources import replacing
-from .documents import Annotated, Entity, RecordError, to_json
-from .options import ID, Options
+from spacy_bert_ner.ner.annotations import PLACE
+from spacy_bert_ner.storage.files import replacing
+
+from .conversion import Annotated, Entity, RecordError, to_json
+from .output_options import ID, Options
+from .parquet import COMPRESSION, OTHERS, Columns, make_table
 from .readers import USER_FIELDS
-from .tables import COMPRESSION, OTHERS, Columns, make_table
 
 # Where `bert_ner` itself leaves confidences, unless its config says otherwise.
 SPANS_KEY = "bert_ner"

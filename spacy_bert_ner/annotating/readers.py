@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from .errors import AnnotationError
+from .annotation_error import AnnotationError
 from .inputs import STDIN, Source
-from .options import Options
+from .output_options import Options
+from .parquet import read_parquet, read_schema
 from .records import Positioned, Record
-from .tables import read_parquet, read_schema
 
 # A cell may hold a book; csv's own limit is 131,072 characters.
 csv.field_size_limit(2**31 - 1)

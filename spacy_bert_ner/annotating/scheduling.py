@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any, Literal, NamedTuple, Protocol
 
-from .errors import AnnotationError
-from .fingerprint import differences
+from .annotation_error import AnnotationError
 from .records import AnnotatedShard, Shard
+from .run_fingerprint import differences
 
 # Deaths of workers at one shard, or one text, after which something else is tried.
 MAX_DEATHS = 2

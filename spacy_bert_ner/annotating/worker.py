@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from spacy.language import Language
 from spacy.tokens import Doc
 
-from ..streaming import batch_documents
-from .cutting import cut
-from .documents import Annotated, RecordError, find_entities, keep_fields, read_text
-from .fingerprint import identify
-from .options import ID, Options
+from spacy_bert_ner.ner.streaming import batch_documents
+
+from .conversion import Annotated, RecordError, find_entities, keep_fields, read_text
+from .long_texts import cut
+from .output_options import ID, Options
 from .outputs import Part, new_part
+from .parquet import Columns
 from .records import AnnotatedShard, Record
-from .tables import Columns
+from .run_fingerprint import identify
 
 # What makes the libraries below a pipeline compute in one thread; read when they are imported.
 ONE_THREAD = {

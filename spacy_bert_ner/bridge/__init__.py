@@ -7,18 +7,14 @@ architectures; the modules beside this one do.
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from spacy_bert_ner.ner.standin import MISSING
+
 if TYPE_CHECKING:
     from spacy.tokens import Doc
     from thinc.api import Model
     from thinc.types import Floats2d, Ragged
 
-    from ..encoder.vectors import PieceVectors
-
-MISSING = (
-    '{what} needs spacy-transformers, which is not installed: pip install "spacy-bert-ner[bridge]". A pipeline that '
-    "was trained with spacy-bert-ner 0.1.0 needs it no more once it is turned into one component: "
-    "python -m spacy bert-ner upgrade OLD NEW"
-)
+    from spacy_bert_ner.encoder.vectors import PieceVectors
 
 
 def build_transformer_model(
@@ -42,7 +38,8 @@ def build_transformer_model(
     RAISES: ImportError without spacy-transformers; ValueError as build_encoder_model.
     """
     require("spacy-bert-ner.TransformerModel.v1")
-    from ..encoder.settings import Settings
+    from spacy_bert_ner.encoder.settings import Settings
+
     from .transformer import make_transformer_model
 
     return make_transformer_model(

@@ -15,7 +15,7 @@ from spacy_transformers.data_classes import FullTransformerBatch, TransformerDat
 from thinc.types import Ints1d, Ragged
 from transformers.file_utils import ModelOutput
 
-from ..streaming import ONE_BY_ONE
+from spacy_bert_ner.ner.streaming import ONE_BY_ONE
 
 
 class Unencoded(TransformerData):

@@ -13,8 +13,9 @@ from thinc.api import Model, chain, to_numpy
 from thinc.types import Floats2d, Ragged
 from transformers.file_utils import ModelOutput
 
-from ..checks import check_number
-from ..encoder.vectors import Ints, PieceVectors
+from spacy_bert_ner.checks import check_number
+from spacy_bert_ner.encoder.vectors import Ints, PieceVectors
+
 from .transformer import replace_listener
 
 SECTION = "components.bert_ner.model.tok2vec"

@@ -14,11 +14,12 @@ from thinc.types import Ints1d, Ragged
 from torch import Tensor
 from transformers.file_utils import ModelOutput
 
-from ..encoder.layout import Layout, encode, lay_out
-from ..encoder.model import get_shim, init, make_shim
-from ..encoder.settings import Settings
-from ..encoder.shim import EncoderShim
-from ..saving import CheckedModel
+from spacy_bert_ner.encoder.layout import Layout, encode, lay_out
+from spacy_bert_ner.encoder.model import get_shim, init, make_shim
+from spacy_bert_ner.encoder.settings import Settings
+from spacy_bert_ner.encoder.shim import EncoderShim
+from spacy_bert_ner.storage.models import CheckedModel
+
 from .faults import encode_one_by_one
 
 

@@ -6,15 +6,7 @@ No measure depends on the order of entities with equal scores. What is undefined
 under the curve where all are right or all wrong) is None.
 """
 
-from .fitting import (
-    TEMPERATURES,
-    Calibration,
-    ScoreTable,
-    balance,
-    cross_fit,
-    fit_calibration,
-    halve,
-)
+from .fitting import TEMPERATURES, Calibration, ScoreTable, balance, cross_fit, fit_calibration, halve
 from .measures import (
     Bin,
     area_under_roc,

@@ -11,8 +11,9 @@ from spacy.training import Example
 from spacy.util import minibatch
 from tqdm import tqdm
 
-from ..batch import DecodedBatch
-from ..component import BertNER
+from spacy_bert_ner.ner.component import BertNER
+from spacy_bert_ner.ner.decoded import DecodedBatch
+
 from .fitting import TEMPERATURES, ScoreTable
 
 

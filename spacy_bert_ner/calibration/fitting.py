@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from .losses import Array, Floats, loss_of_each, shift_log_odds
+from .log_loss import Array, Floats, loss_of_each, shift_log_odds
 
 # 0.5 to 4.95 in steps of 5 %, finer than the error with which any development set determines a temperature.
 TEMPERATURES: Floats = 0.5 * 1.05 ** np.arange(48, dtype=np.float64)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .losses import Array, Floats, loss_of_each
+from .log_loss import Array, Floats, loss_of_each
 
 # Expected calibration error is reported with this many bins.
 BINS = 15

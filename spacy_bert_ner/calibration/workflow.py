@@ -8,9 +8,9 @@ from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.training import Example
 
+from .comparison import describe_fit
 from .entities import JudgedEntities, entity_texts, judge_entities
 from .fitting import Array, Calibration, balance, fit_calibration
-from .report import describe_fit
 
 
 def calibrate(nlp: Language, name: str, dev: Iterable[Example], train: Iterable[Doc]) -> dict[str, Any]:

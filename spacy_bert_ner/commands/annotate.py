@@ -7,7 +7,7 @@ from spacy.cli._util import Arg, Opt
 from wasabi import msg
 
 if TYPE_CHECKING:
-    from ..annotating import Summary
+    from spacy_bert_ner.annotating import Summary
 
 
 def annotate_cli(
@@ -74,7 +74,7 @@ def annotate_or_exit(model: str, inputs: list[str], output: Path, **options: Any
 
     model, inputs, output, options: See annotating.annotate.
     """
-    from ..annotating import AnnotationError, annotate
+    from spacy_bert_ner.annotating import AnnotationError, annotate
 
     try:
         summary = annotate(model, inputs, output, **options)

@@ -12,8 +12,8 @@ from wasabi import msg
 if TYPE_CHECKING:
     from spacy.tokens import Doc
 
-    from ..corpus.formats import Contents
-    from ..corpus.notes import Notes
+    from spacy_bert_ner.data.formats import Contents
+    from spacy_bert_ner.data.notes import Notes
 
 _OF_SPLIT = "File of this split, where its name does not tell"
 
@@ -34,9 +34,9 @@ def convert_cli(
     n_sents: Annotated[int, Opt("--n-sents", help="Sentences to a document where nothing tells", min=0)] = 0,
 ) -> None:
     """Convert column files, CSV, CoNLL-U, exports of annotation tools and others to spaCy's binary format."""
-    from ..corpus import CorpusError
-    from ..corpus.folders import read_parts
-    from ..corpus.options import TAG_FORMATS, Options
+    from spacy_bert_ner.data import CorpusError
+    from spacy_bert_ner.data.folders import read_parts
+    from spacy_bert_ner.data.reading_options import TAG_FORMATS, Options
 
     said = {split: path for split, path in (("train", train), ("dev", dev), ("test", test)) if path}
     if format not in ("", *TAG_FORMATS):
@@ -73,9 +73,10 @@ def make_docs(contents: "Contents", lang: str, partial: bool) -> "list[Doc]":
     """Make documents of what a file holds; what does not align, and equal texts that differ, go into its notes."""
     from spacy.vocab import Vocab
 
-    from ..corpus import make_doc
-    from ..corpus.aligning import align
-    from ..corpus.twins import find_contradictions
+    from spacy_bert_ner.data import make_doc
+    from spacy_bert_ner.data.aligning import align
+    from spacy_bert_ner.data.twins import find_contradictions
+
     from .languages import blank_pipeline
 
     if contents.documents:
@@ -99,7 +100,7 @@ def tell(notes: "Notes", split: str = "") -> None:
 
 def share(docs: "dict[str, list[Doc]]", dev_share: float) -> "dict[str, list[Doc]]":
     """Give dev its share of what is not split, or of train where there is no dev."""
-    from ..corpus.folders import WHOLE
+    from spacy_bert_ner.data.folders import WHOLE
 
     if empty := [split for split, part in docs.items() if not part]:
         where = f"The split {empty[0]}" if empty[0] else "The source"
@@ -126,8 +127,8 @@ def falls_to_dev(text: str, share: float) -> bool:
 
 def write_all(docs: "dict[str, list[Doc]]", source: Path | None, output: Path) -> None:
     """Print what there is, warn where there is no entity, and write the files."""
-    from ..corpus import SPLITS, save_docs, summary_table
-    from ..corpus.folders import WHOLE
+    from spacy_bert_ner.data import SPLITS, save_docs, summary_table
+    from spacy_bert_ner.data.folders import WHOLE
 
     if WHOLE in docs:
         table: Mapping[str, list[Doc] | None] = {source.name if source else "": docs[WHOLE]}

@@ -11,15 +11,16 @@ from spacy.cli._util import Arg, Opt, import_code, setup_gpu, show_validation_er
 from thinc.api import Config
 from wasabi import msg
 
-from ..terminal import divider
-from .inputs import UNREADABLE
+from spacy_bert_ner.terminal import divider
+
+from .arguments import UNREADABLE
 from .overrides import options_of, read_overrides
 
 if TYPE_CHECKING:
     from spacy.language import Language
     from spacy.training import Example
 
-    from ..inspection import Finding
+    from spacy_bert_ner.inspection import Finding
 
 SHOWN = 10
 
@@ -33,7 +34,7 @@ def debug_cli(
     gpu_id: Annotated[int, Opt("--gpu-id", "-g", help="GPU, or -1 for the CPU")] = -1,
 ) -> None:
     """Check a config and its corpora; the config's settings can be overridden: --paths.train FILE."""
-    from ..files import write_atomically
+    from spacy_bert_ner.storage.files import write_atomically
 
     import_code(code)
     overrides = read_overrides(ctx.args, config, options_of(ctx))
@@ -61,7 +62,7 @@ def debug(path: Path, overrides: dict[str, Any], timing: bool, gpu_id: int = -1)
     from spacy import util
     from spacy.schemas import ConfigSchemaTraining
 
-    from ..inspection import Finding, find_encoder, inspect_annotation, inspect_batches, inspect_pieces
+    from spacy_bert_ner.inspection import Finding, find_encoder, inspect_annotation, inspect_batches, inspect_pieces
 
     result: dict[str, Any] = {"counts": {}, "pieces": {}, "timing": {}}
     with show_validation_error(path):
@@ -93,9 +94,9 @@ def initialize(config: Config, gpu_id: int) -> "tuple[Language, tuple[str, ...],
     """Make and initialize a config's pipeline. RETURNS: It, its `bert_ner`'s labels, and what is wrong."""
     from spacy import util
 
-    from .. import sourced
-    from ..component import BertNER
-    from ..inspection import Finding, inspect_order, inspect_sources
+    from spacy_bert_ner.inspection import Finding, inspect_order, inspect_sources
+    from spacy_bert_ner.ner import sourced
+    from spacy_bert_ner.ner.component import BertNER
 
     msg.text("Initializing the pipeline ...")
     try:
@@ -111,7 +112,7 @@ def try_updates(
     nlp: "Language", splits: "dict[str, list[Example]]", training: dict[str, Any]
 ) -> "tuple[dict[str, Any], list[Finding]]":
     """Train for a moment. RETURNS: What it takes, and what went wrong, warnings too."""
-    from ..inspection import Finding, estimate
+    from spacy_bert_ner.inspection import Finding, estimate
 
     msg.text("Timing updates and an evaluation ...")
     with warnings.catch_warnings(record=True) as caught:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from spacy.cli._util import Arg, Opt, import_code, setup_gpu
 from wasabi import msg
 
-from .inputs import check_corpus, explained, load_pipeline
+from .arguments import check_corpus, explained, load_pipeline
 
 
 def evaluate_cli(
@@ -82,9 +82,9 @@ def evaluate_to_files(
     settings: What else `evaluation.evaluate` takes.
     """
     # Here, since every `python -m spacy` imports this module.
-    from ..evaluation import HEADER, Resampling, evaluate, table
-    from ..report import read_curve, render
-    from ..report.advice import nothing_to_measure
+    from spacy_bert_ner.evaluation import HEADER, Resampling, evaluate, table
+    from spacy_bert_ner.report import read_curve, render
+    from spacy_bert_ner.report.advice import nothing_to_measure
 
     nlp = load_pipeline(model)
     log = read_curve(curve) if curve else find_curve(Path(model))
@@ -126,7 +126,7 @@ def compare_labels(metrics: dict[str, Any], rename: Mapping[str, str]) -> None:
 
 def find_curve(model: Path) -> list[dict[str, Any]]:
     """Look for `curve.jsonl` in a pipeline's folder and beside it. RETURNS: The log; empty where there is none."""
-    from ..report import read_curve
+    from spacy_bert_ner.report import read_curve
 
     for path in (model / "curve.jsonl", model.parent / "curve.jsonl"):
         if model.is_dir() and path.is_file():
@@ -136,8 +136,8 @@ def find_curve(model: Path) -> list[dict[str, Any]]:
 
 def describe(metrics: dict[str, Any]) -> None:
     """Print what the table does not hold."""
-    from ..report.advice import advise
-    from ..report.figures import p_value, signed, signed_interval
+    from spacy_bert_ner.report.advice import advise
+    from spacy_bert_ner.report.figures import p_value, signed, signed_interval
 
     for reason in metrics["parity"]["reasons"]:
         msg.warn(reason)
@@ -156,7 +156,7 @@ def describe(metrics: dict[str, Any]) -> None:
 
 def write_text(path: Path | None, text: str) -> None:
     """Write a text file whole, its folder included, where a path is given."""
-    from ..files import write_atomically
+    from spacy_bert_ner.storage.files import write_atomically
 
     if path:
         path.parent.mkdir(parents=True, exist_ok=True)

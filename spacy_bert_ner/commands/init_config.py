@@ -10,7 +10,7 @@ from spacy.cli._util import Arg, Opt
 from thinc.api import Config
 from wasabi import msg
 
-from .inputs import check_corpus, explained
+from .arguments import check_corpus, explained
 from .languages import blank_pipeline
 from .shared import OWN, SHARED, width_of, with_sharing
 from .sourcing import Source, read_source, with_source
@@ -111,7 +111,7 @@ def check_output(output: Path, force: bool) -> None:
 
 def write(text: str, output: Path, gpu: bool) -> None:
     """Write a config to its file, or to standard output, which then holds nothing else."""
-    from ..files import write_atomically
+    from spacy_bert_ner.storage.files import write_atomically
 
     if str(output) == STANDARD_OUTPUT:
         typer.echo(text, nl=False)
@@ -159,7 +159,7 @@ def plan(
     train: Path, epochs: float, overrides: dict[str, Any], source: Source | None, width: int | None
 ) -> dict[str, Any]:
     """Work the steps out from the corpus. RETURNS (dict[str, Any]): Overrides of a config."""
-    from ..training import count_batches, plan_steps
+    from spacy_bert_ner.training import count_batches, plan_steps
 
     check_corpus(train)
     with explained(f"{train} cannot be read"):

@@ -25,7 +25,7 @@ def blank_pipeline(lang: str) -> "Language":
     import spacy
     from spacy.util import get_lang_class
 
-    from ..lengths import lift_max_length
+    from spacy_bert_ner.ner.lengths import lift_max_length
 
     try:
         get_lang_class(lang)

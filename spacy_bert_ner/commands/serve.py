@@ -29,8 +29,8 @@ def serve_cli(
 ) -> None:
     """Serve pipelines over HTTP, with a page at /. Clients need a key if SPACY_BERT_NER_API_KEY is set."""
     try:
-        from ..serving.running import allowed_hosts, is_loopback, run
-        from ..serving.settings import KEY_VARIABLE, Settings, key_from_environment
+        from spacy_bert_ner.serving.processes import allowed_hosts, is_loopback, run
+        from spacy_bert_ner.serving.service_settings import KEY_VARIABLE, Settings, key_from_environment
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in EXTRA:
             raise

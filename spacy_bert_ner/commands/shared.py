@@ -22,8 +22,8 @@ def width_of(encoder: str) -> int:
     encoder (str): Folder or Hub id.
     RETURNS (int): The width of its vectors, which spaCy's listeners must know beforehand.
     """
-    from ..encoder.checkpoint import Checkpoint
-    from ..encoder.kinds import KINDS, Shape
+    from spacy_bert_ner.encoder.checkpoint import Checkpoint
+    from spacy_bert_ner.encoder.network.kinds import KINDS, Shape
 
     try:
         config = Checkpoint(encoder).read_json("config.json") or {}

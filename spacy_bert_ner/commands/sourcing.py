@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from thinc.api import Config
 from wasabi import msg
 
-from .inputs import load_pipeline
+from .arguments import load_pipeline
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -36,7 +36,7 @@ def read_source(name: str) -> Source:
     name (str): Folder or package name.
     RETURNS (Source): What the config needs.
     """
-    from ..component import BertNER
+    from spacy_bert_ner.ner.component import BertNER
 
     nlp = load_pipeline(name)
     heads = [head for head, pipe in nlp.pipeline if isinstance(pipe, BertNER)]

@@ -47,8 +47,8 @@ def train_or_exit(config: Path, output: Path, *, verbose: bool = False, **option
     verbose (bool): Whether to show where an error was raised, if it is none that a user can do something about.
     options (Any): See training.running.train.
     """
-    from ..training.errors import RunError
-    from ..training.running import train
+    from spacy_bert_ner.training.running import train
+    from spacy_bert_ner.training.training_error import RunError
 
     try:
         train(config, output, **options)
@@ -66,7 +66,7 @@ def train_or_exit(config: Path, output: Path, *, verbose: bool = False, **option
 
 def how_to_go_on(output: Path) -> str:
     """RETURNS (str): Where the run in a folder will go on."""
-    from ..training.checkpoints import Checkpoints
+    from spacy_bert_ner.training.checkpoints import Checkpoints
 
     steps = Checkpoints(output).steps()
     if not steps:

@@ -15,9 +15,9 @@ def upgrade_cli(
     """Turn a pipeline of version 0.1.0 (transformer, bert_ner, doc_cleaner) into one component; it needs no
     spacy-transformers, before or afterwards.
     """
-    from ..files import replacing_folder
-    from ..sources import pipeline_folder
-    from ..upgrading import upgrade
+    from spacy_bert_ner.bridge.upgrading import upgrade
+    from spacy_bert_ner.storage.files import replacing_folder
+    from spacy_bert_ner.storage.sources import pipeline_folder
 
     source = pipeline_folder(old)
     if source is None:

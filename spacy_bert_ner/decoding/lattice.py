@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..tags import TagScheme
+from spacy_bert_ner.tags import TagScheme
 
 Array = npt.NDArray[Any]  # NumPy's or CuPy's
 Ints = npt.NDArray[np.int64]

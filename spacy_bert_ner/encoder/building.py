@@ -13,10 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .foreign import Foreign, make_foreign
-from .kinds import KINDS, Kind, Shape, find_obstacle
-from .module import Encoder
-from .network import Transformer
+from .network.foreign import Foreign, make_foreign
+from .network.kinds import KINDS, Kind, Shape, find_obstacle
+from .network.module import Encoder
+from .network.transformer import Transformer
 
 # What weights may come in; shorter ones have scales beside them.
 READABLE = (torch.float64, torch.float32, torch.bfloat16, torch.float16)

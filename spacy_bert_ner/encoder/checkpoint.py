@@ -9,7 +9,7 @@ from typing import Any, cast
 from safetensors import safe_open
 from torch import Tensor
 
-from ..sources import HUB_ID
+from spacy_bert_ner.storage.sources import HUB_ID
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 NO_HUB = (

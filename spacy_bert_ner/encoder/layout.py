@@ -9,8 +9,8 @@ import torch
 from spacy.tokens import Doc
 from torch import Tensor
 
-from .memory import find_recurrences
-from .module import Encoder
+from .network.memory import find_recurrences
+from .network.module import Encoder
 from .pieces import WordPieces
 from .settings import Settings
 from .windows import Window, assign, batches, cut, cut_at_random

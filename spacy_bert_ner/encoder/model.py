@@ -9,7 +9,8 @@ from spacy.tokens import Doc
 from thinc.api import Model, torch2xp, xp2torch
 from thinc.types import Floats2d
 
-from ..saving import CheckedModel
+from spacy_bert_ner.storage.models import CheckedModel
+
 from .layout import Layout, encode, lay_out
 from .pretrained import load_pretrained, try_out
 from .settings import Settings

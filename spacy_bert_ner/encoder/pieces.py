@@ -10,8 +10,8 @@ from weakref import WeakSet
 import numpy as np
 from tokenizers import Tokenizer, normalizers
 
-from .casing import piece_classes
-from .kinds import Shape, find_obstacle
+from .network.casing import piece_classes
+from .network.kinds import Shape, find_obstacle
 from .words import Encoded, WordTable
 
 if TYPE_CHECKING:

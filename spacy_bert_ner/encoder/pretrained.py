@@ -8,13 +8,14 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from ..sources import how_to_convert, list_names
+from spacy_bert_ner.storage.sources import how_to_convert, list_names
+
 from .building import checkpoint_names, fill
 from .checkpoint import Checkpoint
-from .foreign import Foreign, config_of, require_transformers, with_fastest_attention
-from .kinds import KINDS, Shape, by_own_names, find_obstacle
-from .module import Encoder
-from .network import Transformer
+from .network.foreign import Foreign, config_of, require_transformers, with_fastest_attention
+from .network.kinds import KINDS, Shape, by_own_names, find_obstacle
+from .network.module import Encoder
+from .network.transformer import Transformer
 from .pieces import WordPieces
 from .settings import SECTION, Settings, check_vocabulary, check_window, own_dropouts
 

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import srsly
 
-from .module import Encoder
+from .network.module import Encoder
 from .pieces import WordPieces
 
 

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..checks import check_number
+from spacy_bert_ner.checks import check_number
+
 from .pieces import WordPieces
 
 # Where the settings stand in a config that has the encoder inside `bert_ner`.

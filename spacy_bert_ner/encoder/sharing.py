@@ -12,8 +12,9 @@ from spacy.tokens import Doc
 from thinc.api import Model, chain
 from thinc.types import Floats2d
 
-from ..checks import check_number
-from ..saving import CheckedModel
+from spacy_bert_ner.checks import check_number
+from spacy_bert_ner.storage.models import CheckedModel
+
 from .pooling import gather
 from .vectors import PieceVectors
 

@@ -20,14 +20,15 @@ from thinc.api import Optimizer, Shim, get_torch_default_device, torch2xp, xp2to
 from thinc.types import FloatsXd
 from torch import Tensor, nn
 
-from ..files import write_atomically
-from ..saving import DamagedError
+from spacy_bert_ner.storage.files import write_atomically
+from spacy_bert_ner.storage.models import DamagedError
+
 from .building import build_encoder
 from .freezing import freeze_layers
-from .module import Encoder
-from .packing import pack
+from .network.module import Encoder
+from .network.packing import pack
+from .network.precision import LossScale, choose_dtype
 from .pieces import HOLDERS, WordPieces
-from .precision import LossScale, choose_dtype
 from .saved import SavedEncoder
 from .settings import check_vocabulary, check_window
 from .stored import StoredWeights, describe

@@ -15,7 +15,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import Tensor
 
-from ..saving import ANEW, DamagedError
+from spacy_bert_ner.storage.models import ANEW, DamagedError
+
 from .checkpoint import Shards
 
 CHUNK = 1 << 20

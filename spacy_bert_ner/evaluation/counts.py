@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..tags import Entity
-from .records import Judged
+from spacy_bert_ner.tags import Entity
+
+from .document_records import Judged
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

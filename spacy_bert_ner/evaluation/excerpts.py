@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..tags import Entity
-from .errors import Case
+from spacy_bert_ner.tags import Entity
+
+from .document_records import Record
+from .error_kinds import Case
 from .rawtext import to_characters, write_text
-from .records import Record
 
 # Tokens shown at most on either side of an error.
 CONTEXT = 25

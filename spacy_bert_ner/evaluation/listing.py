@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ..tags import Entity
-from .errors import Case
+from spacy_bert_ner.tags import Entity
+
+from .document_records import Record
+from .error_kinds import Case
 from .excerpts import Quote, quote
-from .records import Record
 
 
 def list_errors(records: Sequence[Record], cases: Iterable[Case]) -> list[dict[str, Any]]:

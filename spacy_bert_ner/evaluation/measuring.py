@@ -12,13 +12,13 @@ from spacy.tokens import Doc
 
 from .bootstrap import Paired, Resampling, compare, intervals, pair_of
 from .counts import RATES, Counts, count, count_all, count_types, plain, rates, row, types_of
-from .cutting import MISSING
-from .errors import Case, describe_errors, find_cases
+from .document_records import RawRecord, Record
+from .error_kinds import Case, describe_errors, find_cases
 from .excerpts import Confused, Excerpt, confident_errors, confused_strings
 from .listing import list_errors
 from .parity import check_parity, score_by_spacy
 from .predicting import NO_RENAMING, Prediction, predict_on_gold_tokens, predict_on_raw_text, read_gold
-from .records import RawRecord, Record
+from .retokenized import MISSING
 from .scoring import describe_scores
 from .slices import Strings, count_slices, slicings, strings_of
 

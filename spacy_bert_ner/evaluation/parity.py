@@ -6,9 +6,10 @@ from typing import Any
 from spacy.scorer import get_ner_prf
 from spacy.training import Example
 
-from ..tags import Entity, get_scheme, read_entities
+from spacy_bert_ner.tags import Entity, get_scheme, read_entities
+
 from .counts import RATES, Ints, count_all, plain, rates
-from .records import Judged, Record
+from .document_records import Judged, Record
 
 
 def check_parity(records: Sequence[Record], examples: Sequence[Example], total: Ints) -> dict[str, Any]:

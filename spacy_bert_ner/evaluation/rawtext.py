@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from spacy.tokens import Doc
 
-from ..tags import Entity
+from spacy_bert_ner.tags import Entity
 
 # Written without a space before it, and without one after it.
 CLOSING = frozenset([*",.;:!?)]}%”»", "\N{RIGHT SINGLE QUOTATION MARK}", "..", "...", "n't", "N'T"])

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from ..calibration import reliability, summarise
-from .records import Record
+from spacy_bert_ner.calibration import reliability, summarise
+
+from .document_records import Record
 
 BANDS = (0.0, 0.5, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
 # Bins of the reliability diagram: few enough to be read, of equal mass.

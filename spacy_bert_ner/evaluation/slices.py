@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from spacy.tokens import Doc
 
-from ..tags import Entity
+from spacy_bert_ner.tags import Entity
+
 from .counts import Counts, count
-from .records import Record
+from .document_records import Record
 
 Strings = dict[str, set[str]]
 

@@ -1,9 +1,9 @@
 """What to know of data and config before training: what `bert-ner debug` finds."""
 
-from spacy_bert_ner.inspection.annotation import Finding, inspect_annotation, inspect_batches
-from spacy_bert_ner.inspection.order import inspect_order, inspect_sources
-from spacy_bert_ner.inspection.pieces import find_encoder, inspect_pieces
-from spacy_bert_ner.inspection.timing import estimate
+from .annotation import Finding, inspect_annotation, inspect_batches
+from .order import inspect_order, inspect_sources
+from .timing import estimate
+from .tokenization import find_encoder, inspect_pieces
 
 __all__ = [
     "Finding",

@@ -9,7 +9,7 @@ from typing import Any
 from spacy.tokens import Doc, Span
 from spacy.training import Example
 
-from spacy_bert_ner.training.annotated import NO_ANNOTATION, NO_TOKENS
+from spacy_bert_ner.training.supervision import NO_ANNOTATION, NO_TOKENS
 
 # As `spacy debug data` warns.
 FEW_EXAMPLES = 50

@@ -3,10 +3,11 @@
 from spacy.language import Language
 from thinc.api import Config
 
-from spacy_bert_ner.bridge.upstream import listens
-from spacy_bert_ner.component import BertNER
-from spacy_bert_ner.inspection.annotation import Finding
-from spacy_bert_ner.sourced import trained_further
+from spacy_bert_ner.ner.component import BertNER
+from spacy_bert_ner.ner.sourced import trained_further
+from spacy_bert_ner.ner.upstream import listens
+
+from .annotation import Finding
 
 
 def inspect_order(nlp: Language) -> list[Finding]:

@@ -7,10 +7,11 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from ..evaluation import Evaluation
-from ..evaluation.console import percent
-from ..evaluation.errors import VERDICTS
-from ..evaluation.excerpts import Excerpt
+from spacy_bert_ner.evaluation import Evaluation
+from spacy_bert_ner.evaluation.console import percent
+from spacy_bert_ner.evaluation.error_kinds import VERDICTS
+from spacy_bert_ner.evaluation.excerpts import Excerpt
+
 from . import figures
 from .advice import advise
 from .marks import mark

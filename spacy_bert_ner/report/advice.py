@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-from ..evaluation.console import percent
-from ..evaluation.errors import VERDICTS
+from spacy_bert_ner.evaluation.console import percent
+from spacy_bert_ner.evaluation.error_kinds import VERDICTS
 
 # What is rarer than this share of the gold entities is not worth the first look.
 WORTH = 0.02

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..evaluation.console import percent
-from ..evaluation.errors import ERRORS, VERDICTS
+from spacy_bert_ner.evaluation.console import percent
+from spacy_bert_ner.evaluation.error_kinds import ERRORS, VERDICTS
+
 from .svg import ACCENT, INK, MUTED, PAPER, SECOND, Canvas, canvas
 
 Row = dict[str, Any]

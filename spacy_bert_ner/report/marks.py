@@ -5,7 +5,7 @@ from html import escape
 
 from spacy import displacy
 
-from ..tags import Entity
+from spacy_bert_ner.tags import Entity
 
 # Hues that differ in lightness as well; the label is written beside the text in any case.
 HUES = 8

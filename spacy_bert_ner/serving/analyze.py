@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request, Response
 
 from .answers import Answer
 from .endpoints import ERRORS, catalogue_of, read_all, read_or_refuse
-from .errors import RefusalError, listing, reply
+from .error_responses import RefusalError, listing, reply
 from .forms import name_ignored
 from .schemas import AnalyzeRequest, AnalyzerResult
 

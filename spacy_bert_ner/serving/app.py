@@ -11,14 +11,15 @@ from fastapi.responses import FileResponse, Response
 from fastapi.staticfiles import StaticFiles
 from spacy.language import Language
 
-from .. import __version__
+from spacy_bert_ner import __version__
+
 from . import analyze, endpoints, huggingface
-from .errors import add_handlers
+from .error_responses import add_handlers
 from .guards import Guards
 from .metrics import Metrics
-from .models import Catalogue
 from .naming import name_models
-from .settings import Settings
+from .served import Catalogue
+from .service_settings import Settings
 
 PAGE = Path(__file__).parent / "page"
 DESCRIPTION = "Named entities with confidences. The page `/` shows them; three forms of request find them."

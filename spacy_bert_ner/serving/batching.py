@@ -17,10 +17,10 @@ from collections.abc import Sequence
 from spacy.language import Language
 
 from .answers import Answer, Failure, read_answer
-from .errors import RefusalError
+from .error_responses import RefusalError
 from .fairness import FairQueue, Ticket
 from .metrics import Metrics
-from .settings import Settings, count_words
+from .service_settings import Settings, count_words
 
 LOG = logging.getLogger("spacy_bert_ner.serving")
 WARM_UP = "The quick brown fox jumps over the lazy dog near London on Monday, said Jane Smith of Acme. "

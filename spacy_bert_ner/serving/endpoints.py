@@ -8,10 +8,10 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from .answers import Answer, Entity, Failure
 from .batching import Room
-from .errors import RefusalError, listing, reply
-from .models import Catalogue
+from .error_responses import RefusalError, listing, reply
 from .offsets import Counter
 from .schemas import EntitiesRequest, EntitiesResponse, ModelsResponse, Problem
+from .served import Catalogue
 
 router = APIRouter()
 ERRORS: dict[int | str, dict[str, Any]] = {

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from .answers import Answer, Failure
-from .settings import count_words
+from .service_settings import count_words
 
 
 class Ticket:

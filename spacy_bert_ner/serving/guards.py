@@ -11,9 +11,9 @@ from collections.abc import Iterable
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from .errors import RefusalError, listing, reply, shorten
+from .error_responses import RefusalError, listing, reply, shorten
 from .metrics import Metrics
-from .settings import KEY_VARIABLE, Settings
+from .service_settings import KEY_VARIABLE, Settings
 
 LOG = logging.getLogger("spacy_bert_ner.serving")
 HEALTH = ("/healthz", "/readyz")

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request, Response
 
 from .answers import Answer, Entity
 from .endpoints import ERRORS, catalogue_of, read_all, read_or_refuse
-from .errors import RefusalError, listing, reply, shorten
+from .error_responses import RefusalError, listing, reply, shorten
 from .forms import name_ignored
 from .schemas import Group, HuggingFaceParameters, HuggingFaceRequest
 

@@ -20,9 +20,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from wasabi import msg
 
-from ..files import replacing_folder
-from .errors import RunError
+from spacy_bert_ner.storage.files import replacing_folder
+
 from .parameters import Tensors
+from .training_error import RunError
 
 STATE, TENSORS = "state.json", "tensors.safetensors"
 KEPT = 2

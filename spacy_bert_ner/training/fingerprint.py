@@ -7,7 +7,7 @@ from typing import Any
 from spacy.util import dict_to_dot
 from thinc.api import Config
 
-from ..provenance import content_sha256, versions
+from spacy_bert_ner.storage.provenance import content_sha256, versions
 
 # Sections and settings of a config whose values may be paths.
 READING_SECTIONS = ("corpora", "initialize")

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 import torch
 from spacy.training import Example
 
-from .errors import NonFiniteError
 from .parameters import Tensors
+from .training_error import NonFiniteError
 
 SHOWN = 60
 ADVICE = (

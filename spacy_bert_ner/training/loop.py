@@ -19,12 +19,12 @@ from thinc.api import constant
 from wasabi import msg
 
 from .checkpoints import Checkpoint
-from .errors import NonFiniteError
 from .finite import ADVICE, check_losses, describe, first_non_finite
-from .optimizers import load_optimizer, optimizer_state, optimizer_tensors
+from .optimizer_state import load_optimizer, optimizer_state, optimizer_tensors
 from .parameters import Parameters, Tensors
 from .randomness import all_states, put_states, reseed_cupy
 from .stream import Stream
+from .training_error import NonFiniteError
 
 WEIGHTS, MOMENTS = "weights/", "optimizer/"
 

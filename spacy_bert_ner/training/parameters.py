@@ -13,8 +13,9 @@ from spacy.language import Language
 from thinc.api import Model, Shim, to_numpy
 from torch import Tensor, nn
 
-from ..encoder.shim import EncoderShim
-from .errors import RunError
+from spacy_bert_ner.encoder.shim import EncoderShim
+
+from .training_error import RunError
 
 Key = tuple[int, str]
 Tensors = dict[str, Tensor]

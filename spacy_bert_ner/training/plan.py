@@ -9,7 +9,7 @@ from spacy.training import Corpus
 from spacy.util import registry
 from thinc.api import Config
 
-from ..lengths import lift_max_length
+from spacy_bert_ner.ner.lengths import lift_max_length
 
 
 @dataclass(frozen=True)

@@ -19,15 +19,16 @@ from spacy.training.loop import (
 from thinc.api import Config, fix_random_seed, set_gpu_allocator
 from wasabi import msg
 
-from ..files import copy_folder, replacing_folder
-from ..sourced import initialize
-from ..terminal import divider
-from .annotated import require_annotation
+from spacy_bert_ner.ner.sourced import initialize
+from spacy_bert_ner.storage.files import copy_folder, replacing_folder
+from spacy_bert_ner.terminal import divider
+
 from .checkpoints import Checkpoint, Checkpoints
-from .errors import RunError
 from .fingerprint import Fingerprint, differences, take_fingerprint
 from .interruption import Interruption
 from .loop import Progress, Run
+from .supervision import require_annotation
+from .training_error import RunError
 
 # Seconds from one checkpoint to the next, beside those at evaluations.
 INTERVAL = 600.0

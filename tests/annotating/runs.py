@@ -12,7 +12,8 @@ import spacy
 from spacy.language import Language
 from spacy.util import fix_random_seed
 
-from spacy_bert_ner.annotating import Summary, annotate, running
+from spacy_bert_ner.annotating import Summary, annotate
+from spacy_bert_ner.annotating import orchestration as running
 from spacy_bert_ner.annotating.scheduling import Event, Pool, Task
 from spacy_bert_ner.annotating.worker import Worker, WorkerSettings, describe
 from tests.annotating import trouble

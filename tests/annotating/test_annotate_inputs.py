@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from spacy.tokens import DocBin
 
-from spacy_bert_ner.annotating.cutting import cut
-from spacy_bert_ner.annotating.errors import AnnotationError
+from spacy_bert_ner.annotating.annotation_error import AnnotationError
 from spacy_bert_ner.annotating.inputs import find_sources
-from spacy_bert_ner.annotating.options import Options
+from spacy_bert_ner.annotating.long_texts import cut
+from spacy_bert_ner.annotating.output_options import Options
 from spacy_bert_ner.annotating.readers import read_sources
 from spacy_bert_ner.annotating.records import MAX_SHARD_CHARACTERS, Positioned, Record, make_shards
 from tests.annotating.runs import TEXTS, write_jsonl

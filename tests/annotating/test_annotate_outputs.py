@@ -14,7 +14,7 @@ import spacy
 from spacy.tokens import DocBin
 
 from spacy_bert_ner.annotating import AnnotationError
-from spacy_bert_ner.output import install_extension
+from spacy_bert_ner.ner.annotations import install_extension
 from tests.annotating.runs import TEXTS, InlinePool, numbered, read_lines, read_parts, run, write_jsonl
 
 Found = list[tuple[int, int, str]]

@@ -9,7 +9,7 @@ import pytest
 import spacy
 
 from spacy_bert_ner.annotating import AnnotationError
-from spacy_bert_ner.annotating.layout import locked
+from spacy_bert_ner.annotating.run_folder import locked
 from spacy_bert_ner.annotating.worker import Worker
 from tests.annotating.runs import (
     TEXTS,

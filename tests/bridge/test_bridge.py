@@ -13,9 +13,9 @@ from thinc.api import Model
 
 from spacy_bert_ner.encoder.model import get_shim
 from spacy_bert_ner.encoder.shim import EncoderShim
-from spacy_bert_ner.optimizer import build_adamw
+from spacy_bert_ner.training.optimizer import build_adamw
 from tests.bridge.transformers import backward, make, vectors_of
-from tests.encoders import NO_DROPOUT, WORDS, as_ours, check_close, doc_of, encoder_of, gradients
+from tests.encoder.encoders import NO_DROPOUT, WORDS, as_ours, check_close, doc_of, encoder_of, gradients
 
 pytestmark = pytest.mark.bridge
 

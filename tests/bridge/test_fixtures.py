@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import spacy
 
-from tests.test_upgrade import OLD, check
+from tests.bridge.test_upgrade import OLD, check
 
 pytestmark = pytest.mark.bridge
 

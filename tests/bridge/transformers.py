@@ -8,7 +8,7 @@ from spacy.tokens import Doc
 from thinc.api import Model
 
 from spacy_bert_ner.bridge import build_transformer_model
-from tests.encoders import doc_of, gradients
+from tests.encoder.encoders import doc_of, gradients
 
 
 def make(name: Path | str, **settings: Any) -> Model[list[Doc], Any]:

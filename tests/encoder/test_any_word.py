@@ -8,8 +8,8 @@ import pytest
 
 from spacy_bert_ner.encoder.model import get_shim
 from spacy_bert_ner.encoder.pieces import WordPieces
-from spacy_bert_ner.optimizer import build_adamw
-from tests.encoders import (
+from spacy_bert_ner.training.optimizer import build_adamw
+from tests.encoder.encoders import (
     WEIRD,
     Encoders,
     doc_of,

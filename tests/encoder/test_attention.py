@@ -11,8 +11,8 @@ from thinc.api import fix_random_seed
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
-from spacy_bert_ner.encoder.attention import GPU_STEP, STEP, TOGETHER, _by_kernel, _keep, attend, group, places
-from spacy_bert_ner.encoder.dropout import draw_bytes, drop_out, keep_mask
+from spacy_bert_ner.encoder.network.attention import GPU_STEP, STEP, TOGETHER, _by_kernel, _keep, attend, group, places
+from spacy_bert_ner.encoder.network.dropout import draw_bytes, drop_out, keep_mask
 
 
 @pytest.fixture(autouse=True)

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from spacy_bert_ner.encoder.casing import CLASSES, SHAPES, piece_classes, shape
 from spacy_bert_ner.encoder.model import get_shim
-from spacy_bert_ner.optimizer import build_adamw
-from tests.encoders import (
+from spacy_bert_ner.encoder.network.casing import CLASSES, SHAPES, piece_classes, shape
+from spacy_bert_ner.training.optimizer import build_adamw
+from tests.encoder.encoders import (
     NO_DROPOUT,
     Encoders,
     backward,

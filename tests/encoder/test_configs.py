@@ -11,12 +11,12 @@ import torch
 from transformers import AutoModel, AutoTokenizer
 
 from spacy_bert_ner.encoder.checkpoint import Shards
-from spacy_bert_ner.encoder.module import Encoder
+from spacy_bert_ner.encoder.network.module import Encoder
 from spacy_bert_ner.encoder.pieces import LONGEST_REMEMBERED, WordPieces
 from spacy_bert_ner.encoder.pretrained import load_pretrained
 from spacy_bert_ner.encoder.settings import Settings
 from spacy_bert_ner.encoder.words import WordTable
-from tests.encoders import Encoders
+from tests.encoder.encoders import Encoders
 
 IDS = torch.arange(5, 45)
 

@@ -13,8 +13,8 @@ from transformers import AutoModel, AutoTokenizer
 
 from spacy_bert_ner.encoder.model import build_encoder_model, get_shim
 from spacy_bert_ner.encoder.shim import EncoderShim
-from spacy_bert_ner.optimizer import build_adamw
-from tests.encoders import (
+from spacy_bert_ner.training.optimizer import build_adamw
+from tests.encoder.encoders import (
     NO_DROPOUT,
     WEIRD,
     WORDS,

@@ -9,7 +9,7 @@ import torch
 from transformers import AutoModel
 
 from spacy_bert_ner.encoder.model import get_shim
-from tests.encoders import (
+from tests.encoder.encoders import (
     NO_DROPOUT,
     WORDS,
     as_ours,

@@ -9,7 +9,7 @@ from transformers import AutoTokenizer
 
 from spacy_bert_ner.encoder.model import build_encoder_model
 from spacy_bert_ner.encoder.pieces import WordPieces
-from tests.encoders import (
+from tests.encoder.encoders import (
     WORDS,
     Encoders,
     doc_of,

@@ -13,10 +13,10 @@ from spacy.tokens import Doc
 from thinc.api import Model, fix_random_seed
 from torch import Tensor
 
-from spacy_bert_ner.encoder.memory import DocumentMemory, MeanOfOthers, Recurrences, find_recurrences
 from spacy_bert_ner.encoder.model import get_shim
+from spacy_bert_ner.encoder.network.memory import DocumentMemory, MeanOfOthers, Recurrences, find_recurrences
 from spacy_bert_ner.encoder.pieces import WordPieces
-from tests.encoders import (
+from tests.encoder.encoders import (
     NO_DROPOUT,
     Encoders,
     backward,

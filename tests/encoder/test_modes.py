@@ -11,7 +11,7 @@ from torch import nn
 
 from spacy_bert_ner.encoder.layout import lay_out
 from spacy_bert_ner.encoder.model import get_settings, get_shim
-from tests.encoders import (
+from tests.encoder.encoders import (
     WORDS,
     Encoders,
     doc_of,

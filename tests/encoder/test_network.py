@@ -14,14 +14,14 @@ from torch import Tensor
 from transformers import AutoModel, AutoTokenizer, PreTrainedTokenizerFast
 
 from spacy_bert_ner.encoder.building import build_encoder, checkpoint_names
-from spacy_bert_ner.encoder.foreign import Foreign
-from spacy_bert_ner.encoder.kinds import KINDS, find_obstacle
-from spacy_bert_ner.encoder.module import Encoder
-from spacy_bert_ner.encoder.network import BUCKETS, Transformer, bucket
+from spacy_bert_ner.encoder.network.foreign import Foreign
+from spacy_bert_ner.encoder.network.kinds import KINDS, find_obstacle
+from spacy_bert_ner.encoder.network.module import Encoder
+from spacy_bert_ner.encoder.network.transformer import BUCKETS, Transformer, bucket
 from spacy_bert_ner.encoder.pieces import WordPieces
 from spacy_bert_ner.encoder.pretrained import load_pretrained
 from spacy_bert_ner.encoder.settings import Settings
-from tests.encoders import WEIRD, WORDS, Encoders, as_ours, words_of
+from tests.encoder.encoders import WEIRD, WORDS, Encoders, as_ours, words_of
 
 OURS = ["bert", "bert-cased", "roberta", "xlm-roberta", "electra", "distilbert", "mpnet"]
 LENGTHS = [5, 5, 3, 1, 1, 40]

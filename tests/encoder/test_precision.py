@@ -9,9 +9,9 @@ from thinc.api import Adam
 from torch import nn
 
 from spacy_bert_ner.encoder.model import get_shim
-from spacy_bert_ner.encoder.precision import LossScale, choose_dtype
-from spacy_bert_ner.optimizer import build_adamw
-from tests.encoders import (
+from spacy_bert_ner.encoder.network.precision import LossScale, choose_dtype
+from spacy_bert_ner.training.optimizer import build_adamw
+from tests.encoder.encoders import (
     NO_DROPOUT,
     WORDS,
     backward,

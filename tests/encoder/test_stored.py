@@ -22,7 +22,7 @@ from thinc.api import concatenate
 from spacy_bert_ner.encoder.model import get_shim
 from spacy_bert_ner.encoder.sharing import build_tok2vec
 from spacy_bert_ner.encoder.shim import EncoderShim
-from spacy_bert_ner.saving import DamagedError
+from spacy_bert_ner.storage.models import DamagedError
 from tests.scenarios import (
     TEXTS,
     WIDTH,

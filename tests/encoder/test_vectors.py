@@ -8,7 +8,7 @@ import torch
 from transformers import AutoModel, AutoTokenizer
 
 from spacy_bert_ner.encoder.model import get_shim
-from tests.encoders import (
+from tests.encoder.encoders import (
     WORDS,
     Encoders,
     doc_of,

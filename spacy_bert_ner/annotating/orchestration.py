@@ -1,0 +1,229 @@
+"""A run from its beginning, or from where it was interrupted, to its end."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from hashlib import sha256
+from itertools import chain
+from pathlib import Path
+from typing import Any, Literal
+
+from spacy_bert_ner.storage.files import replacing, sha256_of, write_atomically
+
+from .annotation_error import AnnotationError
+from .engines import check_engine, make_pool
+from .inputs import STDIN, Source, find_sources
+from .journal import Done, Journal
+from .output_options import Options
+from .outputs import join_parts
+from .parquet import output_columns
+from .progress import Progress
+from .readers import check_sources, read_sources
+from .records import AnnotatedShard, Shard, make_shards
+from .run_fingerprint import check_labels, find_model, fingerprint, identify
+from .run_folder import FAILED, JOURNAL, MANIFEST, SUMMARY, Layout, format_of, locked, open_manifest, write_json
+from .scheduling import Scheduler
+from .summary import Summary, summarize
+from .worker import WorkerSettings
+
+# A first shard of as many texts as this that all fail is no accident.
+ALL_FAILED = 20
+# In the summary, of the one file of all shards.
+OUTPUT_SHA256 = "output_sha256"
+
+
+def annotate(
+    model: str | Path,
+    inputs: str | Path | Sequence[str | Path],
+    output: str | Path,
+    *,
+    workers: int | Literal["auto"] = "auto",
+    engine: str = "local",
+    ray_address: str | None = None,
+    gpu_id: int = -1,
+    code: str | Path | None = None,
+    retry_failed: bool = False,
+    fresh: bool = False,
+    quiet: bool = False,
+    **options: Any,
+) -> Summary:
+    """Annotate texts with a pipeline's entities, in several processes; the same call goes on where it was interrupted.
+
+    model (str | Path): Folder or package of any spaCy pipeline that sets doc.ents.
+    inputs (str | Path | Sequence[str | Path]): Files, folders and globs; "-" is standard input.
+    output (str | Path): A folder for shards, or one file, ending in .jsonl, .parquet or .spacy.
+    workers (int | Literal["auto"]): Maximum number of processes; "auto" for one per core, or with a GPU one.
+    engine (str): "local" for processes of this machine, "ray" for actors of a Ray cluster.
+    ray_address (str | None): The cluster's; None for one on this machine.
+    gpu_id (int): GPU, or -1 for the CPU.
+    code (str | Path | None): Python file with registered functions to import.
+    retry_failed (bool): Whether to do the shards with texts that failed again.
+    fresh (bool): Whether to start over, even if the output holds a run.
+    quiet (bool): Whether to say nothing on standard error meanwhile.
+    options: See options.Options.
+    RETURNS (Summary): What the output holds.
+    RAISES: AnnotationError that says what was found, what was expected and what to do.
+    """
+    named = [str(each) for each in ([inputs] if isinstance(inputs, str | Path) else inputs)]
+    chosen = choose_options(Path(output), options)
+    check_engine(engine, workers, ray_address)
+    layout = Layout(Path(output), chosen.format)
+    found = find_sources(named, chosen.stdin_format, [layout.folder, layout.output])
+    check_sources(found.sources, chosen)
+    columns = output_columns(found.sources, chosen) if chosen.format == "parquet" else None
+    settings = WorkerSettings(str(model), chosen, columns, str(code) if code else None, gpu_id)
+    identity = identify(settings.model)
+    check_labels(find_model(settings.model), chosen.labels)
+    layout.check()
+    with locked(layout.folder):
+        if fresh:
+            layout.clear()
+        layout.tidy()
+        prints = fingerprint(identity, chosen, found.sources, code=settings.code, gpu=gpu_id >= 0)
+        open_manifest(layout.path(MANIFEST), prints)
+        run = Run(layout, found.sources, settings, quiet)
+        if found.ignored:
+            run.progress.note(f"{len(found.ignored)} files of other kinds are left out, such as {found.ignored[0]}")
+        if retry_failed:
+            run.forget_failures()
+        run.work(identity, engine, workers, ray_address)
+        return run.finish()
+
+
+def choose_options(output: Path, options: Mapping[str, Any]) -> Options:
+    """Fill in what the output's name says. RAISES: AnnotationError where it contradicts an option."""
+    chosen: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in options.items()
+    }
+    named, wanted = format_of(output), chosen.get("format")
+    if named and wanted and named != wanted:
+        raise AnnotationError(f"--format {wanted} and an output that ends in .{named}, expected one of them: {output}")
+    chosen["format"] = wanted or named or "jsonl"
+    return Options(**chosen)
+
+
+class Run:
+    """A run whose manifest is there.
+
+    layout (Layout): Its files.
+    sources (Sequence[Source]): The input.
+    settings (WorkerSettings): How to annotate.
+    quiet (bool): Whether to say nothing meanwhile.
+    """
+
+    def __init__(self, layout: Layout, sources: Sequence[Source], settings: WorkerSettings, quiet: bool) -> None:
+        self._layout, self._sources, self._settings = layout, sources, settings
+        self._options = settings.options
+        total = 0 if any(source.name == STDIN for source in sources) else sum(source.size for source in sources)
+        self.progress = Progress(total, quiet)
+        self._journal = Journal.open(layout.path(JOURNAL))
+        self._changed = False
+        for number in sorted(self._journal.shards):
+            part = layout.part(number)
+            if not part.is_file() or sha256_of(part) != self._journal.shards[number].sha256:
+                self.progress.note(f"{part} is gone or was changed: it is written again")
+                self._drop(number)
+
+    def forget_failures(self) -> None:
+        """Drop the shards with texts that failed, so that they are done again."""
+        for number in [number for number, done in self._journal.shards.items() if done.failed]:
+            self._drop(number)
+
+    def work(
+        self, identity: dict[str, Any], engine: str, workers: int | Literal["auto"], ray_address: str | None
+    ) -> None:
+        """Annotate what is left."""
+        remaining = self._remaining()
+        # Without anything left no worker is worth its start.
+        first = next(remaining, None)
+        if first is None:
+            return
+        pool, count = make_pool(self._settings, engine, workers, ray_address)
+        with closing(pool):
+            for shard, annotated in Scheduler(pool, chain([first], remaining), count, identity).run():
+                self._keep(shard, annotated)
+        self.progress.close()
+
+    def finish(self) -> Summary:
+        """Write what is written last. RETURNS (Summary): What the output holds."""
+        layout, journal = self._layout, self._journal
+        speed = self.progress.words / self.progress.seconds if self._changed else None
+        summary = summarize(journal, layout.output, layout.path(FAILED), speed)
+        counts = summary.counts()
+        if not self._changed and self._is_finished(counts):
+            return summary
+        journal.sort()
+        if summary.failed:
+            with replacing(layout.path(FAILED)) as temporary, temporary.open("w", encoding="ascii") as file:
+                file.writelines(json.dumps(failure) + "\n" for failure in journal.failures())
+        else:
+            layout.path(FAILED).unlink(missing_ok=True)
+        if layout.is_one_file:
+            parts = [layout.part(number) for number in range(summary.shards)]
+            join_parts(parts, layout.output, self._options, self._settings.columns)
+            counts[OUTPUT_SHA256] = sha256_of(layout.output)
+        write_json(layout.path(SUMMARY), counts)
+        return summary
+
+    def _remaining(self) -> Iterator[Shard]:
+        """YIELDS (Shard): What is not done. RAISES: AnnotationError where what is done was made of another input."""
+        count = 0
+        for shard in make_shards(read_sources(self._sources, self._options), self._options.shard_size):
+            count += 1
+            done = self._journal.shards.get(shard.number)
+            if done is None:
+                yield shard
+                continue
+            if done.input_sha256 != shard.sha256():
+                raise AnnotationError(
+                    f"{shard.records[0].place}: the input differs from what was annotated before, from there on. Give "
+                    "the same input, name another output, or start over with --fresh"
+                )
+            self.progress.skip(shard.position)
+        if any(number >= count for number in self._journal.shards):
+            raise AnnotationError(
+                f"The input has ended after {count} shards, and had more when it was annotated before. Give the same "
+                "input, name another output, or start over with --fresh"
+            )
+
+    def _keep(self, shard: Shard, annotated: AnnotatedShard) -> None:
+        """Write a shard, then note it."""
+        failures = annotated.failures
+        if shard.number == 0 and len(failures) == len(shard.records) >= ALL_FAILED:
+            raise AnnotationError(
+                f"All of the first {len(failures)} texts failed, {failures[0]['place']} with: {failures[0]['error']}"
+            )
+        self._begin_change()
+        write_atomically(self._layout.part(shard.number), annotated.content)
+        done = Done(
+            number=shard.number,
+            input_sha256=shard.sha256(),
+            sha256=sha256(annotated.content).hexdigest(),
+            position=shard.position,
+            documents=annotated.documents,
+            words=annotated.words,
+            unscored=annotated.unscored,
+            failed=len(failures),
+            entities=dict(sorted(annotated.entities.items())),
+        )
+        self._journal.append(done, failures)
+        self.progress.update(done)
+
+    def _drop(self, number: int) -> None:
+        self._begin_change()
+        self._journal.drop(number)
+
+    def _begin_change(self) -> None:
+        """Make known to whoever looks that the run is not finished."""
+        self._changed = True
+        self._layout.path(SUMMARY).unlink(missing_ok=True)
+
+    def _is_finished(self, counts: dict[str, Any]) -> bool:
+        try:
+            summary = json.loads(self._layout.path(SUMMARY).read_text(encoding="utf8"))
+        except (OSError, ValueError):
+            return False
+        made = summary.pop(OUTPUT_SHA256, None)
+        output = self._layout.output
+        same = not self._layout.is_one_file or (output.is_file() and sha256_of(output) == made)
+        return bool(same and summary == counts)

@@ -1,0 +1,148 @@
+"""Where a run's files are, and its manifest, which says what they were made of.
+
+OUTPUT/ or OUTPUT.parts/    part-00000.jsonl …   the shards
+                            manifest.json        what made them
+                            journal.jsonl        which are finished, with their hashes
+                            failed.jsonl         texts that failed, where any did } there when
+                            summary.json         counts                           } all is done
+                            .lock                there while it runs
+OUTPUT.jsonl                all shards in one file, where OUTPUT ends in a format's suffix
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from spacy_bert_ner.storage.files import write_atomically
+from spacy_bert_ner.storage.sources import list_names
+
+from .annotation_error import AnnotationError
+from .output_options import FORMATS
+from .run_fingerprint import differences
+
+MANIFEST, JOURNAL, FAILED, SUMMARY, LOCK = "manifest.json", "journal.jsonl", "failed.jsonl", "summary.json", ".lock"
+VERSION = 1
+
+
+def format_of(output: Path) -> str | None:
+    """RETURNS (str | None): The format that an output file's name ends in; None where the output is a folder."""
+    suffix = output.suffix.lower().removeprefix(".")
+    return suffix if suffix in FORMATS and not output.is_dir() else None
+
+
+class Layout:
+    """A run's files.
+
+    output (Path): What the user named.
+    format (str): The shards' format.
+    """
+
+    def __init__(self, output: Path, format: str) -> None:
+        self.output = output
+        self.is_one_file = format_of(output) is not None
+        self.folder = output.with_name(f"{output.name}.parts") if self.is_one_file else output
+        self.format = format
+
+    def part(self, number: int) -> Path:
+        """RETURNS (Path): A shard's file."""
+        return self.folder / f"part-{number:05}.{self.format}"
+
+    def path(self, name: str) -> Path:
+        """RETURNS (Path): One of the run's other files."""
+        return self.folder / name
+
+    def check(self) -> None:
+        """Refuse to write among what is not a run's. RAISES: AnnotationError."""
+        if self.output.is_file() and not self.is_one_file:
+            raise AnnotationError(
+                f"{self.output}: a file of another kind, expected a folder, or a file that ends in .jsonl, .parquet or "
+                ".spacy"
+            )
+        if self.path(MANIFEST).exists():
+            return
+        if self.folder.exists() and (strangers := [path.name for path in self.folder.iterdir() if not _is_early(path)]):
+            raise AnnotationError(
+                f"{self.folder}: holds {list_names(strangers)} and no {MANIFEST}, expected a new folder or that of a "
+                "run that goes on: name another one"
+            )
+        if self.is_one_file and self.output.exists():
+            raise AnnotationError(f"{self.output}: is there already, and not by a run that can go on: move it away")
+
+    def clear(self) -> None:
+        """Remove a run's files, and no others."""
+        if self.path(MANIFEST).exists():
+            if self.is_one_file:
+                self.output.unlink(missing_ok=True)
+            # The manifest last, since without it the others are no run's.
+            for path in [*self.folder.glob("part-*"), *map(self.path, (JOURNAL, FAILED, SUMMARY, MANIFEST))]:
+                path.unlink(missing_ok=True)
+
+    def tidy(self) -> None:
+        """Remove what writing leaves behind where the process is killed."""
+        names = ("part-", *(f"{name}." for name in (MANIFEST, JOURNAL, FAILED, SUMMARY)))
+        for path in [path for name in names for path in self.folder.glob(f".{name}*")]:
+            path.unlink(missing_ok=True)
+        if self.is_one_file:
+            for path in self.output.parent.glob(f".{self.output.name}.*.tmp"):
+                path.unlink(missing_ok=True)
+
+
+def _is_early(path: Path) -> bool:
+    """Say whether a file can be there before a run's manifest is: where the process was killed then."""
+    return path.name == LOCK or path.name.startswith(f".{MANIFEST}.")
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Let one process at a time work in a folder. RAISES: AnnotationError where another one does."""
+    try:
+        import fcntl
+    except ImportError:
+        # Windows: nobody is kept out.
+        yield
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / LOCK
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise AnnotationError(
+                f"{folder}: another process is writing there, expected one at a time: wait until it ends, or end it"
+            ) from error
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write a JSON file atomically."""
+    write_atomically(path, (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode("utf8"))
+
+
+def open_manifest(path: Path, fingerprint: Mapping[str, Any]) -> None:
+    """Begin a run, or go on with it.
+
+    path (Path): The manifest.
+    fingerprint (Mapping[str, Any]): What decides the output.
+    RAISES: AnnotationError where the manifest is of a run that differs, which says in what.
+    """
+    if not path.exists():
+        write_json(path, {"version": VERSION, "fingerprint": fingerprint})
+        return
+    try:
+        manifest = json.loads(path.read_text(encoding="utf8"))
+        old = manifest["fingerprint"]
+        version = manifest["version"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise AnnotationError(f"{path}: no manifest of a run ({error}): name another output, or remove it") from error
+    if version != VERSION:
+        raise AnnotationError(f"{path}: of version {version}, expected {VERSION}: go on with the release that wrote it")
+    if changes := differences(old, fingerprint):
+        raise AnnotationError(
+            f"{path.parent} is of a run that differs: {'; '.join(changes)}. Go on with the same command, name another "
+            "output, or start over with --fresh"
+        )

@@ -1,0 +1,1 @@
+"""Corpora and encoders from elsewhere as plain files with a manifest."""

@@ -1,0 +1,114 @@
+"""A folder of files that came from elsewhere, and the manifest that says which and where from.
+
+    {"kind": "hub", "source": "org/name", "revision": "…", "files": [{"name": "…", "sha256": "…", "size": 1}]}
+
+A manifest bears no time: it changes with its files and their origin alone, so that later steps can depend on it.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from spacy_bert_ner.storage.files import copy_file, sha256_of, write_atomically
+
+MANIFEST = "manifest.json"
+
+
+class AssetError(ValueError):
+    """An asset that cannot be fetched: says what was found, what was expected and what to do."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where an asset came from.
+
+    kind (str): "folder", "builtin", "hub" or "pypi".
+    source (str): The folder, name, Hub id or requirement.
+    revision (str | None): The Hub's commit or the wheel's SHA-256; None where there is none or none is known.
+    """
+
+    kind: str
+    source: str
+    revision: str | None = None
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """What a fetch did.
+
+    origin (Origin): Where the asset came from.
+    changed (tuple[str, ...]): Names of the files that were written or removed; empty where all was up to date.
+    """
+
+    origin: Origin
+    changed: tuple[str, ...]
+
+
+def keep(origin: Origin, folder: Path) -> Fetched | None:
+    """Say whether a folder already holds, unharmed, what an origin on the network gave.
+
+    origin (Origin): The origin; of whichever revision.
+    folder (Path): The folder.
+    RETURNS (Fetched | None): With the revision that is there; None where it has to be fetched.
+    """
+    manifest = _read(folder)
+    files = manifest.get("files", [])
+    if not files or (manifest.get("kind"), manifest.get("source")) != (origin.kind, origin.source):
+        return None
+    if any(_entry(folder / file["name"]) != file for file in files):
+        return None
+    return Fetched(Origin(origin.kind, origin.source, manifest.get("revision")), ())
+
+
+def store(origin: Origin, files: Mapping[str, Path], folder: Path) -> Fetched:
+    """Make a folder hold these files, and none that an earlier manifest names besides.
+
+    origin (Origin): Where they came from.
+    files (Mapping[str, Path]): The file to copy for each name.
+    folder (Path): Where they go; what is there and in no manifest is left alone, unless it bears one of the names.
+    RETURNS (Fetched): What was written or removed.
+    RAISES: AssetError where the files are in that folder already.
+    """
+    if any(path.parent.resolve() == folder.resolve() for path in files.values()):
+        raise AssetError(f"{folder}: both where the files are and where they go, expected another folder")
+    entries = [_entry(files[name]) | {"name": name} for name in sorted(files)]
+    folder.mkdir(parents=True, exist_ok=True)
+    stale = [name for file in _read(folder).get("files", []) if _is_plain(name := file["name"]) and name not in files]
+    removed = [name for name in stale if (folder / name).is_file()]
+    for name in removed:
+        (folder / name).unlink()
+    manifest = json.dumps({**asdict(origin), "files": entries}, indent=2, ensure_ascii=False) + "\n"
+    written = []
+    # The manifest comes first: after a run cut short it names files that are not there, and the next run mends that.
+    if not (folder / MANIFEST).is_file() or (folder / MANIFEST).read_bytes() != manifest.encode():
+        write_atomically(folder / MANIFEST, manifest.encode())
+        written.append(MANIFEST)
+    for entry in entries:
+        target = folder / entry["name"]
+        if _entry(target) != entry:
+            copy_file(files[entry["name"]], target)
+            written.append(entry["name"])
+    return Fetched(origin, tuple(sorted([*removed, *written])))
+
+
+def _entry(path: Path) -> dict[str, Any]:
+    """Describe a file as the manifest does; a file that is not there has size 0 and no hash."""
+    if not path.is_file():
+        return {"name": path.name, "sha256": "", "size": 0}
+    return {"name": path.name, "sha256": sha256_of(path), "size": path.stat().st_size}
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    """Read a folder's manifest; one that is missing or damaged says nothing."""
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return {}
+    return manifest if isinstance(manifest, dict) else {}
+
+
+def _is_plain(name: str) -> bool:
+    """Say whether a name stays within its folder, as a manifest tampered with may not."""
+    return Path(name).name == name != ".."

@@ -1,0 +1,1 @@
+"""A token a line: column files, CSV, CoNLL-U, WebAnno."""

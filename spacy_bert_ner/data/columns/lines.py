@@ -1,0 +1,81 @@
+"""The lines of a text: sentences, documents, comments."""
+
+import re
+from dataclasses import dataclass, field
+
+from spacy_bert_ner.data.sentences import DOCSTART
+from spacy_bert_ner.data.spelling import UNKNOWN, is_tag
+
+# Blanks and tabs alone: a no-break space or a line separator may be (part of) a token.
+SEPARATORS = " \t"
+GAP = re.compile(f"[{SEPARATORS}]+")
+
+# `# text = Vitamin O` is one, although its last word is a tag.
+_PAIR = re.compile(r"#\s*[\w.:]+\s*=\s")
+_NEW_DOCUMENT = re.compile(r"#\s*newdoc\b|###MEDLINE:")
+
+
+@dataclass(slots=True)
+class LineBlock:
+    """Lines of a sentence with their numbers, and the number of its document."""
+
+    lines: list[tuple[int, str]]
+    document: int
+
+
+@dataclass
+class Lines:
+    """A text's sentences.
+
+    blocks (list[LineBlock]): Sentences.
+    documents (int): Marks of a document's beginning.
+    comments (list[tuple[int, str]]): Comments with their numbers.
+    """
+
+    blocks: list[LineBlock] = field(default_factory=list)
+    documents: int = 0
+    comments: list[tuple[int, str]] = field(default_factory=list)
+
+    def document(self, block: LineBlock) -> str | None:
+        """RETURNS (str | None): Id of a sentence's document; None where nothing tells."""
+        return str(block.document) if self.documents else None
+
+
+def numbered(text: str) -> list[tuple[int, str]]:
+    """Number a text's lines from 1, without blanks at their end; ends are LF or CRLF."""
+    return [(i, line.rstrip(SEPARATORS + "\r")) for i, line in enumerate(text.split("\n"), start=1)]
+
+
+def read_lines(text: str) -> Lines:
+    """Find a text's sentences, which blank lines and DOCSTART lines end.
+
+    A line that begins with # is a comment where a sentence has not begun and its last cell is no tag: a token # with
+    its tag stays one.
+    """
+    read = Lines()
+    block: list[tuple[int, str]] = []
+    for number, line in [*numbered(text), (0, "")]:
+        starts = GAP.split(line, maxsplit=1)[0] == DOCSTART
+        if line and not starts and (block or not is_comment(line)):
+            block.append((number, line))
+            continue
+        if block:
+            read.blocks.append(LineBlock(block, read.documents))
+            block = []
+        if line and not starts:
+            read.comments.append((number, line))
+            starts = bool(_NEW_DOCUMENT.match(line))
+        read.documents += starts
+    return read
+
+
+def is_comment(line: str) -> bool:
+    """Say whether a line at the beginning of a sentence is a comment."""
+    if not line.startswith("#"):
+        return False
+    cells = GAP.split(line)
+    # Behind a token's last pipe stands its tag, too.
+    last = cells[-1].rpartition("|")[2]
+    if len(cells) == 1 or (_PAIR.match(line) and len(cells) > 2):
+        return True
+    return not (is_tag(last) or last in (UNKNOWN, "o") or is_tag(last.replace("_", "-", 1)))

@@ -1,0 +1,27 @@
+"""Entities that cannot both be: overlaps within a text, and equal texts that are annotated otherwise."""
+
+from .annotated import CharSpan
+
+
+def overlaps(where: str, text: str, spans: list[CharSpan]) -> list[str]:
+    """Find overlaps.
+
+    where (str): Place of the text.
+    text (str): The text.
+    spans (list[CharSpan]): Its entities, sorted.
+    RETURNS (list[str]): A message for each two that share a character.
+    """
+    faults = []
+    for i, left in enumerate(spans):
+        for right in spans[i + 1 :]:
+            if right.start >= left.end:
+                break
+            faults.append(
+                f"{where}: the entities {_quote(text, left)} and {_quote(text, right)} overlap; a token can be in one "
+                "entity only: remove one of them"
+            )
+    return faults
+
+
+def _quote(text: str, span: CharSpan) -> str:
+    return f"{text[span.start : span.end]!r} ({span.label}, {span.start} to {span.end})"

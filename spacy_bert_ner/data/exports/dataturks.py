@@ -1,0 +1,33 @@
+"""Dataturks, whose offsets end at the last character."""
+
+from typing import Any
+
+from spacy_bert_ner.data.documents import CorpusError
+from spacy_bert_ner.data.notes import Notes
+
+from .annotated import Draft, DraftSpan
+from .spans import read_spans, read_text
+from .unwrapping import Record
+from .visible import Visible
+
+
+def is_item(value: Any) -> bool:
+    """Say whether a JSON value is an item."""
+    return isinstance(value, dict) and "content" in value and "annotation" in value
+
+
+def read_item(record: Record, notes: Notes) -> list[Draft]:
+    """Read an item. RETURNS (list[Draft]): One; none where nobody has annotated it."""
+    where, item = record.where, record.value
+    if item["annotation"] is None:
+        notes.count("{n} texts without annotation were left out")
+        return []
+    spans: list[DraftSpan] = []
+    try:
+        for entry in item["annotation"]:
+            for point in entry["points"]:
+                # The end is that of Python's slices here, and a point's own text decides between both.
+                spans += read_spans(where, [{**point, "end": point["end"] + 1, "label": x} for x in entry["label"]])
+    except (KeyError, TypeError) as error:
+        raise CorpusError(f'{where}: found other "annotation" than Dataturks writes') from error
+    return [Draft(where, {"content": Visible(read_text(where, item["content"]))}, spans)]

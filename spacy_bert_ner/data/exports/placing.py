@@ -1,0 +1,140 @@
+"""Where the entities of a draft are: a span's own text decides, and the same way of counting holds for all."""
+
+import re
+from dataclasses import dataclass, field
+
+from .annotated import CharSpan, Draft, DraftSpan
+from .readings import Counter, Reading, same_text
+from .visible import Visible
+
+AMBIGUOUS = "several ways of counting fit, at different places"
+
+
+@dataclass
+class Placed:
+    """The entities of a draft in characters.
+
+    reading (str): Name of the way of counting; "" for plain characters.
+    spans (list[CharSpan]): Entities.
+    refused (list[tuple[DraftSpan, str]]): Spans that contradict the text, and how.
+    outside (list[DraftSpan]): Spans without a text of their own that the text is too short for.
+    """
+
+    reading: str = ""
+    spans: list[CharSpan] = field(default_factory=list)
+    refused: list[tuple[DraftSpan, str]] = field(default_factory=list)
+    outside: list[DraftSpan] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Ways of counting under which all spans of a draft fit; the one that fits most where there is none.
+
+    readings (list[Reading]): At least one.
+    decided (bool): Whether this is the only one of several that differ: it says how the file's tool counts.
+    """
+
+    readings: list[Reading]
+    decided: bool = False
+
+
+def place(draft: Draft, visible: Visible, readings: list[Reading]) -> Placed:
+    """Find the characters of a draft's spans.
+
+    Where readings differ about a span, nothing tells where it is.
+
+    draft (Draft): The draft.
+    visible (Visible): Its text.
+    readings (list[Reading]): As `fit` finds them.
+    RETURNS (Placed): Where each span is, or why it is nowhere.
+    """
+    placed = Placed(readings[0].name)
+    for span in draft.spans:
+        found = {_trim(visible.text, _locate(span, reading, visible.text)) for reading in readings}
+        characters = _locate(span, readings[0], visible.text)
+        if len(found) > 1:
+            placed.refused.append((span, AMBIGUOUS))
+        elif characters is not None:
+            placed.spans.append(CharSpan(*characters, span.label))
+        elif span.quoted is None and span.start is not None and not readings[0].name:
+            placed.outside.append(span)
+        else:
+            placed.refused.append((span, _there(span, visible.text)))
+    return placed
+
+
+def fit(visible: Visible, spans: list[DraftSpan], counts_utf16: bool = False) -> Fit:
+    """Find the ways of counting that fit.
+
+    visible (Visible): The text.
+    spans (list[DraftSpan]): Its entities.
+    counts_utf16 (bool): Whether offsets without a text may be UTF-16 units.
+    RETURNS (Fit): All that fit all spans, of the first tier of `readings` that has any.
+    """
+    counter, text = Counter(visible), visible.text
+    if counts_utf16 and not text.isascii():
+        return _by_words(text, spans, counter)
+    best = counter.plain()
+    most = count_fitting(best, spans, text)
+    if not any(span.quoted for span in spans):
+        return Fit([best])
+    for tier in counter.tiers():
+        fits = [(count_fitting(reading, spans, text), reading) for reading in tier]
+        if whole := [reading for count, reading in fits if count == len(spans)]:
+            return Fit(whole, decided=len(whole) == 1 < len(tier))
+        for count, reading in fits:
+            if count > most:
+                best, most = reading, count
+    return Fit([best])
+
+
+def count_fitting(reading: Reading, spans: list[DraftSpan], text: str) -> int:
+    """Count the spans that a reading finds. RETURNS (int): How many are within the text and say what it says there."""
+    return sum(_locate(span, reading, text) is not None for span in spans)
+
+
+def occurrences(text: str, quoted: str) -> list[tuple[int, int]]:
+    """Find where a span's own text stands. RETURNS (list[tuple[int, int]]): Its characters, each time."""
+    pattern = r"\s+".join(map(re.escape, quoted.split()))
+    return [match.span() for match in re.finditer(pattern, text)] if pattern else []
+
+
+def _locate(span: DraftSpan, reading: Reading, text: str) -> tuple[int, int] | None:
+    """Find a span's characters. RETURNS: None where they are outside the text, or say something else than the span."""
+    for start, end, paragraph in span.places():
+        found = reading.locate(start, end, paragraph)
+        if found and (span.quoted is None or same_text(text[slice(*found)], span.quoted)):
+            return found
+    return None
+
+
+def _trim(text: str, found: tuple[int, int] | None) -> tuple[int, int] | None:
+    """Leave whitespace at a span's ends out, which makes no difference."""
+    stripped = text[slice(*found)].strip() if found else ""
+    if not found or not stripped:
+        return found
+    start = text.index(stripped, found[0])
+    return start, start + len(stripped)
+
+
+def _by_words(text: str, spans: list[DraftSpan], counter: Counter) -> Fit:
+    """Choose between characters and UTF-16 units by the tool's habit of marking whole words."""
+    readings = [counter.plain(), counter.utf16()]
+    if (readings[0].at == readings[1].at).all():
+        return Fit(readings[:1])
+    whole = [r for r in readings if all((at := _locate(s, r, text)) and _is_whole(text, *at) for s in spans)]
+    return Fit(whole or readings, decided=len(whole) == 1)
+
+
+def _is_whole(text: str, start: int, end: int) -> bool:
+    """Say whether characters begin and end as words do."""
+    cut = (start > 0 and text[start - 1].isalnum() and text[start].isalnum()) or (
+        end < len(text) and text[end - 1].isalnum() and text[end].isalnum()
+    )
+    return not cut and not text[start].isspace() and not text[end - 1].isspace()
+
+
+def _there(span: DraftSpan, text: str) -> str:
+    if span.start is None or span.end is None:
+        return "it has no offsets that can be used"
+    return f"the text there is {text[max(span.start, 0) : max(span.end, 0)]!r}"

@@ -1,0 +1,109 @@
+"""From drafts to annotated texts: every entity has its characters, or is listed and its tokens unknown."""
+
+from spacy_bert_ner.data.documents import CorpusError
+from spacy_bert_ner.data.notes import SHOWN, Notes
+
+from .annotated import AnnotatedText, CharSpan, Draft, DraftSpan
+from .conflicts import overlaps
+from .placing import Fit, Placed, fit, occurrences, place
+from .readings import Reading
+from .visible import Visible
+
+CONTRADICTIONS = "{n} entities contradict the text, so that their tokens count as unknown:"
+
+
+def settle(drafts: list[Draft], notes: Notes) -> list[AnnotatedText]:
+    """Place the entities of drafts.
+
+    drafts (list[Draft]): Drafts with one text each.
+    notes (Notes): Gets ways of counting, entities that contradict their text, repeated and trimmed ones.
+    RETURNS (list[AnnotatedText]): The texts, in order.
+    RAISES: CorpusError with every entity that is outside of its text or overlaps with another.
+    """
+    faults: list[str] = []
+    fits = [fit(_text(draft), draft.spans, draft.counts_utf16) for draft in drafts]
+    known = {found.readings[0].name for found in fits if found.decided}
+    texts = [_settle(draft, _known(found, known), notes, faults) for draft, found in zip(drafts, fits, strict=True)]
+    if faults:
+        more = [f"... and {len(faults) - SHOWN} more"] if len(faults) > SHOWN else []
+        raise CorpusError("\n".join(faults[:SHOWN] + more))
+    return texts
+
+
+def _text(draft: Draft) -> Visible:
+    (visible,) = draft.texts.values()
+    return visible
+
+
+def _known(found: Fit, known: set[str]) -> list[Reading]:
+    """Of the ways of counting that fit a text take the one that others of the file need, if it is one."""
+    chosen = [reading for reading in found.readings if reading.name in known]
+    return chosen if len(chosen) == 1 else found.readings
+
+
+def _settle(draft: Draft, readings: list[Reading], notes: Notes, faults: list[str]) -> AnnotatedText:
+    visible = _text(draft)
+    text = visible.text
+    placed = place(draft, visible, readings)
+    if placed.reading and placed.spans:
+        notes.count(f"{{n}} texts have offsets that count {placed.reading}: their spans fit so, and were read so")
+    if visible.is_markup:
+        notes.count("{n} texts are HTML: what a reader sees of them was taken")
+    faults += [
+        f"{draft.where}: found the entity {span.start} to {span.end} ({span.label}) in a text of {len(text)} "
+        "characters; expected offsets in characters (not bytes), the end behind the last one"
+        for span in placed.outside
+    ]
+    spans, unknown = _entities(draft, text, placed, notes)
+    faults += overlaps(draft.where, text, spans)
+    hidden, lost = _refused(draft, text, placed, notes)
+    partial = draft.answer is not None or lost
+    return AnnotatedText(draft.where, text, tuple(spans), tuple(sorted({*unknown, *hidden})), partial)
+
+
+def _entities(draft: Draft, text: str, placed: Placed, notes: Notes) -> tuple[list[CharSpan], list[tuple[int, int]]]:
+    """Trim entities and leave repeated ones out. RETURNS: They, and characters that have no label."""
+    spans: set[CharSpan] = set()
+    unknown = []
+    for start, end, label in placed.spans:
+        stripped = text[start:end].strip()
+        first = start + text[start:end].find(stripped)
+        span = CharSpan(first, first + len(stripped), label)
+        if not stripped:
+            notes.place(
+                "{n} entities cover whitespace only, and were left out:", f"{draft.where}: {label}, {start} to {end}"
+            )
+        elif not label:
+            notes.place(
+                "{n} marked spans have no label, so that their tokens count as unknown:", _line(draft, text, span)
+            )
+            unknown.append((span.start, span.end))
+        else:
+            notes.count("{n} entities had whitespace at an end, which was taken off", stripped != text[start:end])
+            notes.count("{n} entities were given more than once, and kept once", span in spans)
+            spans.add(span)
+    return sorted(spans), unknown
+
+
+def _refused(draft: Draft, text: str, placed: Placed, notes: Notes) -> tuple[list[tuple[int, int]], bool]:
+    """List what contradicts its text. RETURNS: Characters it may mean, and whether one may be anywhere."""
+    hidden: list[tuple[int, int]] = []
+    lost = False
+    for span, reason in placed.refused:
+        notes.place(CONTRADICTIONS, f"{draft.where}: {_describe(span)}: {reason}")
+        meant = occurrences(text, span.quoted) if span.quoted else []
+        hidden += meant
+        if span.start is not None and span.end is not None and 0 <= span.start < span.end <= len(text):
+            hidden.append((span.start, span.end))
+        lost |= not meant
+    return hidden, lost
+
+
+def _line(draft: Draft, text: str, span: CharSpan) -> str:
+    return f"{draft.where}: {text[span.start : span.end]!r}, {span.start} to {span.end}"
+
+
+def _describe(span: DraftSpan) -> str:
+    at = "" if span.start is None else f", {span.start} to {span.end}"
+    quoted = f"{span.quoted!r} " if span.quoted else ""
+    return f"{quoted}({span.label}{at})"

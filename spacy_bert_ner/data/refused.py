@@ -1,0 +1,42 @@
+"""Files of formats that are known, and not read: each is named, with the nearest that is."""
+
+import re
+from pathlib import Path
+
+from .documents import CorpusError
+
+_BYTES = (
+    (b"x\x9c", "this seems to be a .spacy file, and nothing to convert; expected what it was made of"),
+    (b"PK\x03\x04", "this is a zip archive, or an Excel file, expected what is in it: unpack it, or export CSV"),
+    (b"\x1f\x8b", "this is a gzip archive, expected what is in it: unpack it"),
+)
+_TEXTS = (
+    (
+        re.compile(r"\s*<(\?xml|!DOCTYPE|[A-Za-z])"),
+        "this is XML, expected brat, WebAnno TSV, JSON or a column file: export it as one of these",
+    ),
+    (
+        re.compile(r"#begin document\b"),
+        "this is CoNLL-2012 (OntoNotes), whose entities stand in brackets, expected a column file with a tag a token",
+    ),
+    (
+        re.compile(r'c=".*" \d+:\d+ \d+:\d+\|\|t="'),
+        "this is i2b2's annotation without its text, expected brat's pairs of .txt and .ann, or a column file",
+    ),
+)
+
+
+def refuse(path: Path, raw: bytes) -> None:
+    """Refuse a file of a format that is known, and not read.
+
+    path (Path): The file.
+    raw (bytes): What it holds.
+    RAISES: CorpusError that names the format.
+    """
+    for begins, says in _BYTES:
+        if raw.startswith(begins):
+            raise CorpusError(f"{path}: {says}")
+    first = raw[:2000].removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace")
+    for pattern, says in _TEXTS:
+        if pattern.match(first):
+            raise CorpusError(f"{path}: {says}")

@@ -1,0 +1,156 @@
+"""How tags are spelt: what the tags of a corpus have in common decides, and every tag is then spelt PREFIX-LABEL.
+
+    B-PER  I-PER  O     prefix first, as nearly everywhere; also B_PER and B:PER
+    PER-B  PER-I  O     prefix last; also PER_B
+    B      I      O     no type: the user names it
+    PER    PER    O     no prefix: neighbours of one type are one entity
+
+Prefixes are those of IOB, IOE, BILUO and IOBES; M (BMES) is I, and W (BMEWO) is S.
+"""
+
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache, partial
+
+from spacy_bert_ner.tags import OUTSIDE
+
+from .documents import CorpusError
+from .reading_options import Options
+
+# spaCy's tag of tokens of which nothing is known.
+UNKNOWN = "-"
+
+_PREFIXES = {**{prefix: prefix for prefix in "BILUES"}, "M": "I", "W": "S"}
+# What is certainly no misspelt PREFIX-LABEL: person-actor, but not X-PER.
+_BARE = re.compile(r"[^\W\d_](?![-_:])[\w.&/+-]*\w")
+
+
+@dataclass(frozen=True)
+class Spelling:
+    """A way to spell tags.
+
+    example (str): What messages call it.
+    read (Callable[[str], str | None]): Respells a tag that is not O as PREFIX-LABEL; None where it is not spelt so.
+    """
+
+    example: str
+    read: Callable[[str], str | None]
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """What the cells of a column are as tags.
+
+    spelling (Spelling): The spelling that most of them have.
+    labels (frozenset[str]): Types of entities.
+    share (float): Share of the cells that are tags.
+    """
+
+    spelling: Spelling
+    labels: frozenset[str]
+    share: float
+
+
+def _first(separator: str, tag: str) -> str | None:
+    prefix, _, label = tag.partition(separator)
+    return f"{_PREFIXES[prefix]}-{label}" if prefix in _PREFIXES and label else None
+
+
+def _last(separator: str, tag: str) -> str | None:
+    label, _, prefix = tag.rpartition(separator)
+    return f"{_PREFIXES[prefix]}-{label}" if prefix in _PREFIXES and label else None
+
+
+def _bare(tag: str) -> str | None:
+    return f"I-{tag}" if tag else None
+
+
+def _typeless(label: str, tag: str) -> str | None:
+    return f"{_PREFIXES[tag]}-{label}" if tag in _PREFIXES else None
+
+
+USUAL = Spelling("B-PER", lru_cache(maxsize=4096)(partial(_first, "-")))
+_PREFIXED = (
+    USUAL,
+    Spelling("B_PER", partial(_first, "_")),
+    Spelling("B:PER", partial(_first, ":")),
+    Spelling("PER-B", partial(_last, "-")),
+    Spelling("PER_B", partial(_last, "_")),
+)
+_BARE_SPELLING = Spelling("PER", _bare)
+
+
+def is_outside(tag: str, lower: bool = False) -> bool:
+    """Say whether a tag is O; `lower`: or o, where the user chose the column."""
+    return tag == OUTSIDE or (lower and tag == "o")
+
+
+def is_tag(tag: str) -> bool:
+    """Say whether a tag is `O` or spelt as in nearly all corpora."""
+    return tag == OUTSIDE or USUAL.read(tag) is not None
+
+
+def assess(counts: Mapping[str, int], options: Options, lower: bool = False) -> Assessment | None:
+    """Find the spelling of a column's tags.
+
+    counts (Mapping[str, int]): How often each cell occurs.
+    options (Options): `format` and `label` allow spellings that cells alone do not show.
+    lower (bool): Whether o is O.
+    RETURNS (Assessment | None): None where they can be no tags: none has an entity, or is O.
+    """
+    total = sum(counts.values())
+    inside = {tag: n for tag, n in counts.items() if not is_outside(tag, lower) and tag != UNKNOWN}
+    outside = sum(n for tag, n in counts.items() if is_outside(tag, lower))
+    if not inside:
+        return Assessment(USUAL, frozenset(), (total - sum(inside.values())) / total) if outside else None
+    best: Assessment | None = None
+    for spelling in _spellings(counts, inside, options):
+        read = {tag: spelt for tag in inside if (spelt := spelling.read(tag))}
+        legal = total - sum(n for tag, n in inside.items() if tag not in read)
+        labels = frozenset(spelt.partition("-")[2] for spelt in read.values())
+        if read and (best is None or legal / total > best.share):
+            best = Assessment(spelling, labels, legal / total)
+    return best
+
+
+def _spellings(counts: Mapping[str, int], inside: Mapping[str, int], options: Options) -> Iterator[Spelling]:
+    if options.format == "io":
+        yield _BARE_SPELLING
+        return
+    yield from _PREFIXED
+    if options.label:
+        yield Spelling("B", partial(_typeless, options.label))
+    # Certain where O is the most frequent, and nothing looks like a prefix.
+    if counts.get(OUTSIDE, 0) >= max(inside.values()) and all(_BARE.fullmatch(tag) for tag in inside):
+        yield _BARE_SPELLING
+
+
+def are_bare(tags: Collection[str]) -> bool:
+    """Say whether all tags that there are have no prefix."""
+    return OUTSIDE in tags and len(tags) > 1 and all(tag == OUTSIDE or _BARE.fullmatch(tag) for tag in tags)
+
+
+def is_typeless(counts: Mapping[str, int]) -> bool:
+    """Say whether tags are prefixes without types: B, I and O."""
+    return "B" in counts and OUTSIDE in counts and all(tag in _PREFIXES or tag == OUTSIDE for tag in counts)
+
+
+def unknown_tag(where: str, tag: object) -> CorpusError:
+    """Make the error for what is no tag, which names the nearest format."""
+    expected = "O or PREFIX-LABEL, with a prefix of B, I (IOB), B, I, L, U (BILUO) or B, I, E, S (IOBES)"
+    return CorpusError(f"{where}: unknown tag {tag!r}, expected {expected}{_hint(tag)}")
+
+
+def _hint(tag: object) -> str:
+    if not isinstance(tag, str):
+        return ""
+    if tag in _PREFIXES:
+        return "; tags that name no type are read with --label TYPE, such as --label Disease"
+    if tag in ("_", "*", "o", "0"):
+        return f"; if {tag} stands for what is outside of all entities, replace it by O"
+    if len(tag) > 2 and tag[0].upper() in _PREFIXES and tag[1] in "-_:":
+        return f"; all tags of a corpus are spelt alike, and prefixes are capitals: write {tag[0].upper()}-{tag[2:]}"
+    if _BARE.fullmatch(tag):
+        return "; if all tags are types without a prefix, --format io reads them"
+    return ""

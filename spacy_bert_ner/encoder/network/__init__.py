@@ -1,0 +1,1 @@
+"""What computes: the transformer, and what this project adds to it."""

@@ -1,0 +1,1 @@
+"""The `bert_ner` component: its head, gold tags, losses, decoded batches, annotations."""

@@ -1,0 +1,184 @@
+"""The service as processes, by uvicorn."""
+
+import asyncio
+import ipaddress
+import json
+import os
+import socket
+import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
+from copy import deepcopy
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import h11
+from fastapi import FastAPI
+from spacy.cli._util import import_code, setup_gpu
+from uvicorn import Config, Server
+from uvicorn.config import LOGGING_CONFIG
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.supervisors import Multiprocess
+from wasabi import msg
+
+from .naming import name_models
+from .service_settings import LOOPBACK, SHARED, Settings
+
+# Connections for each request that may be under way; uvicorn answers 503 to the others and closes them.
+CONNECTIONS = 4
+# What may still be under way when the deadline of all requests is over.
+GRACE = 5
+
+
+class PunctualProtocol(H11Protocol):
+    """uvicorn's protocol, for which uvicorn itself has no time limit: clients that do not finish their headers."""
+
+    timeout = Settings.read_timeout
+    _timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._await_headers()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.conn.their_state is not h11.IDLE:
+            self._stop_waiting()
+        elif self._timer is None:
+            self._await_headers()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def _await_headers(self) -> None:
+        self._timer = self.loop.call_later(self.timeout, self._give_up)
+
+    def _stop_waiting(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _give_up(self) -> None:
+        self._timer = None
+        if self.conn.their_state is h11.IDLE and not self.transport.is_closing():
+            body = json.dumps({"error": f"No request came within {self.timeout:g} s"}).encode()
+            head = f"HTTP/1.1 408 Request Timeout\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
+            self.transport.write(f"{head}\r\nConnection: close\r\n\r\n".encode() + body)
+            self.transport.close()
+
+
+def is_loopback(host: str) -> bool:
+    """RETURNS (bool): Whether a network address can be reached from this machine only. host (str): It."""
+    with suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return host == "localhost"
+
+
+def allowed_hosts(host: str, more: Sequence[str]) -> tuple[str, ...]:
+    """Say which names in the header Host are answered.
+
+    host (str): The address that is listened on.
+    more (Sequence[str]): Names that the user allows.
+    RETURNS (tuple[str, ...]): The names; empty for all.
+    """
+    names = tuple(name.lower() for name in more)
+    if is_loopback(host):
+        return (*LOOPBACK, f"[{host}]" if ":" in host else host, *names)
+    return (*names, *LOOPBACK) if names else ()
+
+
+def run(models: Sequence[str], settings: Settings, host: str, port: int, workers: int = 1, **how: Any) -> None:
+    """Serve until SIGTERM or SIGINT; what was begun is finished then.
+
+    models (Sequence[str]): See app.load_app.
+    settings (Settings): Limits and guards.
+    host (str): Address to listen on.
+    port (int): Port; 0 for any that is free.
+    workers (int): Processes, each with models of its own.
+    how (Any): "code", a Python file to import before, and "gpu_id", as on the command line.
+    RAISES: ValueError where the models cannot be served, OSError where the address cannot be listened on.
+    """
+    name_models(models)
+    make: Any = partial(load, list(models), settings, **how)
+    with listen(host, port) as listener, tempfile.TemporaryDirectory(prefix="bert-ner-metrics-") as folder:
+        shown = f"[{host}]" if ":" in host else host
+        msg.info(f"Loading, then serving on http://{shown}:{listener.getsockname()[1]}/")
+        if workers > 1:
+            _prepare_workers(folder, workers)
+            Multiprocess(_configure(make, settings, workers), [listener]).run()
+            return
+        # uvicorn raises it anew once all is finished.
+        with suppress(KeyboardInterrupt):
+            make_server(make(), settings).run([listener])
+
+
+def make_server(app: FastAPI, settings: Settings) -> Server:
+    """Make a server of one process.
+
+    app (FastAPI): The application.
+    settings (Settings): Limits.
+    RETURNS (Server): uvicorn's, to be run with a socket.
+    """
+    return Server(_configure(lambda: app, settings, 1))
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Take an address, before a model is loaded: one that cannot be had is known at once.
+
+    host (str): Address.
+    port (int): Port; 0 for any that is free.
+    RETURNS (socket.socket): Bound to it.
+    RAISES: OSError as the system says it.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # With its protocol named: asyncio sends at once (TCP_NODELAY) only where it knows that it is TCP.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError:
+        listener.close()
+        raise
+    listener.set_inheritable(True)
+    return listener
+
+
+def _prepare_workers(folder: str, workers: int) -> None:
+    """Share what the workers share: a folder for their figures, and the processors, unless the user has said."""
+    os.environ.setdefault(SHARED, folder)
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
+
+
+def load(models: Sequence[str], settings: Settings, code: Path | None = None, gpu_id: int = -1) -> FastAPI:
+    """Load pipelines and make their application, in the process that serves them. RETURNS (FastAPI): It."""
+    # Only now: prometheus_client looks into the environment as it is imported.
+    from .app import load_app
+
+    import_code(code)
+    setup_gpu(gpu_id, silent=True)
+    return load_app(models, settings)
+
+
+def _configure(make: Any, settings: Settings, workers: int) -> Config:
+    # Ours says what the other would, without what a client writes into an address.
+    log: dict[str, Any] = deepcopy(LOGGING_CONFIG)
+    log["loggers"]["spacy_bert_ner"] = {"handlers": ["default"], "level": "INFO", "propagate": False}
+    return Config(
+        make,
+        factory=True,
+        loop="asyncio",
+        http=PunctualProtocol,
+        ws="none",
+        workers=workers,
+        log_config=log,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        limit_concurrency=CONNECTIONS * settings.max_requests,
+        timeout_keep_alive=5,
+        # Until then a worker may be importing; uvicorn kills one that says nothing.
+        timeout_worker_healthcheck=60,
+        timeout_graceful_shutdown=int(settings.deadline) + GRACE,
+    )

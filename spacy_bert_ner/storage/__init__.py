@@ -1,0 +1,1 @@
+"""Files written whole, saved models that are checked, and what made them."""

@@ -1,0 +1,118 @@
+"""Writing files so that a reader never meets half of one."""
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file in one step: it holds either what it held before or all of the new content.
+
+    path (Path): The file; its folder must exist.
+    content (bytes): What it shall hold.
+    RAISES: OSError as the system says it; nothing is then left behind.
+    """
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        # mkstemp makes files that only their owner may read; a written file follows the user's umask.
+        umask = os.umask(0)
+        os.umask(umask)
+        Path(name).chmod(0o666 & ~umask)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a temporary file beside `path` that takes its place when the block ends without an error.
+
+    path (Path): The file to write; its folder is made where it is missing.
+    YIELDS (Path): Where to write meanwhile; in the same folder, since a rename is atomic within one file system only.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def copy_file(source: Path, target: Path) -> None:
+    """Copy a file's content atomically, without holding it in memory; links are followed."""
+    with replacing(target) as temporary:
+        shutil.copyfile(source, temporary)
+
+
+def sha256_of(path: Path) -> str:
+    """Hash a file piece by piece. RETURNS (str): The SHA-256, in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def replacing_folder(path: Path) -> Iterator[Path]:
+    """Give a new folder that takes the place of `path` when the block ends without an error, and is on the disk then.
+
+    A folder cannot be replaced in one step: what was there is moved aside first, for a moment.
+
+    path (Path): The folder; its own folder is made where it is missing.
+    YIELDS (Path): Where to write meanwhile.
+    RAISES: OSError as the system says it; nothing new is then left behind.
+    """
+    temporary, old = (path.with_name(f".{path.name}.{state}") for state in ("new", "old"))
+    for left_behind in (temporary, old):
+        if left_behind.exists():
+            shutil.rmtree(left_behind)
+    temporary.mkdir(parents=True)
+    try:
+        yield temporary
+        for entry in [*temporary.rglob("*"), temporary]:
+            _flush(entry)
+        if path.exists():
+            path.rename(old)
+        temporary.rename(path)
+        _flush(path.parent)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        if old.exists() and not path.exists():
+            old.rename(path)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def copy_folder(source: Path, target: Path) -> None:
+    """Copy what is in a folder into another one that is there and empty.
+
+    source (Path): The folder to copy.
+    target (Path): Where its content goes.
+    RAISES: OSError as the system says it: shutil.copytree makes of it one that no longer says whether the disk is full.
+    """
+    # A folder is sorted before what is in it.
+    for entry in sorted(source.rglob("*")):
+        place = target / entry.relative_to(source)
+        if entry.is_dir():
+            place.mkdir()
+        else:
+            shutil.copyfile(entry, place)
+
+
+def _flush(path: Path) -> None:
+    """Wait until a file, or a folder's list of files, is on the disk."""
+    # Windows opens no folders.
+    if path.is_file() or os.name != "nt":
+        handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

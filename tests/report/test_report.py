@@ -1,0 +1,236 @@
+"""The report: what it holds, what it must not hold, and how it opens in a browser."""
+
+import os
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from spacy_bert_ner.evaluation import evaluate
+from spacy_bert_ner.report import read_curve, render
+from spacy_bert_ner.report.marks import mark
+from spacy_bert_ner.tags import Entity
+from tests.evaluation.evaluating import EVERY_VERDICT, Case, make_case, make_pipeline
+
+CURVE = [
+    {"epoch": 0, "step": 0, "losses": {"bert_ner": 2.0}, "scores": {"ents_f": 1.0}, "score": 0.01},
+    {"epoch": 1, "step": 100, "losses": {"bert_ner": 0.1}, "scores": {"ents_f": 90.0}, "score": 0.9},
+]
+NAME = {"lang": "en", "name": "test", "version": "1.0"}
+PERFECT: list[Case] = [(words, gold, gold, [0.9] * len(gold)) for words, gold, _, _ in EVERY_VERDICT]
+# No break in sight: nothing may make the page scroll sideways.
+LONG = "x" * 300
+UNBREAKABLE: list[Case] = [(f"{LONG} {LONG} .", [Entity(0, 1, LONG[:60])], [Entity(1, 2, LONG[:60])], [0.5])] * 2
+
+MANY: list[Case] = [
+    (f"word{i} word .", [Entity(0, 1, f"VERY_LONG_TYPE_{i}")], [Entity(0, 1, f"VERY_LONG_TYPE_{(i * i) % 20}")], [0.5])
+    for i in range(20)
+]
+
+CASES = {
+    "every verdict": EVERY_VERDICT,
+    "perfect": PERFECT,
+    "empty corpus": [],
+    "no entities": [("Nothing here .", [], [], [])] * 2,
+    "single document": EVERY_VERDICT[:1],
+    "absent from gold": [("Bonn is here .", [], [Entity(0, 1, "LOC")], [0.5])] * 2,
+    "nothing predicted": [("Bonn is here .", [Entity(0, 1, "LOC")], [], [])] * 2,
+    "unbreakable": UNBREAKABLE,
+    "many types": MANY,
+}
+
+
+def make_report(tmp_path: Path, cases: list[Case], *, full: bool = True, **settings: str | None) -> str:
+    """Evaluate and render, with everything that a report can hold or with the least."""
+    nlp, gold = make_case(tmp_path, cases, **settings)
+    more: dict[str, Any] = {"other": make_pipeline(PERFECT), "train": gold} if full else {"raw_text": False}
+    evaluation = evaluate(nlp, gold, **more)
+    evaluation.metrics["model"] = NAME
+    if evaluation.metrics["comparison"]:
+        evaluation.metrics["comparison"]["model"] = NAME
+    return render(evaluation, curve=CURVE if full else None)
+
+
+class Outline(HTMLParser):
+    """What a reader of the page can find, gathered from its tags."""
+
+    VOID = frozenset({"meta", "link", "br", "hr", "img", "input", "use", "path"})
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in self.VOID:
+            assert self.open.pop() == tag
+
+    def all(self, *names: str) -> list[dict[str, str | None]]:
+        return [attrs for tag, attrs in self.tags if tag in names]
+
+
+@pytest.mark.parametrize("full", [True, False], ids=["full", "least"])
+@pytest.mark.parametrize("name", CASES)
+def test_every_report_is_well_formed_self_contained_and_accessible(tmp_path: Path, name: str, full: bool) -> None:
+    html = make_report(tmp_path, CASES[name], full=full, spans_key="bert_ner" if full else None)
+    page = Outline(html)
+    assert page.open == []
+    assert page.all("script", "img", "iframe", "object", "embed") == []
+    assert "@import" not in html
+    assert not re.search(r'(src|href)\s*=\s*"(?!#|data:,")', html)
+    assert not re.search(r"url\((?!#)", html)
+    assert page.all("html") == [{"lang": "en"}]
+    ids = [attrs["id"] for _, attrs in page.tags if attrs.get("id")]
+    assert len(ids) == len(set(ids))
+    targets = {attrs["href"] for attrs in page.all("a", "use") if attrs.get("href")}
+    assert targets <= {f"#{id_}" for id_ in ids}
+    assert all(svg["role"] == "img" and svg["aria-label"] for svg in page.all("svg"))
+    assert len(page.all("svg")) == len(page.all("figure")) == len(page.all("figcaption")) >= 3
+    assert len(page.all("table")) == len(page.all("caption"))
+    assert all(attrs.get("scope") in ("row", "col") for attrs in page.all("th"))
+    assert "nan" not in re.sub(r"<[^>]*>", " ", html).lower().split()
+
+
+def test_every_figure_has_its_numbers_as_a_table(tmp_path: Path) -> None:
+    html = make_report(tmp_path, EVERY_VERDICT)
+    figures = re.findall(r"<figcaption>(.*?)</figcaption>", html)
+    assert figures == [
+        "F1 by type",
+        "Errors by kind",
+        "Difference by type",
+        "Gold type by predicted type",
+        "F1 by slice",
+        "Reliability of scores",
+        "Training",
+    ]
+    captions = re.findall(r"<caption>(.*?)</caption>", html)
+    assert set(figures) - {"F1 by slice"} <= set(captions)
+    assert "The slices in numbers" in captions
+
+
+def test_report_says_what_it_lacks(tmp_path: Path) -> None:
+    html = make_report(tmp_path, EVERY_VERDICT, full=False, spans_key=None)
+    for sentence in ("gives no scores", "No training log was given", "needs the training data", "not measured"):
+        assert sentence in html
+    assert "at least two documents" in make_report(tmp_path, EVERY_VERDICT[:1])
+
+
+def test_nothing_from_a_corpus_gets_in_unescaped(tmp_path: Path) -> None:
+    evil = "<script>alert(1)</script>"
+    cases: list[Case] = [(f"{evil} & said", [Entity(0, 1, evil)], [Entity(0, 1, "<b>")], [0.5])] * 2
+    html = make_report(tmp_path, cases)
+    assert evil not in html
+    assert "<b>\n" not in html
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
+    assert Outline(html).open == []
+
+
+def test_marks_escape_texts_and_labels() -> None:
+    html = mark("<i> saw Bonn", [Entity(0, 3, "<b>"), Entity(8, 12, "loc")], [Entity(8, 12, "loc")], ["<b>", "loc"])
+    assert html.count("differs") == 1
+    assert "&lt;i&gt;" in html
+    assert "&lt;b&gt;" in html
+    assert "<b>" not in html
+    assert "var(--type-0)" in html
+    assert "var(--type-1)" in html
+
+
+def test_report_is_deterministic(tmp_path: Path) -> None:
+    first, second = (make_report(tmp_path, EVERY_VERDICT) for _ in range(2))
+    strip = [re.sub(r"Prediction took.*?</li>|<dt>Speed.*?</dd>", "", html) for html in (first, second)]
+    assert strip[0] == strip[1]
+
+
+def test_read_curve(tmp_path: Path) -> None:
+    path = tmp_path / "curve.jsonl"
+    path.write_text('{"epoch": 0, "step": 5, "losses": {}, "scores": {}, "score": 0.5}\n{"step": 6}\n', encoding="utf8")
+    with pytest.raises(ValueError, match=r"curve\.jsonl:2: found '\{\"step\": 6\}', expected"):
+        read_curve(path)
+    path.write_text(path.read_text(encoding="utf8").splitlines()[0], encoding="utf8")
+    assert [(line["step"], line["score"]) for line in read_curve(path)] == [(5, 0.5)]
+
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+    "--allow-file-access-from-files",
+    "--enable-logging=stderr",
+    "--virtual-time-budget=2000",
+    "--dump-dom",
+]
+# The page in a frame of the width to be tried: a window of chromium cannot be as narrow as a phone.
+FRAME = """<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,">
+<iframe id="frame" src="report.html" style="width:{width}px;height:800px;border:0"></iframe><script>
+addEventListener("load", () => {{
+  const page = document.getElementById("frame").contentDocument.documentElement;
+  page.querySelectorAll("details").forEach(details => details.open = true);
+  const main = page.querySelector("main");
+  document.title = `RESULT ${{page.clientWidth}} ${{page.scrollWidth}} ${{main ? main.children.length : 0}}`;
+}});
+</script>"""
+
+
+def needs_chromium() -> pytest.MarkDecorator:
+    """Skip where there is no browser, but not on CI, which installs one."""
+    missing = CHROMIUM is None and not os.environ.get("CI")
+    return pytest.mark.skipif(missing, reason="needs chromium: apt-get install chromium")
+
+
+def open_in_browser(folder: Path, html: str, width: int) -> tuple[int, int, int, list[str]]:
+    """Open a page with every `details` unfolded.
+
+    RETURNS (tuple[int, int, int, list[str]]): The page's width, the width of what is in it, its sections, and whatever
+        the browser said on its console.
+    """
+    assert CHROMIUM, "no chromium on CI: .ci/run must install it"
+    (folder / "report.html").write_text(html, encoding="utf8")
+    frame = folder / "frame.html"
+    frame.write_text(FRAME.format(width=width), encoding="utf8")
+    command = [CHROMIUM, *FLAGS, f"--user-data-dir={folder / 'profile'}", "--window-size=1400,900", frame.as_uri()]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    result = re.search(r"<title>RESULT (\d+) (\d+) (\d+)</title>", run.stdout)
+    assert result, f"{run.stdout[-2000:]}\n{run.stderr[-2000:]}"
+    client, scroll, sections = map(int, result.groups())
+    return client, scroll, sections, [line for line in run.stderr.splitlines() if "CONSOLE" in line]
+
+
+@needs_chromium()
+@pytest.mark.parametrize("width", [1280, 390, 320])
+@pytest.mark.parametrize("name", ["every verdict", "unbreakable", "many types", "empty corpus"])
+def test_report_opens_without_errors_or_horizontal_scrolling(tmp_path: Path, name: str, width: int) -> None:
+    html = make_report(tmp_path, CASES[name])
+    client, scroll, sections, console = open_in_browser(tmp_path, html, width)
+    assert sections == 9
+    assert width - 20 <= client <= width
+    assert scroll <= client
+    assert console == []
+
+
+@needs_chromium()
+def test_the_browser_test_sees_errors_and_scrolling(tmp_path: Path) -> None:
+    scripts = '<script>console.error("seen")</script><script>syntax error</script>'
+    html = f'<!doctype html><main style="width:2000px">{scripts}wide</main>'
+    client, scroll, _, console = open_in_browser(tmp_path, html, 390)
+    assert scroll > client
+    assert len(console) == 2
