@@ -122,7 +122,7 @@ def test_names_of_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_serving_imports_no_encoder() -> None:
     seen: set[str] = set()
-    for module in ("serving.app", "serving.running", "commands.serve", "presidio"):
+    for module in ("serving.app", "serving.processes", "commands.serve", "serving.presidio"):
         imports_of(f"spacy_bert_ner.{module}", seen)
     assert "spacy_bert_ner.serving.batching" in seen
     own = {name for name in seen if not name.startswith(("spacy_bert_ner.serving", "spacy_bert_ner.commands"))}
@@ -134,7 +134,7 @@ def test_serving_imports_no_encoder() -> None:
 def process(model: Path, *options: str, log: Path) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
     """Serve a model in a process of its own. YIELDS: Its address, once it is ready, and the process."""
     port = free_port()
-    code = str(ROOT / "tests" / "services.py")
+    code = str(Path(__file__).parent / "services.py")
     command = [sys.executable, "-m", "spacy", "bert-ner", "serve", str(model), "--port", str(port), "--code", code]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
     with log.open("wb") as output:

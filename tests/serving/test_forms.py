@@ -169,4 +169,4 @@ def test_without_presidio_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setitem(sys.modules, "presidio_analyzer", None)
     monkeypatch.delitem(sys.modules, "spacy_bert_ner.serving.presidio", raising=False)
     with pytest.raises(ImportError, match=r"pip install 'spacy-bert-ner\[presidio\]'"):
-        import spacy_bert_ner.presidio  # noqa: F401
+        import spacy_bert_ner.serving.presidio  # noqa: F401
