@@ -1,16 +1,135 @@
-"""What importing costs: a fresh process loads a trained pipeline and predicts with what it needs, and no more."""
+"""Which room may import which, and what importing costs: predicting loads what it needs, and no more."""
 
-import ast
 import json
 import subprocess
 import sys
+from collections import defaultdict
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
+from tests.import_graph import (
+    PACKAGE,
+    defined_names,
+    find_circle,
+    imported_modules,
+    imported_names,
+    list_modules,
+    room_of,
+)
 from tests.scenarios import make_pipeline, train
 
-ROOT = Path(__file__).parents[1]
+# What each room may import of the others, at any depth of its files. A row names a folder of the package or a module at
+# its top; "" is the package's __init__.py, the face, which imports lazily and gives the rooms nothing but its version.
+MAY_IMPORT: dict[str, set[str]] = {
+    "checks": set(),
+    "tags": set(),
+    "terminal": set(),
+    "storage": set(),
+    "decoding": {"tags"},
+    "encoder": {"checks", "storage"},
+    "ner": {"checks", "decoding", "encoder", "storage", "tags"},
+    "bridge": {"checks", "encoder", "ner", "storage"},
+    "calibration": {"checks", "ner"},
+    "data": {"storage", "tags"},
+    "evaluation": {"calibration", "ner", "tags"},
+    "report": {"evaluation", "tags"},
+    "training": {"checks", "encoder", "ner", "storage", "terminal"},
+    "inspection": {"encoder", "ner", "training"},
+    "packaging": {"storage"},
+    "annotating": {"ner", "storage"},
+    "serving": set(),
+    "commands": {
+        "annotating",
+        "bridge",
+        "calibration",
+        "data",
+        "encoder",
+        "evaluation",
+        "inspection",
+        "ner",
+        "packaging",
+        "report",
+        "serving",
+        "storage",
+        "tags",
+        "terminal",
+        "training",
+    },
+    "cli": {"commands", "terminal"},
+    "__main__": {"cli"},
+    "": {"annotating", "calibration", "evaluation", "ner", "training"},
+}
+# What computes an entity, and what must not reach it by any way.
+INNER = ("ner", "encoder", "decoding")
+OUTER = {"data", "training", "evaluation", "calibration", "commands", "serving", "annotating", "report", "packaging"}
+
+
+def imports_of_rooms() -> dict[str, dict[str, list[str]]]:
+    """RETURNS: Of each room, the rooms that it imports, each with the imports as `module imports module`."""
+    rooms: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for module, imported in imported_modules().items():
+        for other in imported:
+            # Only the version comes from the face, which `the_face_gives_its_version_alone` holds.
+            if room_of(other) not in ("", room_of(module)):
+                rooms[room_of(module)][room_of(other)].append(f"{module} imports {other}")
+    return rooms
+
+
+def test_rooms_import_what_they_may() -> None:
+    rooms = imports_of_rooms()
+    assert {room_of(module) for module in list_modules()} - set(MAY_IMPORT) == set(), "a room without a row"
+    assert [
+        line
+        for room, others in rooms.items()
+        for other, lines in others.items()
+        if other not in MAY_IMPORT[room]
+        for line in lines
+    ] == []
+
+
+def test_what_rooms_may_import_leads_down_only() -> None:
+    assert find_circle(MAY_IMPORT) == []
+    reached: dict[str, set[str]] = {}
+    for room in TopologicalSorter(MAY_IMPORT).static_order():
+        reached[room] = MAY_IMPORT[room].union(*(reached[other] for other in MAY_IMPORT[room]))
+    assert {room: reached[room] & OUTER for room in INNER} == {room: set() for room in INNER}
+
+
+def test_no_modules_import_each_other() -> None:
+    assert find_circle(imported_modules()) == []
+
+
+def test_the_face_gives_its_version_alone() -> None:
+    """Whoever imports the face for more would import every room that it shows."""
+    names = {
+        (module, name)
+        for module, path in list_modules().items()
+        for name in imported_names(path)
+        if name.startswith(f"{PACKAGE}.") and name.count(".") == 1 and name not in list_modules()
+    }
+    assert {name for module, name in names if module != PACKAGE} <= {f"{PACKAGE}.__version__"}
+
+
+@pytest.mark.xfail(strict=False, reason="some names are still to be told apart")
+def test_a_public_name_is_defined_once() -> None:
+    homes = defaultdict(list)
+    for module, path in list_modules().items():
+        for name in defined_names(path):
+            homes[name].append(module)
+    assert {name: modules for name, modules in homes.items() if len(modules) > 1} == {}
+
+
+@pytest.mark.xfail(strict=False, reason="some files are still to be told apart")
+def test_a_file_name_is_used_once() -> None:
+    homes = defaultdict(list)
+    for module, path in list_modules().items():
+        homes[path.name].append(module)
+    del homes["__init__.py"]
+    assert {name: modules for name, modules in homes.items() if len(modules) > 1} == {}
+
+
 PROBE = """
 import json, sys
 import spacy
@@ -44,36 +163,19 @@ def test_predicting_imports_no_more_than_it_needs(tiny_bert: Path, tmp_path: Pat
 @pytest.mark.parametrize("module", ["ner.component", "encoder.cleaner", "bridge"])
 def test_factories_import_neither_torch_nor_transformers(module: str) -> None:
     """spaCy imports every factory at every `Language()`."""
+    modules = list_modules()
     seen: set[str] = set()
-    outside = imports_of(f"spacy_bert_ner.{module}", seen)
+    outside: set[str] = set()
+    todo = [f"{PACKAGE}.{module}"]
+    while todo:
+        name = todo.pop()
+        if name not in modules:
+            outside.add(name.split(".")[0])
+        elif name not in seen:
+            seen.add(name)
+            todo += [
+                name.rpartition(".")[0] or PACKAGE,
+                *imported_names(modules[name], type_checking=False, functions=False),
+            ]
     assert seen
     assert not outside & {"torch", "transformers", "spacy_transformers", "safetensors", "tokenizers", "huggingface_hub"}
-
-
-def imports_of(module: str, seen: set[str]) -> set[str]:
-    """Follow imports at the top of our modules. RETURNS: The packages outside that they import."""
-    if module in seen:
-        return set()
-    seen.add(module)
-    path = ROOT / Path(*module.split("."))
-    path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
-    outside: set[str] = imports_of(package, seen) if package != module else set()
-    for node in ast.parse(path.read_text(encoding="utf8")).body:
-        names = []
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            base = package.split(".")
-            parent = ".".join(base[: len(base) - node.level + 1]) if node.level else ""
-            source = ".".join(part for part in (parent, node.module) if part)
-            names = [source, *(f"{source}.{alias.name}" for alias in node.names)]
-        for name in names:
-            if name.startswith("spacy_bert_ner"):
-                if (ROOT / Path(*name.split("."))).is_dir() or (ROOT / Path(*name.split("."))).with_suffix(
-                    ".py"
-                ).is_file():
-                    outside |= imports_of(name, seen)
-            else:
-                outside.add(name.split(".")[0])
-    return outside
