@@ -85,3 +85,24 @@ def defined_names(path: Path) -> list[str]:
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             names += [target.id for target in targets if isinstance(target, ast.Name)]
     return sorted({name for name in names if not name.startswith("_")})
+
+
+def reach(module: str) -> tuple[set[str], set[str]]:
+    """Follow what is imported as soon as a module is: not what only its functions import.
+
+    module (str): Its name under the package.
+    RETURNS (tuple[set[str], set[str]]): The package's modules and the packages outside that come with it.
+    """
+    modules = list_modules()
+    seen: set[str] = set()
+    outside: set[str] = set()
+    todo = [f"{PACKAGE}.{module}"]
+    while todo:
+        name = todo.pop()
+        if name not in modules:
+            outside.add(name.split(".")[0])
+        elif name not in seen:
+            seen.add(name)
+            imported = imported_names(modules[name], type_checking=False, functions=False)
+            todo += [name.rpartition(".")[0] or PACKAGE, *imported]
+    return seen, outside

@@ -16,6 +16,7 @@ from tests.import_graph import (
     imported_modules,
     imported_names,
     list_modules,
+    reach,
     room_of,
 )
 from tests.scenarios import make_pipeline, train
@@ -163,19 +164,6 @@ def test_predicting_imports_no_more_than_it_needs(tiny_bert: Path, tmp_path: Pat
 @pytest.mark.parametrize("module", ["ner.component", "encoder.cleaner", "bridge"])
 def test_factories_import_neither_torch_nor_transformers(module: str) -> None:
     """spaCy imports every factory at every `Language()`."""
-    modules = list_modules()
-    seen: set[str] = set()
-    outside: set[str] = set()
-    todo = [f"{PACKAGE}.{module}"]
-    while todo:
-        name = todo.pop()
-        if name not in modules:
-            outside.add(name.split(".")[0])
-        elif name not in seen:
-            seen.add(name)
-            todo += [
-                name.rpartition(".")[0] or PACKAGE,
-                *imported_names(modules[name], type_checking=False, functions=False),
-            ]
+    seen, outside = reach(module)
     assert seen
     assert not outside & {"torch", "transformers", "spacy_transformers", "safetensors", "tokenizers", "huggingface_hub"}
