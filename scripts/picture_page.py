@@ -23,7 +23,7 @@ from wasabi import msg
 
 from spacy_bert_ner.serving.app import load_app
 from spacy_bert_ner.serving.processes import listen, make_server
-from spacy_bert_ner.serving.service_settings import Settings
+from spacy_bert_ner.serving.service_settings import ServiceSettings
 from spacy_bert_ner.storage.files import write_atomically
 
 TEXT = (
@@ -77,7 +77,7 @@ def open_browser(width: int, height: int) -> Iterator[webdriver.Chrome]:
 @contextmanager
 def serve(model: str) -> Iterator[str]:
     """Serve a model on this machine. YIELDS (str): The page's address."""
-    server = make_server(load_app([model], Settings()), Settings())
+    server = make_server(load_app([model], ServiceSettings()), ServiceSettings())
     with listen("127.0.0.1", 0) as listener:
         thread = threading.Thread(target=server.run, args=([listener],))
         thread.start()

@@ -30,14 +30,14 @@ def serve_cli(
     """Serve pipelines over HTTP, with a page at /. Clients need a key if SPACY_BERT_NER_API_KEY is set."""
     try:
         from spacy_bert_ner.serving.processes import allowed_hosts, is_loopback, run
-        from spacy_bert_ner.serving.service_settings import KEY_VARIABLE, Settings, key_from_environment
+        from spacy_bert_ner.serving.service_settings import KEY_VARIABLE, ServiceSettings, key_from_environment
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in EXTRA:
             raise
         msg.fail(f"{error.name} is not installed", "pip install 'spacy-bert-ner[serve]'", exits=1)
         raise
     try:
-        settings = Settings(
+        settings = ServiceSettings(
             max_batch_words=max_batch_words,
             max_wait=max_wait,
             deadline=deadline,

@@ -1,4 +1,4 @@
-"""The form of Presidio's analyzer, so that its clients can ask this service.
+"""The API of Presidio's analyzer, so that its clients can use this service.
 
 https://microsoft.github.io/presidio/api-docs/api-docs.html
 """
@@ -8,13 +8,13 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from .answers import Answer
-from .endpoints import ERRORS, catalogue_of, read_all, read_or_refuse
+from .endpoints import ERROR_RESPONSES, annotate_texts, catalogue_of, require_answers
 from .error_responses import RefusalError, listing, reply
 from .forms import name_ignored
 from .schemas import AnalyzeRequest, AnalyzerResult
 
-router = APIRouter()
-# As Presidio maps what spaCy finds; labels that are not here stay as they are.
+analyze_router = APIRouter()
+# Presidio's mapping of spaCy's labels; labels that are not here stay as they are.
 TYPES = {
     "PER": "PERSON",
     "LOC": "LOCATION",
@@ -26,26 +26,29 @@ TYPES = {
 }
 
 
-@router.post(
+@analyze_router.post(
     "/analyze",
     response_model=list[AnalyzerResult] | list[list[AnalyzerResult]],
-    responses={400: ERRORS[404] | {"description": "No model of that language, or an unknown entity"}, **ERRORS},
+    responses={
+        400: ERROR_RESPONSES[404] | {"description": "No model of that language, or an unknown entity"},
+        **ERROR_RESPONSES,
+    },
     summary="Like Presidio's analyzer",
 )
 async def analyze(body: AnalyzeRequest, request: Request) -> Response:
     """Find the entities of a text, or of several, with the first model of a language."""
     catalogue = catalogue_of(request)
-    room = catalogue.speaking(body.language)
-    labels = catalogue.facts[room.name]["labels"]
+    runner = catalogue.find_by_language(body.language)
+    labels = catalogue.facts[runner.name]["labels"]
     wanted = None if body.entities is None else _known(body.entities, labels)
     texts = [body.text] if isinstance(body.text, str) else body.text
-    answers = read_or_refuse(await read_all(room, texts, request))
-    found = [_results(answer, wanted, body.score_threshold or 0.0, room.settings.default_score) for answer in answers]
+    answers = require_answers(await annotate_texts(runner, texts, request))
+    found = [_results(answer, wanted, body.score_threshold or 0.0, runner.settings.default_score) for answer in answers]
     return reply(found[0] if isinstance(body.text, str) else found, headers=name_ignored(body.ignored()))
 
 
 def _known(entities: list[str], labels: list[str]) -> set[str]:
-    """RETURNS (set[str]): The entities that were asked for. RAISES: RefusalError where the model knows none of them."""
+    """RETURNS (set[str]): The requested entity types. RAISES: RefusalError where the model knows none of them."""
     known = {*labels, *(TYPES.get(label, label) for label in labels)}
     wanted = set(entities)
     if known and not wanted & known:

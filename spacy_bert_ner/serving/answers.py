@@ -21,14 +21,11 @@ class Word(NamedTuple):
     end: int
 
 
-class Entity(NamedTuple):
+class FoundEntity(NamedTuple):
     """An entity.
 
-    start, end (int): Its characters.
-    label (str): Its type.
+    start, end (int): In characters of the text.
     confidence (float | None): Probability of exactly this span and label; None where the pipeline gives none.
-    runner_up (RunnerUp | None): None where there is none.
-    words (tuple[Word, ...]): Its tokens.
     """
 
     start: int
@@ -42,33 +39,29 @@ class Entity(NamedTuple):
 class Answer(NamedTuple):
     """What was found in one text: its entities in the order of the text, and how many tokens it has."""
 
-    entities: list[Entity]
+    entities: list[FoundEntity]
     words: int
 
 
 class Failure(NamedTuple):
-    """A text on which the pipeline failed: what to say of it. It quotes nothing of the text."""
+    """A text on which the pipeline failed, with a message that quotes nothing of the text."""
 
     error: str
 
 
 def read_answer(doc: Doc) -> Answer:
-    """Copy a document's entities.
-
-    doc (Doc): The document, within its memory zone.
-    RETURNS (Answer): Plain data.
-    """
-    known = {place: judged for group in doc.spans.values() for place, judged in _judged(group)}
+    """Copy a document's entities into plain data, within its memory zone."""
+    known = {key: scores for group in doc.spans.values() for key, scores in _scored(group)}
     entities = []
     for ent in doc.ents:
-        place = (ent.start_char, ent.end_char, ent.label_)
+        key = (ent.start_char, ent.end_char, ent.label_)
         words = tuple(Word(token.i, token.idx, token.idx + len(token)) for token in ent)
-        confidence, runner_up = known.get(place, (None, None))
-        entities.append(Entity(*place, confidence, runner_up, words))
+        confidence, runner_up = known.get(key, (None, None))
+        entities.append(FoundEntity(*key, confidence, runner_up, words))
     return Answer(entities, len(doc))
 
 
-def _judged(group: SpanGroup) -> Iterator[tuple[tuple[int, int, str], tuple[float, RunnerUp | None]]]:
+def _scored(group: SpanGroup) -> Iterator[tuple[tuple[int, int, str], tuple[float, RunnerUp | None]]]:
     """YIELDS: Characters and label of each span of a group with scores, its score and, where known, its runner-up."""
     scores = group.attrs.get("scores")
     if scores is None or len(scores) != len(group):
@@ -83,5 +76,5 @@ def _judged(group: SpanGroup) -> Iterator[tuple[tuple[int, int, str], tuple[floa
 
 
 def _rounded(probability: float) -> float:
-    """RETURNS: As many digits as single precision has."""
+    """Keep the digits that single precision has."""
     return round(float(probability), 6)

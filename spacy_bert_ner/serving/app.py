@@ -13,37 +13,38 @@ from spacy.language import Language
 
 from spacy_bert_ner import __version__
 
-from . import analyze, endpoints, huggingface
+from .analyze import analyze_router
+from .endpoints import entities_router
 from .error_responses import add_handlers
 from .guards import Guards
-from .metrics import Metrics
+from .huggingface import huggingface_router
+from .metrics import ServiceMetrics
 from .naming import name_models
 from .served import Catalogue
-from .service_settings import Settings
+from .service_settings import ServiceSettings
 
-PAGE = Path(__file__).parent / "page"
-DESCRIPTION = "Named entities with confidences. The page `/` shows them; three forms of request find them."
+PAGE_FOLDER = Path(__file__).parent / "page"
+DESCRIPTION = "Named entities with confidences, by three APIs: /v1/entities, /hf, /analyze. The page `/` shows them."
 
 
-def make_app(pipelines: Mapping[str, Language], settings: Settings | None = None) -> FastAPI:
-    """Make the application.
+def make_app(pipelines: Mapping[str, Language], settings: ServiceSettings | None = None) -> FastAPI:
+    """Make the application, for any ASGI server.
 
-    pipelines (Mapping[str, Language]): The pipelines by name, the first the default; the application calls them from
-        threads of its own, so that nobody else may.
-    settings (Settings | None): Limits and guards; None for the defaults.
-    RETURNS (FastAPI): The application, for any ASGI server.
+    pipelines (Mapping[str, Language]): The pipelines by name, the first the default. The application calls them from
+        its own threads; nothing else may call them.
+    settings (ServiceSettings | None): Limits and guards; None for the defaults.
     """
-    settings = settings or Settings()
-    metrics = Metrics()
+    settings = settings or ServiceSettings()
+    metrics = ServiceMetrics()
     catalogue = Catalogue(dict(pipelines), settings, metrics)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        for room in catalogue:
-            room.start()
+        for runner in catalogue:
+            runner.start()
         yield
-        for room in catalogue:
-            await asyncio.to_thread(room.close)
+        for runner in catalogue:
+            await asyncio.to_thread(runner.close)
 
     # FastAPI's pages with documentation load scripts from elsewhere; /openapi.json stays.
     app = FastAPI(
@@ -56,26 +57,24 @@ def make_app(pipelines: Mapping[str, Language], settings: Settings | None = None
     )
     app.state.catalogue = catalogue
     app.state.metrics = metrics
-    for router in (endpoints.router, huggingface.router, analyze.router):
+    for router in (entities_router, huggingface_router, analyze_router):
         app.include_router(router)
     app.add_api_route("/", _page, include_in_schema=False)
-    app.mount("/page", StaticFiles(directory=PAGE))
+    app.mount("/page", StaticFiles(directory=PAGE_FOLDER))
     add_handlers(app)
     app.add_middleware(Guards, settings=settings, metrics=metrics)
     return app
 
 
-def load_app(models: Sequence[str], settings: Settings) -> FastAPI:
+def load_app(models: Sequence[str], settings: ServiceSettings) -> FastAPI:
     """Load pipelines and make their application.
 
     models (Sequence[str]): Packages or folders, or NAME=PACKAGE or NAME=FOLDER.
-    settings (Settings): Limits and guards.
-    RETURNS (FastAPI): The application.
-    RAISES: ValueError where a model is not there or two have one name.
+    RAISES: ValueError where a model does not exist or two have the same name.
     """
     return make_app({name: spacy.load(place) for name, place in name_models(models).items()}, settings)
 
 
 async def _page() -> Response:
-    """Show the page."""
-    return FileResponse(PAGE / "index.html", media_type="text/html; charset=utf-8")
+    """Serve the page."""
+    return FileResponse(PAGE_FOLDER / "index.html", media_type="text/html; charset=utf-8")

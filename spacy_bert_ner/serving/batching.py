@@ -19,25 +19,25 @@ from spacy.language import Language
 from .answers import Answer, Failure, read_answer
 from .error_responses import RefusalError
 from .fairness import FairQueue, Ticket
-from .metrics import Metrics
-from .service_settings import Settings, count_words
+from .metrics import ServiceMetrics
+from .service_settings import ServiceSettings, count_words
 
-LOG = logging.getLogger("spacy_bert_ner.serving")
+_LOG = logging.getLogger("spacy_bert_ner.serving")
 WARM_UP = "The quick brown fox jumps over the lazy dog near London on Monday, said Jane Smith of Acme. "
 # How much of the speed is the last batch's.
 WEIGHT = 0.3
 
 
-class Room:
+class ModelRunner:
     """Where a model reads.
 
     name (str): The model's name.
     nlp (Language): Its pipeline; nobody else may call it.
-    settings (Settings): Limits.
-    metrics (Metrics): What is counted.
+    settings (ServiceSettings): Limits.
+    metrics (ServiceMetrics): What is counted.
     """
 
-    def __init__(self, name: str, nlp: Language, settings: Settings, metrics: Metrics) -> None:
+    def __init__(self, name: str, nlp: Language, settings: ServiceSettings, metrics: ServiceMetrics) -> None:
         self.name = name
         self.nlp = nlp
         self.settings = settings
@@ -67,7 +67,7 @@ class Room:
         """RETURNS (bool): Whether a request would be taken."""
         return self._thread.is_alive() and not self._closing
 
-    async def read(self, texts: Sequence[str]) -> list[Answer | Failure]:
+    async def annotate(self, texts: Sequence[str]) -> list[Answer | Failure]:
         """Find the entities of a request's texts, together with those of other requests.
 
         texts (Sequence[str]): The texts.
@@ -121,13 +121,13 @@ class Room:
             raise RefusalError(503, message, "queue", Retry_After=str(seconds))
 
     def _work(self) -> None:
-        """Read batches until the room is closed and the queue empty."""
+        """Read batches until the runner is closed and the queue empty."""
         while (batch := self._next_batch()) is not None:
             if batch:
-                self._read_batch(batch)
+                self._annotate_batch(batch)
 
     def _next_batch(self) -> list[tuple[Ticket, int]] | None:
-        """Wait for texts. RETURNS: A batch; None where there is none and the room is closed."""
+        """Wait for texts. RETURNS: A batch; None where there is none and the runner is closed."""
         limit = self.settings.max_batch_words
         with self._changed:
             if self._crowded:
@@ -143,10 +143,10 @@ class Room:
             self._show_queue()
         return batch
 
-    def _read_batch(self, batch: Sequence[tuple[Ticket, int]]) -> None:
+    def _annotate_batch(self, batch: Sequence[tuple[Ticket, int]]) -> None:
         begun = time.perf_counter()
         with self.nlp.memory_zone():
-            answers = self._read_apart([ticket.texts[i] for ticket, i in batch])
+            answers = self._annotate_apart([ticket.texts[i] for ticket, i in batch])
         seconds = time.perf_counter() - begun
         done = [ticket for (ticket, i), answer in zip(batch, answers, strict=True) if ticket.put(i, answer)]
         words = self._in_work
@@ -163,9 +163,9 @@ class Room:
             try:
                 done[0].future.get_loop().call_soon_threadsafe(_deliver, done)
             except RuntimeError:
-                LOG.warning("%s: nobody is left to take %d answers", self.name, len(done))
+                _LOG.warning("%s: nobody is left to take %d answers", self.name, len(done))
 
-    def _read_apart(self, texts: Sequence[str]) -> list[Answer | Failure]:
+    def _annotate_apart(self, texts: Sequence[str]) -> list[Answer | Failure]:
         """Read texts; those on which the pipeline fails are found by halving, so that few are read twice.
 
         It is within the memory zone that errors are caught: they hold on to what was allocated there.
@@ -176,14 +176,14 @@ class Room:
             if len(texts) == 1:
                 return [self._failure(error)]
         middle = len(texts) // 2
-        return self._read_apart(texts[:middle]) + self._read_apart(texts[middle:])
+        return self._annotate_apart(texts[:middle]) + self._annotate_apart(texts[middle:])
 
     def _failure(self, error: Exception) -> Failure:
         """Log an error, without its message where that may quote the text. RETURNS: What to say."""
         kind = type(error).__name__
         where = "".join(traceback.format_tb(error.__traceback__))
         said = f": {error}" if self.settings.log_texts else ""
-        LOG.error("%s fails on a text: %s%s\n%s", self.name, kind, said, where)
+        _LOG.error("%s fails on a text: %s%s\n%s", self.name, kind, said, where)
         return Failure(f"The pipeline fails on this text with {kind}: the service's log says where")
 
     def _warm_up(self) -> float:

@@ -1,4 +1,4 @@
-"""What goes wrong for a request, and how it is said: `{"error": "…"}` with the right status."""
+"""Error responses: `{"error": "…"}` with the right status."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -8,10 +8,10 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-# Of what a client sent, a message quotes no more than this.
-SHOWN = 60
+# A message quotes at most so many characters of what a client sent, and lists so many errors of a body.
+QUOTED_CHARACTERS = 60
 LISTED = 5
-# What is said instead of the framework's words.
+# In place of the framework's messages.
 MESSAGES = {
     400: "The body is no JSON that can be read: expected an object in UTF-8, as /openapi.json describes it",
     404: "There is nothing here: the paths are in /openapi.json",
@@ -20,12 +20,12 @@ MESSAGES = {
 
 
 class RefusalError(Exception):
-    """A request that is not answered as it is.
+    """A refused request.
 
     status (int): HTTP status.
     message (str): What was found, what was expected, what to do.
     kind (str): Name in the metrics.
-    headers (Mapping[str, str]): More headers of the response.
+    headers (str): Further headers of the response, with underscores for hyphens.
     """
 
     def __init__(self, status: int, message: str, kind: str, **headers: str) -> None:
@@ -37,42 +37,44 @@ class RefusalError(Exception):
 
 
 def reply(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """RETURNS (Response): Of JSON in ASCII, which can hold any text that Python can, surrogates too."""
+    """RETURNS (Response): JSON in ASCII, which can represent any Python string, lone surrogates included."""
     body = json.dumps(content, allow_nan=False, separators=(",", ":"))
     return Response(body, status, dict(headers or {}), media_type="application/json")
 
 
 def shorten(value: object) -> str:
-    """RETURNS (str): What a client sent, as a message may quote it: short, and printable."""
+    """RETURNS (str): What a client sent, short and printable for a message."""
     text = str(value)
-    return ascii(text if len(text) <= SHOWN else text[: SHOWN - 3] + "...")
+    return ascii(text if len(text) <= QUOTED_CHARACTERS else text[: QUOTED_CHARACTERS - 3] + "...")
 
 
 def listing(names: Sequence[str]) -> str:
-    """RETURNS (str): Names as a message lists them."""
+    """RETURNS (str): Names for a message, separated by commas."""
     shown = [shorten(name) for name in names[:20]]
     return ", ".join([*shown, *(["..."] if len(names) > len(shown) else [])]) or "none"
 
 
 def describe_validation(errors: Sequence[Mapping[str, Any]]) -> str:
-    """Say what is wrong with a body, without the values that it holds.
+    """Describe what is wrong with a body, without its values.
 
-    errors (Sequence[Mapping[str, Any]]): As pydantic lists them.
+    errors (Sequence[Mapping[str, Any]]): pydantic's.
     RETURNS (str): One sentence for each of the first few.
     """
-    said = []
+    messages = []
     for error in errors[:LISTED]:
         if error["type"] == "json_invalid":
-            said.append(f"The body is no JSON at character {error['loc'][-1]}: {error.get('ctx', {}).get('error', '')}")
+            messages.append(
+                f"The body is no JSON at character {error['loc'][-1]}: {error.get('ctx', {}).get('error', '')}"
+            )
             continue
-        place = ".".join(str(part) for part in error["loc"] if part != "body")
-        said.append(f"{shorten(place)[1:-1]}: {_what(error)}" if place else _what(error))
+        field = ".".join(str(part) for part in error["loc"] if part != "body")
+        messages.append(f"{shorten(field)[1:-1]}: {_describe(error)}" if field else _describe(error))
     if len(errors) > LISTED:
-        said.append(f"and {len(errors) - LISTED} more")
-    return "; ".join(said)
+        messages.append(f"and {len(errors) - LISTED} more")
+    return "; ".join(messages)
 
 
-def _what(error: Mapping[str, Any]) -> str:
+def _describe(error: Mapping[str, Any]) -> str:
     match error["type"]:
         case "extra_forbidden":
             return "unknown field: the fields are in /openapi.json"
@@ -85,9 +87,9 @@ def _what(error: Mapping[str, Any]) -> str:
 
 
 def add_handlers(app: FastAPI) -> None:
-    """Make an app say every error in one form."""
+    """Give all of an app's errors the same form."""
 
-    # The bodies of these errors are never sent back: they may be huge, or no valid text.
+    # Never with the body that caused them: it may be huge, or invalid text.
     async def refuse(request: Request, error: Exception) -> Response:
         assert isinstance(error, RefusalError)
         request.scope.setdefault("state", {})["refused"] = error.kind

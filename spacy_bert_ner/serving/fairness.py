@@ -1,4 +1,4 @@
-"""The queue before a model: requests take turns, text by text, so that a long one keeps no short one waiting."""
+"""The queue before a model: round robin over requests, text by text, so that a long one does not delay short ones."""
 
 import asyncio
 from collections import deque
@@ -11,9 +11,8 @@ from .service_settings import count_words
 class Ticket:
     """A request in the queue.
 
-    texts (Sequence[str]): Its texts.
-    future (asyncio.Future): Gets their answers.
-    abandoned (bool): Whether nobody waits for the answers any more.
+    future (asyncio.Future): Gets the answers, one for each text.
+    abandoned (bool): Whether the client no longer waits for the answers.
     """
 
     def __init__(self, texts: Sequence[str], future: "asyncio.Future[list[Answer | Failure]]") -> None:
@@ -28,11 +27,11 @@ class Ticket:
 
     @property
     def next_words(self) -> int:
-        """RETURNS (int): Words of the text that comes next."""
+        """RETURNS (int): Words of the next text."""
         return self.words[self._next]
 
     def hand_out(self) -> int:
-        """RETURNS (int): Index of the text that comes next, which is no longer in the queue then."""
+        """Take the next text out of the queue. RETURNS (int): Its index."""
         i = self._next
         self._next += 1
         self.words_left -= self.words[i]
@@ -40,18 +39,18 @@ class Ticket:
 
     @property
     def is_handed_out(self) -> bool:
-        """RETURNS (bool): Whether no text of it is in the queue."""
+        """RETURNS (bool): Whether none of its texts is left in the queue."""
         return self._next == len(self.texts)
 
     def put(self, i: int, answer: Answer | Failure) -> bool:
-        """Note a text's answer. RETURNS (bool): Whether it was the last one that was missing."""
+        """Store a text's answer. RETURNS (bool): Whether all answers are there."""
         self.answers[i] = answer
         self._open -= 1
         return self._open == 0
 
 
 class FairQueue:
-    """Requests in the queue; not for several threads at once.
+    """Requests in the queue; not thread-safe.
 
     words (int): Words in the queue.
     """
@@ -64,10 +63,9 @@ class FairQueue:
         return len(self._waiting)
 
     def words_before(self, words: int) -> int:
-        """Say how many words will be read before a new request is.
+        """Count the words that are processed before the last one of a new request.
 
-        words (int): Its own words: by then each of the others has had its turn for as many, if it has them.
-        RETURNS (int): Words.
+        words (int): The new request's. Until they are done, each request before it gets its turns for as many.
         """
         return sum(min(ticket.words_left, words) for ticket in self._waiting)
 
@@ -77,9 +75,9 @@ class FairQueue:
         self.words += ticket.words_left
 
     def take(self, max_words: int) -> list[tuple[Ticket, int]]:
-        """Take texts out, one of each request in turn.
+        """Take a batch out, one text of each request in turn.
 
-        max_words (int): Words at most, unless the first text alone has more.
+        max_words (int): Maximum words, unless the first text alone has more.
         RETURNS (list[tuple[Ticket, int]]): Requests and indices of their texts; empty where all were abandoned.
         """
         batch: list[tuple[Ticket, int]] = []

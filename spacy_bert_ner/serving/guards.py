@@ -1,4 +1,4 @@
-"""What stands before the endpoints: who may ask, how much, how slowly; and what the log and the metrics hear of it."""
+"""Middleware before the endpoints: access, sizes, time limits; and what the log and the metrics record."""
 
 import asyncio
 import hmac
@@ -12,13 +12,13 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .error_responses import RefusalError, listing, reply, shorten
-from .metrics import Metrics
-from .service_settings import KEY_VARIABLE, Settings
+from .metrics import ServiceMetrics
+from .service_settings import KEY_VARIABLE, ServiceSettings
 
-LOG = logging.getLogger("spacy_bert_ner.serving")
+_LOG = logging.getLogger("spacy_bert_ner.serving")
 HEALTH = ("/healthz", "/readyz")
-PAGE = "/page/"
-# The page asks for the key itself.
+PAGE_PATH = "/page/"
+# Without a key: the page asks for it.
 OPEN = ("/", *HEALTH)
 # Nothing is loaded from elsewhere, and no text can become a part of the page.
 POLICY = (
@@ -32,26 +32,21 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
-# A body over the limit is read to its end, and thrown away, up to so many times the limit: who sends hears the answer
-# only then.
+# A body over the limit is read and discarded up to so many times the limit: clients read the response only once they
+# have sent all of it.
 PATIENCE = 16
-# As nginx has it: the client went away.
-GONE = 499
+# nginx's status for it.
+CLIENT_DISCONNECTED = 499
 
 
-class GoneError(Exception):
-    """The client went away."""
+class ClientDisconnectedError(Exception):
+    """The client closed the connection before it had the response."""
 
 
 class Guards:
-    """Middleware around the app.
+    """ASGI middleware that admits requests, bounds their bodies and records what became of them."""
 
-    app (ASGIApp): What answers.
-    settings (Settings): Limits.
-    metrics (Metrics): What is counted.
-    """
-
-    def __init__(self, app: ASGIApp, settings: Settings, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, settings: ServiceSettings, metrics: ServiceMetrics) -> None:
         self.app = app
         self.settings = settings
         self.metrics = metrics
@@ -61,7 +56,7 @@ class Guards:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        begun, status = time.perf_counter(), GONE
+        start, status = time.perf_counter(), CLIENT_DISCONNECTED
         self._under_way += 1
 
         async def send_on(message: Message) -> None:
@@ -70,14 +65,14 @@ class Guards:
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
                 headers.update(HEADERS)
-                is_page = scope["path"] == "/" or scope["path"].startswith(PAGE)
+                is_page = scope["path"] == "/" or scope["path"].startswith(PAGE_PATH)
                 headers["Cache-Control"] = "no-cache" if is_page else "no-store"
             await send(message)
 
         try:
             body = await self._admit(scope, receive)
             await self._answer(scope, body, receive, send_on)
-        except GoneError:
+        except ClientDisconnectedError:
             pass
         except RefusalError as error:
             await reply({"error": error.message}, error.status, error.headers)(scope, receive, send_on)
@@ -87,15 +82,16 @@ class Guards:
             await reply({"error": message}, 500)(scope, receive, send_on)
         finally:
             self._under_way -= 1
-        self._note(scope, status, time.perf_counter() - begun)
+        self._note(scope, status, time.perf_counter() - start)
 
     async def _admit(self, scope: Scope, receive: Receive) -> bytes:
-        """Check a request and read its body. RETURNS: The body.
+        """Check a request and read its body.
 
-        RAISES: RefusalError where it is not admitted, GoneError where the client went away.
+        RETURNS (bytes): The body.
+        RAISES: RefusalError where the request is not admitted, ClientDisconnectedError where the client disconnects.
         """
         headers = Headers(scope=scope)
-        refusal = self._check_host(scope, headers) or self._check_key(scope, headers) or self._check_kind(headers)
+        refusal = self._check_host(scope, headers) or self._check_key(scope, headers) or self._check_encoding(headers)
         given = headers.get("content-length", "")
         length = int(given) if given.isdecimal() and len(given) < 20 else 0
         try:
@@ -122,12 +118,12 @@ class Guards:
         return body
 
     async def _read(self, receive: Receive) -> bytes | None:
-        """Read a body. RETURNS: It; None where it is too large."""
+        """RETURNS (bytes | None): The body; None where it is too large."""
         chunks, size, limit = [], 0, self.settings.max_body_bytes
         while size <= PATIENCE * limit:
             message = await receive()
             if message["type"] == "http.disconnect":
-                raise GoneError
+                raise ClientDisconnectedError
             chunk = message.get("body", b"")
             size += len(chunk)
             if size <= limit:
@@ -137,7 +133,7 @@ class Guards:
         return b"".join(chunks) if size <= limit else None
 
     def _check_host(self, scope: Scope, headers: Headers) -> RefusalError | None:
-        """Only names that are known are answered: a page elsewhere may have its own name point to this machine."""
+        """Against DNS rebinding: a web page elsewhere may have its own name resolve to this machine."""
         hosts, host = self.settings.hosts, headers.get("host", "").lower()
         name = f"{host.partition(']')[0]}]" if host.startswith("[") else host.partition(":")[0]
         if not hosts or name in hosts or scope["path"] in HEALTH:
@@ -146,23 +142,23 @@ class Guards:
         return RefusalError(421, message, "host")
 
     def _check_key(self, scope: Scope, headers: Headers) -> RefusalError | None:
-        if self.settings.api_key is None or scope["path"] in OPEN or scope["path"].startswith(PAGE):
+        if self.settings.api_key is None or scope["path"] in OPEN or scope["path"].startswith(PAGE_PATH):
             return None
         scheme, _, key = headers.get("authorization", "").partition(" ")
-        # In constant time: what is compared must not show in how long it takes.
+        # In constant time, against timing attacks.
         if scheme.lower() == "bearer" and hmac.compare_digest(key.strip().encode(), self.settings.api_key.encode()):
             return None
         message = f"The API key is missing or wrong: send the service's {KEY_VARIABLE} as Authorization: Bearer KEY"
         return RefusalError(401, message, "key", WWW_Authenticate="Bearer")
 
-    def _check_kind(self, headers: Headers) -> RefusalError | None:
+    def _check_encoding(self, headers: Headers) -> RefusalError | None:
         encoding = headers.get("content-encoding", "identity")
         if encoding.lower() == "identity":
             return None
         return RefusalError(415, f"Content-Encoding: found {shorten(encoding)}, expected none: send plain JSON", "kind")
 
     async def _answer(self, scope: Scope, body: bytes, receive: Receive, send: Send) -> None:
-        """Let the app answer, and stop it where the client goes away."""
+        """Run the app, and cancel it where the client disconnects."""
         messages = iter([{"type": "http.request", "body": body, "more_body": False}])
         gone = asyncio.ensure_future(receive())
 
@@ -176,28 +172,28 @@ class Guards:
             if not answered.done():
                 answered.cancel()
                 await asyncio.wait({answered})
-                raise GoneError
+                raise ClientDisconnectedError
             answered.result()
         finally:
             gone.cancel()
             answered.cancel()
 
     def _note(self, scope: Scope, status: int, seconds: float) -> None:
-        """Tell the log and the metrics of a request; of its path no more than the route that it took."""
-        route = PAGE if scope["path"].startswith(PAGE) else getattr(scope.get("route"), "path", "other")
+        """Record a request in the log and the metrics; of its path only the route that it matched."""
+        route = PAGE_PATH if scope["path"].startswith(PAGE_PATH) else getattr(scope.get("route"), "path", "other")
         self.metrics.requests.labels(route, str(status)).inc()
         self.metrics.seconds.labels(route).observe(seconds)
         texts: Iterable[str] = scope.get("state", {}).get("texts", ())
         said = f" {json.dumps(texts)}" if self.settings.log_texts and texts else ""
-        LOG.info("%s %s %d, %d texts, %.1f ms%s", _method(scope), route, status, len(list(texts)), 1e3 * seconds, said)
+        _LOG.info("%s %s %d, %d texts, %.1f ms%s", _method(scope), route, status, len(list(texts)), 1e3 * seconds, said)
 
     def _log_error(self, error: Exception) -> None:
         """Log where an error came from, without its message where that may quote a text."""
         where = "".join(traceback.format_tb(error.__traceback__))
-        LOG.error("%s%s\n%s", type(error).__name__, f": {error}" if self.settings.log_texts else "", where)
+        _LOG.error("%s%s\n%s", type(error).__name__, f": {error}" if self.settings.log_texts else "", where)
 
 
 def _method(scope: Scope) -> str:
-    """RETURNS: A request's method, where it is one that there is."""
+    """RETURNS (str): A request's method; "other" for one that HTTP does not define."""
     method = str(scope["method"])
     return method if method in ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH") else "other"

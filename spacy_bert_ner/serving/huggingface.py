@@ -1,4 +1,4 @@
-"""The form of Hugging Face's token classification, so that its clients can ask this service.
+"""The API of Hugging Face's token classification, so that its clients can use this service.
 
 https://huggingface.co/docs/inference-providers/tasks/token-classification
 """
@@ -8,24 +8,34 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from .answers import Answer, Entity
-from .endpoints import ERRORS, catalogue_of, read_all, read_or_refuse
+from .answers import Answer, FoundEntity
+from .endpoints import ERROR_RESPONSES, annotate_texts, catalogue_of, require_answers
 from .error_responses import RefusalError, listing, reply, shorten
 from .forms import name_ignored
-from .schemas import Group, HuggingFaceParameters, HuggingFaceRequest
+from .schemas import HuggingFaceEntity, HuggingFaceParameters, HuggingFaceRequest
 
-router = APIRouter()
-# An entity's words belong together here by construction, so that all strategies but "none" come to the same.
+huggingface_router = APIRouter()
+# An entity's tokens agree here by construction, so that all strategies but "none" give the same.
 STRATEGIES = ("none", "simple", "first", "average", "max")
 
 
-@router.post("/hf", response_model=list[Group] | list[list[Group]], responses=ERRORS, summary="Like Hugging Face's")
+@huggingface_router.post(
+    "/hf",
+    response_model=list[HuggingFaceEntity] | list[list[HuggingFaceEntity]],
+    responses=ERROR_RESPONSES,
+    summary="Like Hugging Face's",
+)
 async def default_model(body: HuggingFaceRequest, request: Request) -> Response:
     """Find the entities of a text, or of several, with the first model."""
     return await answer(body, request, None)
 
 
-@router.post("/hf/{model}", response_model=list[Group] | list[list[Group]], responses=ERRORS, summary="… by a model")
+@huggingface_router.post(
+    "/hf/{model}",
+    response_model=list[HuggingFaceEntity] | list[list[HuggingFaceEntity]],
+    responses=ERROR_RESPONSES,
+    summary="… by a model",
+)
 async def named_model(model: str, body: HuggingFaceRequest, request: Request) -> Response:
     """Find the entities of a text, or of several, with the model of that name."""
     return await answer(body, request, model)
@@ -39,12 +49,12 @@ async def answer(body: HuggingFaceRequest, request: Request, model: str | None) 
         raise RefusalError(
             400, f"aggregation_strategy: found {shorten(strategy)}, expected one of {listing(STRATEGIES)}", "parameter"
         )
-    room = catalogue_of(request).find(model)
+    runner = catalogue_of(request).find(model)
     texts = [body.inputs] if isinstance(body.inputs, str) else body.inputs
-    answers = read_or_refuse(await read_all(room, texts, request))
+    answers = require_answers(await annotate_texts(runner, texts, request))
     write = _words if strategy == "none" else _groups
     found = [
-        list(write(text, each, parameters.ignore_labels or [], room.settings.default_score))
+        list(write(text, each, parameters.ignore_labels or [], runner.settings.default_score))
         for text, each in zip(texts, answers, strict=True)
     ]
     ignored = [*body.ignored(), *parameters.ignored("parameters.")]
@@ -68,5 +78,5 @@ def _words(text: str, found: Answer, leave_out: list[str], default: float) -> It
                 yield {"entity": label, "score": _score(ent, default), "index": word.number + 1, **place}
 
 
-def _score(ent: Entity, default: float) -> float:
+def _score(ent: FoundEntity, default: float) -> float:
     return default if ent.confidence is None else ent.confidence

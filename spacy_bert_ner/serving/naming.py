@@ -6,20 +6,20 @@ from pathlib import Path
 
 from spacy.util import is_package
 
-NAME = re.compile(r"[\w.-]{1,100}")
+MODEL_NAME = re.compile(r"[\w.-]{1,100}")
 
 
 def split_name(model: str) -> tuple[str, str]:
-    """Tell a model's name from where it is.
+    """Split a model's name from its package or folder.
 
     model (str): A package, a folder, or NAME=PACKAGE or NAME=FOLDER.
-    RETURNS (tuple[str, str]): Its name, by default that of the package or of the folder, and where it is.
-    RAISES: ValueError where the name cannot stand in a path of the service.
+    RETURNS (tuple[str, str]): The name, by default that of the package or of the folder, and the package or folder.
+    RAISES: ValueError where the name cannot be part of a URL's path.
     """
     name, equals, place = model.partition("=")
     if not equals or Path(model).exists():
         name, place = Path(model).resolve().name if Path(model).exists() else model, model
-    if not NAME.fullmatch(name):
+    if not MODEL_NAME.fullmatch(name):
         raise ValueError(
             f"{model!r}: found the name {name!r}, expected letters, digits, '_', '-' and '.': write NAME={place}"
         )
@@ -27,10 +27,10 @@ def split_name(model: str) -> tuple[str, str]:
 
 
 def name_models(models: Sequence[str]) -> dict[str, str]:
-    """RETURNS (dict[str, str]): Where each model is, by its name.
+    """RETURNS (dict[str, str]): Each model's package or folder by its name.
 
     models (Sequence[str]): As on the command line.
-    RAISES: ValueError where two have one name, or one is not there.
+    RAISES: ValueError where two have the same name, or one does not exist.
     """
     named: dict[str, str] = {}
     for name, place in map(split_name, models):

@@ -1,13 +1,12 @@
-"""Positions in a text as others count them."""
+"""Character offsets in the units of other languages."""
 
 from bisect import bisect_left
 
 
-class Counter:
-    """Translates positions of Python's characters.
+class OffsetConverter:
+    """Converts offsets in Unicode characters.
 
-    text (str): The text.
-    utf16 (bool): Whether to count UTF-16 code units, of which a character beyond U+FFFF has two; else nothing changes.
+    utf16 (bool): To UTF-16 code units, of which a character beyond U+FFFF has two; else offsets stay as they are.
     """
 
     def __init__(self, text: str, *, utf16: bool) -> None:
@@ -15,5 +14,5 @@ class Counter:
         self._long = [i for i, character in enumerate(text) if character > "\uffff"] if two_units else []
 
     def __call__(self, position: int) -> int:
-        """RETURNS (int): The position. position (int): In characters."""
+        """RETURNS (int): The converted offset."""
         return position + bisect_left(self._long, position)

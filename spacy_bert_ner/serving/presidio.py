@@ -19,7 +19,7 @@ class ConfidentNlpEngine(SpacyNlpEngine):
     engine_name = "spacy_with_confidences"
 
     def _get_scores_for_entities(self, doc: Doc) -> list[float]:
-        """RETURNS (list[float]): The score of each of doc.ents. doc (Doc): What the pipeline made of a text."""
+        """RETURNS (list[float]): The score of each of doc.ents."""
         default = self.ner_model_configuration.default_score
         found = read_answer(doc).entities
         return [default if ent.confidence is None else ent.confidence for ent in found]

@@ -23,18 +23,18 @@ from uvicorn.supervisors import Multiprocess
 from wasabi import msg
 
 from .naming import name_models
-from .service_settings import LOOPBACK, SHARED, Settings
+from .service_settings import LOOPBACK, METRICS_VARIABLE, ServiceSettings
 
 # Connections for each request that may be under way; uvicorn answers 503 to the others and closes them.
 CONNECTIONS = 4
 # What may still be under way when the deadline of all requests is over.
-GRACE = 5
+SHUTDOWN_GRACE = 5
 
 
 class PunctualProtocol(H11Protocol):
     """uvicorn's protocol, for which uvicorn itself has no time limit: clients that do not finish their headers."""
 
-    timeout = Settings.read_timeout
+    timeout = ServiceSettings.read_timeout
     _timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -89,11 +89,11 @@ def allowed_hosts(host: str, more: Sequence[str]) -> tuple[str, ...]:
     return (*names, *LOOPBACK) if names else ()
 
 
-def run(models: Sequence[str], settings: Settings, host: str, port: int, workers: int = 1, **how: Any) -> None:
+def run(models: Sequence[str], settings: ServiceSettings, host: str, port: int, workers: int = 1, **how: Any) -> None:
     """Serve until SIGTERM or SIGINT; what was begun is finished then.
 
     models (Sequence[str]): See app.load_app.
-    settings (Settings): Limits and guards.
+    settings (ServiceSettings): Limits and guards.
     host (str): Address to listen on.
     port (int): Port; 0 for any that is free.
     workers (int): Processes, each with models of its own.
@@ -101,7 +101,7 @@ def run(models: Sequence[str], settings: Settings, host: str, port: int, workers
     RAISES: ValueError where the models cannot be served, OSError where the address cannot be listened on.
     """
     name_models(models)
-    make: Any = partial(load, list(models), settings, **how)
+    make: Any = partial(load_in_process, list(models), settings, **how)
     with listen(host, port) as listener, tempfile.TemporaryDirectory(prefix="bert-ner-metrics-") as folder:
         shown = f"[{host}]" if ":" in host else host
         msg.info(f"Loading, then serving on http://{shown}:{listener.getsockname()[1]}/")
@@ -114,11 +114,11 @@ def run(models: Sequence[str], settings: Settings, host: str, port: int, workers
             make_server(make(), settings).run([listener])
 
 
-def make_server(app: FastAPI, settings: Settings) -> Server:
+def make_server(app: FastAPI, settings: ServiceSettings) -> Server:
     """Make a server of one process.
 
     app (FastAPI): The application.
-    settings (Settings): Limits.
+    settings (ServiceSettings): Limits.
     RETURNS (Server): uvicorn's, to be run with a socket.
     """
     return Server(_configure(lambda: app, settings, 1))
@@ -147,11 +147,13 @@ def listen(host: str, port: int) -> socket.socket:
 
 def _prepare_workers(folder: str, workers: int) -> None:
     """Share what the workers share: a folder for their figures, and the processors, unless the user has said."""
-    os.environ.setdefault(SHARED, folder)
+    os.environ.setdefault(METRICS_VARIABLE, folder)
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
 
 
-def load(models: Sequence[str], settings: Settings, code: Path | None = None, gpu_id: int = -1) -> FastAPI:
+def load_in_process(
+    models: Sequence[str], settings: ServiceSettings, code: Path | None = None, gpu_id: int = -1
+) -> FastAPI:
     """Load pipelines and make their application, in the process that serves them. RETURNS (FastAPI): It."""
     # Only now: prometheus_client looks into the environment as it is imported.
     from .app import load_app
@@ -161,7 +163,7 @@ def load(models: Sequence[str], settings: Settings, code: Path | None = None, gp
     return load_app(models, settings)
 
 
-def _configure(make: Any, settings: Settings, workers: int) -> Config:
+def _configure(make: Any, settings: ServiceSettings, workers: int) -> Config:
     # Ours says what the other would, without what a client writes into an address.
     log: dict[str, Any] = deepcopy(LOGGING_CONFIG)
     log["loggers"]["spacy_bert_ner"] = {"handlers": ["default"], "level": "INFO", "propagate": False}
@@ -180,5 +182,5 @@ def _configure(make: Any, settings: Settings, workers: int) -> Config:
         timeout_keep_alive=5,
         # Until then a worker may be importing; uvicorn kills one that says nothing.
         timeout_worker_healthcheck=60,
-        timeout_graceful_shutdown=int(settings.deadline) + GRACE,
+        timeout_graceful_shutdown=int(settings.deadline) + SHUTDOWN_GRACE,
     )

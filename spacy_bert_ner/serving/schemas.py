@@ -9,7 +9,7 @@ TEXT = "Angela Merkel met officials in Geneva."
 
 
 def _check_text(text: str) -> str:
-    """RETURNS: A text. RAISES: ValueError where it holds what is no character, which nothing can be made of."""
+    """RETURNS (str): The text. RAISES: ValueError where it holds a lone surrogate."""
     if not text.isascii() and (found := SURROGATE.search(text)):
         raise ValueError(
             f"found half of a surrogate pair at character {found.start()}, expected whole characters: send the text in "
@@ -25,13 +25,13 @@ Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
 
 class Strict(BaseModel):
-    """A body of our own form: what it does not know, or would have to convert, is an error."""
+    """A body of the service's own schema: unknown fields, and values of other types, are errors."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
 class Lenient(BaseModel):
-    """A body of another's form: what is not known is named in the response's header X-Ignored-Parameters."""
+    """A body of another API: unknown fields are named in the response's header X-Ignored-Parameters."""
 
     model_config = ConfigDict(extra="allow", strict=True)
 
@@ -62,14 +62,14 @@ class EntitiesRequest(Strict):
         return self
 
 
-class RunnerUp(BaseModel):
+class RunnerUpResult(BaseModel):
     """The best other label for an entity's span."""
 
     label: str = Field(examples=["ORG"])
     confidence: float = Field(examples=[0.012])
 
 
-class Entity(BaseModel):
+class EntityResult(BaseModel):
     """An entity."""
 
     start: int = Field(description="Where it begins in the text", examples=[0])
@@ -77,13 +77,13 @@ class Entity(BaseModel):
     label: str = Field(examples=["PER"])
     text: str = Field(examples=["Angela Merkel"])
     confidence: float | None = Field(description="Null where the pipeline gives none", examples=[0.987])
-    runner_up: RunnerUp | None = Field(description="Null where there is none")
+    runner_up: RunnerUpResult | None = Field(description="Null where there is none")
 
 
-class Result(BaseModel):
+class TextResult(BaseModel):
     """What was found in one text."""
 
-    entities: list[Entity] | None = Field(description="Null where the pipeline failed on the text")
+    entities: list[EntityResult] | None = Field(description="Null where the pipeline failed on the text")
     error: str | None = Field(description="Why it failed")
 
 
@@ -91,12 +91,12 @@ class EntitiesResponse(BaseModel):
     """What was found in each text, in order."""
 
     model: str
-    results: list[Result]
+    results: list[TextResult]
     warnings: list[str] = Field(description="What in the request had no effect")
 
 
 class Model(BaseModel):
-    """What is known of a model."""
+    """A model's description."""
 
     name: str
     package: str
@@ -108,7 +108,7 @@ class Model(BaseModel):
     labels: list[str]
     scores: dict[str, Any] = Field(description="`ents_…` of its meta.json, measured on the test set")
     versions: dict[str, str] = Field(description="Of the packages that it was trained with, where it says so")
-    served_by: dict[str, str] = Field(description="Versions of now")
+    served_by: dict[str, str] = Field(description="Versions of the packages that serve it")
     calibration: dict[str, dict[str, Any]] = Field(
         description="By component: whether its confidences are calibrated, and how"
     )
@@ -121,7 +121,7 @@ class ModelsResponse(BaseModel):
 
 
 class Problem(BaseModel):
-    """Why there is no answer."""
+    """An error."""
 
     error: str
 
@@ -134,14 +134,14 @@ class HuggingFaceParameters(Lenient):
 
 
 class HuggingFaceRequest(Lenient):
-    """A request in the form of Hugging Face's token classification."""
+    """A request to Hugging Face's token classification."""
 
     inputs: Text | list[Text] = Field(examples=[TEXT])
     parameters: HuggingFaceParameters | None = None
 
 
 class AnalyzeRequest(Lenient):
-    """A request in the form of Presidio's analyzer."""
+    """A request to Presidio's analyzer."""
 
     text: Text | list[Text] = Field(examples=[TEXT])
     language: str = Field(examples=["en"])
@@ -150,7 +150,7 @@ class AnalyzeRequest(Lenient):
 
 
 class AnalyzerResult(BaseModel):
-    """An entity in the form of Presidio's analyzer."""
+    """An entity of Presidio's analyzer."""
 
     entity_type: str = Field(examples=["PERSON"])
     start: int
@@ -158,8 +158,8 @@ class AnalyzerResult(BaseModel):
     score: float
 
 
-class Group(BaseModel):
-    """An entity in the form of Hugging Face's token classification."""
+class HuggingFaceEntity(BaseModel):
+    """An entity of Hugging Face's token classification."""
 
     entity_group: str = Field(examples=["PER"])
     score: float

@@ -8,55 +8,55 @@ from spacy.language import Language
 
 from spacy_bert_ner import __version__
 
-from .batching import Room
+from .batching import ModelRunner
 from .error_responses import RefusalError, listing, shorten
-from .metrics import Metrics
-from .service_settings import Settings
+from .metrics import ServiceMetrics
+from .service_settings import ServiceSettings
 
 
 class Catalogue:
     """The models that are served.
 
     pipelines (dict[str, Language]): The pipelines by name, the first the default; nobody else may call them.
-    settings (Settings): Limits.
-    metrics (Metrics): What is counted.
+    settings (ServiceSettings): Limits.
+    metrics (ServiceMetrics): What is counted.
     """
 
-    def __init__(self, pipelines: dict[str, Language], settings: Settings, metrics: Metrics) -> None:
-        self.rooms = {name: Room(name, nlp, settings, metrics) for name, nlp in pipelines.items()}
-        self.facts = {name: describe(name, nlp) for name, nlp in pipelines.items()}
+    def __init__(self, pipelines: dict[str, Language], settings: ServiceSettings, metrics: ServiceMetrics) -> None:
+        self.runners = {name: ModelRunner(name, nlp, settings, metrics) for name, nlp in pipelines.items()}
+        self.facts = {name: describe_model(name, nlp) for name, nlp in pipelines.items()}
 
-    def __iter__(self) -> Iterator[Room]:
-        return iter(self.rooms.values())
+    def __iter__(self) -> Iterator[ModelRunner]:
+        return iter(self.runners.values())
 
-    def find(self, name: str | None) -> Room:
-        """Look a model up. RETURNS (Room): It, or the first where no name is given.
+    def find(self, name: str | None) -> ModelRunner:
+        """Look a model up. RETURNS (ModelRunner): It, or the first where no name is given.
 
         name (str | None): Its name.
         RAISES: RefusalError, 404 where there is none of that name.
         """
         if name is None:
             return next(iter(self))
-        if name not in self.rooms:
+        if name not in self.runners:
             raise RefusalError(
-                404, f"model: found {shorten(name)}, expected one of {listing(list(self.rooms))}", "model"
+                404, f"model: found {shorten(name)}, expected one of {listing(list(self.runners))}", "model"
             )
-        return self.rooms[name]
+        return self.runners[name]
 
-    def speaking(self, language: str) -> Room:
-        """Look a model up by its language. RETURNS (Room): The first one.
+    def find_by_language(self, language: str) -> ModelRunner:
+        """Look a model up by its language. RETURNS (ModelRunner): The first one.
 
         language (str): Such as "en".
         RAISES: RefusalError, 400 where none has that language.
         """
-        for room in self:
-            if room.nlp.lang == language:
-                return room
-        spoken = list(dict.fromkeys(str(room.nlp.lang) for room in self))
+        for runner in self:
+            if runner.nlp.lang == language:
+                return runner
+        spoken = list(dict.fromkeys(str(runner.nlp.lang) for runner in self))
         raise RefusalError(400, f"language: found {shorten(language)}, expected one of {listing(spoken)}", "language")
 
 
-def describe(name: str, nlp: Language) -> dict[str, Any]:
+def describe_model(name: str, nlp: Language) -> dict[str, Any]:
     """Say what is known of a pipeline, most of it from its meta.json.
 
     name (str): The name by which it is served.
@@ -72,7 +72,7 @@ def describe(name: str, nlp: Language) -> dict[str, Any]:
         "description": meta.get("description", ""),
         "license": meta.get("license", ""),
         "pipeline": list(nlp.pipe_names),
-        "labels": labels_of(nlp),
+        "labels": declared_labels(nlp),
         "scores": {key: value for key, value in meta.get("performance", {}).items() if key.startswith("ents_")},
         "versions": meta.get("spacy_bert_ner", {}).get("versions", {}),
         "served_by": {"spacy-bert-ner": __version__, "spacy": spacy.__version__},
@@ -80,7 +80,7 @@ def describe(name: str, nlp: Language) -> dict[str, Any]:
     }
 
 
-def labels_of(nlp: Language) -> list[str]:
+def declared_labels(nlp: Language) -> list[str]:
     """RETURNS (list[str]): The labels that the components that set doc.ents declare, sorted."""
     setters = [name for name in nlp.pipe_names if "doc.ents" in nlp.get_pipe_meta(name).assigns]
     return sorted({str(label) for name in setters for label in getattr(nlp.get_pipe(name), "labels", ())})

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 
 KEY_VARIABLE = "SPACY_BERT_NER_API_KEY"
 # Where several workers leave their figures for each other; prometheus_client reads it as it is imported.
-SHARED = "PROMETHEUS_MULTIPROC_DIR"
+METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 
 @dataclass(frozen=True)
-class Settings:
+class ServiceSettings:
     """Limits and guards of the service.
 
     max_batch_words (int): Words that go through a model at once; a longer text is a batch of its own.

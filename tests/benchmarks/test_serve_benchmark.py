@@ -13,7 +13,7 @@ import spacy
 from spacy.tokens import Doc, DocBin
 
 from spacy_bert_ner.serving.app import make_app
-from spacy_bert_ner.serving.service_settings import Settings
+from spacy_bert_ner.serving.service_settings import ServiceSettings
 from tests.serving.services import make_ruler, serving
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "serve.py"
@@ -56,7 +56,7 @@ def test_latency_throughput_and_memory(benchmark: ModuleType) -> None:
 
 
 def test_overload(benchmark: ModuleType) -> None:
-    settings = Settings(max_batch_words=60, max_wait=0.1)
+    settings = ServiceSettings(max_batch_words=60, max_wait=0.1)
     with serving(make_app({"rules": make_ruler(slow=0.01)}, settings), settings) as url:
         figures: dict[str, Any] = benchmark.measure_overload(address_of(url), TEXTS, 90, 0.7)
     assert figures["statuses"].keys() == {"200", "503"}

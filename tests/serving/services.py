@@ -15,7 +15,7 @@ from spacy.util import fix_random_seed
 
 from spacy_bert_ner.serving.app import make_app
 from spacy_bert_ner.serving.processes import listen, make_server
-from spacy_bert_ner.serving.service_settings import Settings
+from spacy_bert_ner.serving.service_settings import ServiceSettings
 from tests.scenarios import CNN, examples_of, train
 
 PATTERNS = [{"label": "LOC", "pattern": "Geneva"}, {"label": "PER", "pattern": "Jane"}]
@@ -66,7 +66,7 @@ def make_cnn() -> Language:
 @contextmanager
 def asking(pipelines: dict[str, Language], **settings: Any) -> Iterator[TestClient]:
     """YIELDS (TestClient): A client of an application, started."""
-    with TestClient(make_app(pipelines, Settings(**settings)), raise_server_exceptions=False) as client:
+    with TestClient(make_app(pipelines, ServiceSettings(**settings)), raise_server_exceptions=False) as client:
         yield client
 
 
@@ -78,9 +78,9 @@ def free_port() -> int:
 
 
 @contextmanager
-def serving(app: FastAPI, settings: Settings | None = None, port: int = 0) -> Iterator[str]:
+def serving(app: FastAPI, settings: ServiceSettings | None = None, port: int = 0) -> Iterator[str]:
     """Run an application on a real socket. YIELDS (str): Its address, such as http://127.0.0.1:8000."""
-    server = make_server(app, settings or Settings())
+    server = make_server(app, settings or ServiceSettings())
     with listen("127.0.0.1", port) as listener:
         thread = threading.Thread(target=server.run, args=([listener],))
         thread.start()

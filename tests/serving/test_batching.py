@@ -12,23 +12,23 @@ from hypothesis import strategies as st
 from spacy.language import Language
 
 from spacy_bert_ner.serving.answers import Answer, Failure, read_answer
-from spacy_bert_ner.serving.batching import Room
+from spacy_bert_ner.serving.batching import ModelRunner
 from spacy_bert_ner.serving.error_responses import RefusalError
-from spacy_bert_ner.serving.metrics import Metrics
-from spacy_bert_ner.serving.service_settings import Settings
+from spacy_bert_ner.serving.metrics import ServiceMetrics
+from spacy_bert_ner.serving.service_settings import ServiceSettings
 from tests.serving.services import FAULT, make_cnn, make_ruler
 
 
 @contextmanager
-def room_of(nlp: Language, **limits: Any) -> Iterator[Room]:
-    room = Room("test", nlp, Settings(**{"max_wait": 60.0, **limits}), Metrics())
-    room.start()
-    yield room
-    room.close()
+def running(nlp: Language, **limits: Any) -> Iterator[ModelRunner]:
+    runner = ModelRunner("test", nlp, ServiceSettings(**{"max_wait": 60.0, **limits}), ServiceMetrics())
+    runner.start()
+    yield runner
+    runner.close()
 
 
-def counted(room: Room, name: str) -> float:
-    return room.metrics.registry.get_sample_value(f"bert_ner_{name}", {"model": "test"}) or 0.0
+def counted(runner: ModelRunner, name: str) -> float:
+    return runner.metrics.registry.get_sample_value(f"bert_ner_{name}", {"model": "test"}) or 0.0
 
 
 async def after(seconds: float, work: Coroutine[Any, Any, Any]) -> Any:
@@ -49,43 +49,45 @@ def gather(*work: Coroutine[Any, Any, Any]) -> list[Any]:
 
 
 def test_what_comes_while_the_model_is_busy_is_read_together() -> None:
-    with room_of(make_ruler(slow=0.05)) as room:
-        results = gather(room.read(["Jane"]), *(after(0.02, room.read([f"Geneva {i}"])) for i in range(10)))
+    with running(make_ruler(slow=0.05)) as runner:
+        results = gather(runner.annotate(["Jane"]), *(after(0.02, runner.annotate([f"Geneva {i}"])) for i in range(10)))
         assert refusals(results) == []
         assert [result[0].entities[0].label for result in results] == ["PER", *["LOC"] * 10]
-        assert counted(room, "batch_words_count") == 2
-        assert counted(room, "texts_total") == 11
+        assert counted(runner, "batch_words_count") == 2
+        assert counted(runner, "texts_total") == 11
 
 
 def test_an_idle_model_reads_at_once() -> None:
-    with room_of(make_ruler(), gather=5.0) as room:
+    with running(make_ruler(), gather=5.0) as runner:
         begun = time.perf_counter()
         for _ in range(5):
-            gather(room.read(["Jane"]))
+            gather(runner.annotate(["Jane"]))
         assert time.perf_counter() - begun < 2
-        assert counted(room, "batch_words_count") == 5
+        assert counted(runner, "batch_words_count") == 5
 
 
 def test_a_busy_model_waits_a_moment_for_more() -> None:
     # The second request is there when the first is done, the third comes 50 ms later.
-    with room_of(make_ruler(slow=0.1), gather=0.5) as room:
-        more = [after(0.03, room.read(["Jane"])), after(0.15, room.read(["Jane"]))]
-        assert refusals(gather(room.read(["Jane"]), *more)) == []
-        assert counted(room, "batch_words_count") == 2
+    with running(make_ruler(slow=0.1), gather=0.5) as runner:
+        more = [after(0.03, runner.annotate(["Jane"])), after(0.15, runner.annotate(["Jane"]))]
+        assert refusals(gather(runner.annotate(["Jane"]), *more)) == []
+        assert counted(runner, "batch_words_count") == 2
 
 
 def test_a_batch_holds_no_more_words_than_it_may() -> None:
-    with room_of(make_ruler(), max_batch_words=10) as room:
-        gather(room.read(["a b c d e f"] * 5), room.read(["a " * 40]))
-        assert counted(room, "batch_words_count") == 6
-        assert counted(room, "words_total") == 30 + 40
+    with running(make_ruler(), max_batch_words=10) as runner:
+        gather(runner.annotate(["a b c d e f"] * 5), runner.annotate(["a " * 40]))
+        assert counted(runner, "batch_words_count") == 6
+        assert counted(runner, "words_total") == 30 + 40
 
 
 def test_a_text_that_fails_takes_no_other_with_it(caplog: pytest.LogCaptureFixture) -> None:
-    with room_of(make_ruler(slow=0.01, faulty=True)) as room:
+    with running(make_ruler(slow=0.01, faulty=True)) as runner:
         texts = [f"Jane {i}" for i in range(6)]
         texts[2] = texts[5] = f"Jane {FAULT}"
-        first, other, bad = gather(room.read(texts), room.read(["Geneva", "Jane"]), room.read([FAULT]))
+        first, other, bad = gather(
+            runner.annotate(texts), runner.annotate(["Geneva", "Jane"]), runner.annotate([FAULT])
+        )
     assert [isinstance(answer, Failure) for answer in first] == [False, False, True, False, False, True]
     assert [answer.entities[0].label for answer in other] == ["LOC", "PER"]
     assert bad == [Failure("The pipeline fails on this text with ValueError: the service's log says where")]
@@ -95,17 +97,17 @@ def test_a_text_that_fails_takes_no_other_with_it(caplog: pytest.LogCaptureFixtu
 
 
 def test_texts_are_logged_where_that_is_asked_for(caplog: pytest.LogCaptureFixture) -> None:
-    with room_of(make_ruler(faulty=True), log_texts=True) as room:
-        gather(room.read([FAULT]))
+    with running(make_ruler(faulty=True), log_texts=True) as runner:
+        gather(runner.annotate([FAULT]))
     assert f"cannot read '{FAULT}'" in caplog.text
 
 
 def test_the_vocabulary_stays_as_it_is() -> None:
     nlp = make_cnn()
-    with room_of(nlp) as room:
-        gather(room.read(["Jane met IBM"]))
+    with running(nlp) as runner:
+        gather(runner.annotate(["Jane met IBM"]))
         before = len(nlp.vocab.strings), len(list(nlp.vocab))
-        answers = gather(*(room.read([f"Jane met unheard{i} near Newtown{i}", f"IBM{i}"]) for i in range(50)))
+        answers = gather(*(runner.annotate([f"Jane met unheard{i} near Newtown{i}", f"IBM{i}"]) for i in range(50)))
         # spaCy's len(vocab) counts what is gone, too.
         assert (len(nlp.vocab.strings), len(list(nlp.vocab))) == before
     assert refusals(answers) == []
@@ -118,17 +120,17 @@ def test_the_vocabulary_stays_as_it_is() -> None:
 
 def test_an_error_leaves_the_vocabulary_as_it_is_too() -> None:
     nlp = make_ruler(faulty=True)
-    with room_of(nlp) as room:
+    with running(nlp) as runner:
         before = len(nlp.vocab.strings)
         for i in range(5):
-            gather(room.read([f"{FAULT} unheard{i}", f"word{i}"]))
+            gather(runner.annotate([f"{FAULT} unheard{i}", f"word{i}"]))
         assert len(nlp.vocab.strings) == before
 
 
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.lists(st.text(max_size=40), min_size=1, max_size=4), min_size=1, max_size=6))
 def test_answers_are_those_of_the_pipeline(requests: list[list[str]]) -> None:
-    results = gather(*(CNN_ROOM.read(texts) for texts in requests))
+    results = gather(*(CNN_RUNNER.annotate(texts) for texts in requests))
     for texts, answers in zip(requests, results, strict=True):
         for text, answer in zip(texts, answers, strict=True):
             alone = read_answer(ALONE(text))
@@ -141,27 +143,27 @@ def test_answers_are_those_of_the_pipeline(requests: list[list[str]]) -> None:
 
 
 ALONE = make_cnn()
-CNN_ROOM = Room("test", make_cnn(), Settings(max_wait=60.0), Metrics())
-CNN_ROOM.start()
+CNN_RUNNER = ModelRunner("test", make_cnn(), ServiceSettings(max_wait=60.0), ServiceMetrics())
+CNN_RUNNER.start()
 
 
 def test_too_much_work_before_a_request_is_refused() -> None:
-    with room_of(make_ruler(slow=0.05), max_wait=0.0) as room:
-        results = gather(room.read(["Jane"]), *(after(0.02, room.read(["Jane"])) for _ in range(3)))
+    with running(make_ruler(slow=0.05), max_wait=0.0) as runner:
+        results = gather(runner.annotate(["Jane"]), *(after(0.02, runner.annotate(["Jane"])) for _ in range(3)))
         assert refusals(results) == [503, 503, 503]
         assert int(results[1].headers["Retry-After"]) >= 1
         # It was a moment's load.
-        assert refusals(gather(room.read(["Jane"]))) == []
+        assert refusals(gather(runner.annotate(["Jane"]))) == []
 
 
 def test_a_long_request_keeps_no_short_one_waiting() -> None:
-    with room_of(make_ruler(slow=0.01), max_batch_words=40) as room:
+    with running(make_ruler(slow=0.01), max_batch_words=40) as runner:
 
         async def race() -> tuple[float, float]:
             begun = time.perf_counter()
-            long = asyncio.create_task(room.read(["Jane " * 20] * 60))
+            long = asyncio.create_task(runner.annotate(["Jane " * 20] * 60))
             await asyncio.sleep(0.05)
-            await room.read(["Jane"])
+            await runner.annotate(["Jane"])
             short = time.perf_counter() - begun
             await long
             return short, time.perf_counter() - begun
@@ -181,36 +183,36 @@ def test_a_long_request_keeps_no_short_one_waiting() -> None:
 def test_too_long_a_request_is_refused(texts: list[str], message: str) -> None:
     nlp = make_ruler()
     nlp.max_length = 200
-    with room_of(nlp, max_words=100) as room:
+    with running(nlp, max_words=100) as runner:
         nlp.max_length = 200 if "x" in texts[0] else 10_000
-        (refusal,) = gather(room.read(texts))
+        (refusal,) = gather(runner.annotate(texts))
         assert refusal.status == 413
         assert message in refusal.message
 
 
 def test_what_takes_too_long_is_given_up() -> None:
-    with room_of(make_ruler(slow=0.1), deadline=0.15, max_batch_words=1) as room:
-        results = gather(room.read(["Jane"] * 50), room.read([]))
+    with running(make_ruler(slow=0.1), deadline=0.15, max_batch_words=1) as runner:
+        results = gather(runner.annotate(["Jane"] * 50), runner.annotate([]))
         assert refusals(results) == [504]
         time.sleep(0.15)
-        read = counted(room, "texts_total")
+        read = counted(runner, "texts_total")
         assert read < 5
         time.sleep(0.2)
         # What nobody waits for is not read.
-        assert counted(room, "texts_total") == read
+        assert counted(runner, "texts_total") == read
 
 
 def test_closing_finishes_what_is_in_the_queue() -> None:
     async def close_while_reading() -> list[Any]:
-        reading = [asyncio.create_task(room.read(["Jane"])) for _ in range(5)]
+        reading = [asyncio.create_task(runner.annotate(["Jane"])) for _ in range(5)]
         await asyncio.sleep(0.02)
-        await asyncio.to_thread(room.close)
-        late = asyncio.create_task(room.read(["Jane"]))
+        await asyncio.to_thread(runner.close)
+        late = asyncio.create_task(runner.annotate(["Jane"]))
         return await asyncio.gather(*reading, late, return_exceptions=True)
 
-    with room_of(make_ruler(slow=0.05)) as room:
-        assert room.is_ready
+    with running(make_ruler(slow=0.05)) as runner:
+        assert runner.is_ready
         results = asyncio.run(close_while_reading())
-        assert not room.is_ready
+        assert not runner.is_ready
     assert refusals(results) == [503]
     assert [len(result) for result in results[:5]] == [1] * 5

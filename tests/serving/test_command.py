@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 from spacy_bert_ner.cli import bert_ner_cli
 from spacy_bert_ner.serving import processes as running
 from spacy_bert_ner.serving.naming import name_models, split_name
-from spacy_bert_ner.serving.service_settings import KEY_VARIABLE, Settings
+from spacy_bert_ner.serving.service_settings import KEY_VARIABLE, ServiceSettings
 from tests.import_graph import reach
 from tests.serving.services import FAULT, free_port, make_ruler
 
@@ -51,7 +51,7 @@ def test_by_default_it_is_for_this_machine_alone(runs: list[tuple[Any, ...]], mo
     assert serve(model) == (0, "")
     ((models, settings, host, port, workers, how),) = runs
     assert (models, host, port, workers) == ([str(model)], "127.0.0.1", 8000, 1)
-    assert settings == Settings(hosts=("127.0.0.1", "localhost", "[::1]", "127.0.0.1"))
+    assert settings == ServiceSettings(hosts=("127.0.0.1", "localhost", "[::1]", "127.0.0.1"))
     assert how == {"code": None, "gpu_id": -1}
 
 
@@ -86,7 +86,7 @@ def test_what_cannot_be_served_is_explained(model: Path, monkeypatch: pytest.Mon
 
 
 def test_an_address_in_use_is_known_before_a_model_is_loaded(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(running, "load", lambda *_, **__: pytest.fail("loaded"))
+    monkeypatch.setattr(running, "load_in_process", lambda *_, **__: pytest.fail("loaded"))
     with running.listen("127.0.0.1", 0) as listener:
         listener.listen()
         code, printed = serve(model, "--port", listener.getsockname()[1])

@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spacy_bert_ner.serving.offsets import Counter
+from spacy_bert_ner.serving.offsets import OffsetConverter
 from spacy_bert_ner.serving.schemas import EntitiesResponse, ModelsResponse
 from tests.serving.services import FAULT, asking, make_cnn, make_ruler
 
@@ -101,7 +101,7 @@ def test_offsets_for_javascript(client: TestClient) -> None:
 
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=30))
 def test_positions_are_counted_as_javascript_does(text: str) -> None:
-    utf16, plain = Counter(text, utf16=True), Counter(text, utf16=False)
+    utf16, plain = OffsetConverter(text, utf16=True), OffsetConverter(text, utf16=False)
     for i in range(len(text) + 1):
         assert utf16(i) == len(text[:i].encode("utf-16-le")) // 2
         assert plain(i) == i

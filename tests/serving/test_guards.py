@@ -8,7 +8,7 @@ from fastapi.testclient import TestClient
 
 from spacy_bert_ner.serving.app import make_app
 from spacy_bert_ner.serving.processes import allowed_hosts, is_loopback
-from spacy_bert_ner.serving.service_settings import KEY_VARIABLE, LOOPBACK, Settings, key_from_environment
+from spacy_bert_ner.serving.service_settings import KEY_VARIABLE, LOOPBACK, ServiceSettings, key_from_environment
 from tests.serving.services import asking, make_ruler
 
 KEY = "a-key"
@@ -61,7 +61,7 @@ def test_the_key_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
     assert key_from_environment() is None
     monkeypatch.setenv(KEY_VARIABLE, KEY)
     assert key_from_environment() == KEY
-    assert KEY not in repr(Settings(api_key=KEY))
+    assert KEY not in repr(ServiceSettings(api_key=KEY))
     for wrong in ("", "  ", " a", "ä", "a\nb"):
         monkeypatch.setenv(KEY_VARIABLE, wrong)
         with pytest.raises(ValueError, match="is set, but to no key"):
@@ -178,7 +178,7 @@ def test_what_should_not_happen_is_said_without_texts(caplog: pytest.LogCaptureF
     async def broken(*args: object) -> None:
         raise RuntimeError("a secret text")
 
-    next(iter(app.state.catalogue)).read = broken
+    next(iter(app.state.catalogue)).annotate = broken
     with TestClient(app, raise_server_exceptions=False) as client:
         response = client.post("/v1/entities", json=BODY)
     assert response.status_code == 500

@@ -169,4 +169,4 @@ def test_any_json_is_answered(client: TestClient, path: str, body: dict[str, Any
 def test_odd_paths_lead_nowhere(client: TestClient, path: str, method: str) -> None:
     response = client.request(method, path)
     assert 400 <= response.status_code < 500
-    assert "Settings" not in response.text
+    assert "ServiceSettings" not in response.text

@@ -16,7 +16,7 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
 from spacy_bert_ner.serving.app import make_app
-from spacy_bert_ner.serving.service_settings import Settings
+from spacy_bert_ner.serving.service_settings import ServiceSettings
 from tests.serving.services import FAULT, make_ruler, make_scored, serving
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
@@ -127,7 +127,9 @@ def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrom
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
-    with serving(make_app({"scored": make_scored(), "rules": make_ruler("de")}, Settings(max_words=2000))) as address:
+    with serving(
+        make_app({"scored": make_scored(), "rules": make_ruler("de")}, ServiceSettings(max_words=2000))
+    ) as address:
         yield address
 
 
@@ -365,7 +367,7 @@ def test_text_on_colours_can_be_read(page: Page, scheme: str) -> None:
 
 
 def test_the_page_asks_for_the_key(driver: webdriver.Chrome) -> None:
-    with serving(make_app({"scored": make_scored()}, Settings(api_key=KEY))) as address:
+    with serving(make_app({"scored": make_scored()}, ServiceSettings(api_key=KEY))) as address:
         page = Page(driver, address)
         page.open()
         assert "The API key is missing or wrong" in page.problem
