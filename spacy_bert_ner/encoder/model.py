@@ -88,8 +88,6 @@ def build_encoder_model(
 def make_shim(settings: Settings) -> EncoderShim:
     """RETURNS (EncoderShim): The torch side of an encoder that is yet to be loaded."""
     return EncoderShim(
-        None,
-        None,
         settings.precision,
         settings.window,
         trainable=settings.trainable,

@@ -5,11 +5,11 @@ import threading
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from weakref import WeakSet
 
 import numpy as np
 from tokenizers import Tokenizer, normalizers
 
+from .forking import HOLDERS
 from .network.casing import piece_classes
 from .network.kinds import Shape, find_obstacle
 from .words import Encoded, WordTable
@@ -24,8 +24,6 @@ LONGEST_REMEMBERED = 100
 # What a special piece is called where no file says so.
 USUAL = {"pad_token": ("[PAD]", "<pad>"), "unk_token": ("[UNK]", "<unk>"), "mask_token": ("[MASK]", "<mask>")}
 NO_LIMIT = 1 << 30
-# What holds a lock: a forked process gives each of them a new one, as its copy may be held for ever.
-HOLDERS: "WeakSet[Any]" = WeakSet()
 
 
 class WordPieces:

@@ -1,13 +1,25 @@
 """How an encoder is written: what it is built of, as msgpack, with its weights beside it or within it."""
 
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
 import srsly
+import torch
+from safetensors import SafetensorError
+from torch import Tensor
 
+from spacy_bert_ner.storage.models import DamagedError
+
+from .building import build_encoder
 from .network.module import Encoder
 from .pieces import WordPieces
+
+WEIGHTS_ERROR = (
+    "The saved encoder does not fit: {error}. Load it with the versions in the model's meta.json "
+    '("spacy_bert_ner", "versions"), or train it anew.'
+)
 
 
 @dataclass(frozen=True)
@@ -30,6 +42,27 @@ class SavedEncoder:
     def of(cls, encoder: Encoder, pieces: WordPieces) -> "SavedEncoder":
         """RETURNS (SavedEncoder): What an encoder that is there is built of."""
         return cls(encoder.config, encoder.case_features, encoder.memory is not None, pieces.to_dict())
+
+    def build(self, tensors: Callable[[], Mapping[str, Tensor]], dtype: torch.dtype) -> Encoder:
+        """Build the module.
+
+        tensors (Callable[[], Mapping[str, Tensor]]): Gives the weights by name.
+        dtype (torch.dtype): Of the parameters.
+        RETURNS (Encoder): In evaluation mode, on the CPU.
+        RAISES: ValueError where the weights do not fit the config; DamagedError as `tensors` raises it.
+        """
+        try:
+            return build_encoder(
+                self.config,
+                case_features=self.case_features,
+                document_memory=self.document_memory,
+                state=tensors(),
+                dtype=dtype,
+            )
+        except DamagedError:
+            raise
+        except (KeyError, RuntimeError, SafetensorError, ValueError) as error:
+            raise ValueError(WEIGHTS_ERROR.format(error=error)) from error
 
     def to_bytes(self, *, weights: bytes | None = None, file: dict[str, int] | None = None) -> bytes:
         """Write it.

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from safetensors import SafetensorError
-from safetensors.torch import load
-from torch import Tensor
+from safetensors.torch import load, save
+from torch import Tensor, nn
 
 from spacy_bert_ner.storage.models import ANEW, DamagedError
 
@@ -30,7 +30,7 @@ class StoredWeights:
     """The fp32 weights of an encoder in a file.
 
     path (Path): The safetensors file.
-    expected (dict[str, int]): Its "size" in bytes and "crc32", as `describe` gave them when it was saved.
+    expected (dict[str, int]): Its "size" in bytes and "crc32", as `describe_file` gave them when it was saved.
     RAISES: DamagedError where the file is not there, or not what was saved.
     """
 
@@ -54,7 +54,7 @@ class StoredWeights:
     def read(self) -> bytes:
         """RETURNS (bytes): The file. RAISES: DamagedError where its content has changed since it was opened."""
         content = self._content if self._content is not None else b"".join(self._chunks())
-        if describe(content) != self.expected:
+        if describe_file(content) != self.expected:
             raise DamagedError(CHANGED.format(path=self.path))
         return content
 
@@ -80,7 +80,7 @@ class StoredWeights:
 
     def _describe(self) -> dict[str, int]:
         if self._handle is None:
-            return describe(self._content or b"")
+            return describe_file(self._content or b"")
         now = os.fstat(self._handle)
         # A tool may set the one back, not the other.
         self._modified = (now.st_mtime_ns, now.st_ctime_ns)
@@ -97,6 +97,12 @@ class StoredWeights:
             offset += len(chunk)
 
 
-def describe(content: bytes) -> dict[str, int]:
+def describe_file(content: bytes) -> dict[str, int]:
     """RETURNS (dict[str, int]): "size" and "crc32" of a file's content."""
     return {"size": len(content), "crc32": zlib.crc32(content)}
+
+
+def dump_weights(module: nn.Module) -> bytes:
+    """RETURNS (bytes): A module's parameters and buffers as safetensors."""
+    # Tied weights are one tensor under several names, which safetensors refuses.
+    return save({name: tensor.detach().cpu().clone().contiguous() for name, tensor in module.state_dict().items()})

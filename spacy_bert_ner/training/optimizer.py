@@ -23,7 +23,7 @@ from torch import Tensor
 from torch.optim.adamw import adamw
 
 from spacy_bert_ner.checks import check_number
-from spacy_bert_ner.encoder.freezing import is_new, layer_of
+from spacy_bert_ner.encoder.freezing import layer_of
 
 Key = tuple[int, str]
 
@@ -54,6 +54,7 @@ class Parameter:
     mean, square (Tensor): Adam's moments.
     steps (Tensor): () how often it was moved.
     layer (int): Which of its encoder's layers it belongs to; -1 for none.
+    is_new (bool): Whether it is newly initialised.
     """
 
     weights: Tensor
@@ -61,6 +62,7 @@ class Parameter:
     square: Tensor
     steps: Tensor
     layer: int
+    is_new: bool
 
 
 def build_adamw(
@@ -143,24 +145,27 @@ class AdamW(Optimizer):
         if lr_scale != 1.0:
             raise ValueError(f"spacy-bert-ner.AdamW.v1 has no lr_scale other than 1, found {lr_scale}")
         # A copy: whoever called zeroes the gradient right away, or writes the next one into it.
-        self.take(key, xp2torch(weights).detach(), xp2torch(gradient).detach().clone())
+        moved, wanted = xp2torch(weights).detach(), xp2torch(gradient).detach().clone()
+        # thinc's own parameters, those of a head, have plain names; a pretrained torch module's have dotted ones.
+        self.take(key, moved, wanted, is_new="." not in key[1])
         # Not multiplied by zero, which would keep what is not a number.
         cast(Any, gradient)[...] = 0
         return weights, gradient
 
-    def take(self, key: Key, weights: Tensor, gradient: Tensor) -> None:
+    def take(self, key: Key, weights: Tensor, gradient: Tensor, *, is_new: bool) -> None:
         """Do as `__call__` does, with torch's tensors and without a copy: the gradient becomes the optimizer's own.
 
         key (tuple[int, str]): The id of the model or shim, and the parameter's name.
         weights (Tensor): The parameter; it is changed in place.
-        gradient (Tensor): Its gradient, to be used no more by who gives it.
+        gradient (Tensor): Its gradient, which the caller must not use any more.
+        is_new (bool): Whether the parameter is newly initialised, so that `head_factor` applies to it.
         """
         if key in self._pending:
             # A new step has begun though nothing marked the last one's end: this is not spaCy's training loop.
             self._step(self._pending)
             self._pending = {}
             self._deferring = False
-        self._register(key, weights)
+        self._register(key, weights, is_new)
         if gradient.stride() != weights.stride():
             # The kernel reads both in the order of their memory.
             gradient = torch.empty_like(weights).copy_(gradient)
@@ -201,7 +206,7 @@ class AdamW(Optimizer):
         self._restored = dict(state)
         self._names = dict(names)
 
-    def _register(self, key: Key, weights: Tensor) -> None:
+    def _register(self, key: Key, weights: Tensor, is_new: bool) -> None:
         """Note where a parameter's memory is; its moments are kept for as long as its shape stays."""
         known = self._known.get(key)
         if known is not None and known.weights.shape == weights.shape:
@@ -213,6 +218,7 @@ class AdamW(Optimizer):
             torch.zeros_like(weights),
             torch.zeros((), device=weights.device),
             layer=layer_of(key[1]),
+            is_new=is_new,
         )
         self._deepest = max(parameter.layer for parameter in self._known.values())
         name = self._names.get(key)
@@ -232,7 +238,7 @@ class AdamW(Optimizer):
         for key, gradient in gradients.items():
             parameter = self._known[key]
             decay = float(self.L2) if parameter.weights.ndim > 1 else 0.0
-            group = (parameter.weights.device, self._factor(key, parameter), decay)
+            group = (parameter.weights.device, self._factor(parameter), decay)
             groups.setdefault(group, []).append((parameter, gradient))
         for (_, factor, decay), members in groups.items():
             adamw(
@@ -253,10 +259,9 @@ class AdamW(Optimizer):
                 maximize=False,
             )
 
-    def _factor(self, key: Key, parameter: "Parameter") -> float:
+    def _factor(self, parameter: Parameter) -> float:
         """Say what the learning rate is multiplied by for one parameter."""
-        # thinc's own parameters have plain names, torch modules' have dotted ones.
-        if "." not in key[1] or is_new(key[1]):
+        if parameter.is_new:
             return self.head_factor
         # What has no layer's number is the embeddings, below the first layer.
         return float(self.layer_decay ** (self._deepest - parameter.layer))

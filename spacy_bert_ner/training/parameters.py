@@ -10,11 +10,12 @@ from typing import Any, cast
 import numpy as np
 import torch
 from spacy.language import Language
-from thinc.api import Model, Shim, to_numpy
-from torch import Tensor, nn
+from thinc.api import Model, PyTorchShim, Shim, to_numpy
+from torch import Tensor
 
 from spacy_bert_ner.encoder.shim import EncoderShim
 
+from .shims import ThincShim, module_of
 from .training_error import RunError
 
 Key = tuple[int, str]
@@ -31,7 +32,7 @@ class Parameters:
 
     def __init__(self, nlp: Language, frozen: Iterable[str]) -> None:
         self.nodes: dict[str, Model] = {}
-        self.shims: dict[str, Shim] = {}
+        shims: dict[str, Shim] = {}
         seen: set[int] = set()
         for name, component in nlp.pipeline:
             model = getattr(component, "model", None)
@@ -43,14 +44,9 @@ class Parameters:
                     seen.add(id(node))
                     self.nodes[f"{name}/{i}"] = node
                     # An encoder that training does not move is as it was loaded.
-                    moved = [shim for shim in node.shims if getattr(shim, "trainable", True)]
-                    self.shims |= {f"{name}/{i}/shim{j}": shim for j, shim in enumerate(moved)}
-        for place, shim in self.shims.items():
-            if not isinstance(_module(shim), nn.Module):
-                raise RunError(
-                    f"Component {place.split('/')[0]!r} keeps its weights in a {type(shim).__name__}, expected thinc's "
-                    "own or torch's: its training cannot be resumed, train it with `python -m spacy train`"
-                )
+                    moved = [shim for shim in node.shims if not (isinstance(shim, EncoderShim) and not shim.trainable)]
+                    shims |= {f"{name}/{i}/shim{j}": shim for j, shim in enumerate(moved)}
+        self.shims = {place: _known(place, shim) for place, shim in shims.items()}
 
     def names(self) -> dict[Key, str]:
         """RETURNS (dict[Key, str]): The name of each parameter, by the key under which optimizers know it."""
@@ -58,7 +54,7 @@ class Parameters:
             (node.id, param): f"{place}/{param}" for place, node in self.nodes.items() for param in node.param_names
         }
         for place, shim in self.shims.items():
-            names |= {(shim.id, param): f"{place}/{param}" for param, _ in _module(shim).named_parameters()}
+            names |= {(shim.id, param): f"{place}/{param}" for param, _ in module_of(shim).named_parameters()}
         return names
 
     def tensors(self) -> Tensors:
@@ -70,7 +66,7 @@ class Parameters:
             if node.has_param(param)
         }
         for place, shim in self.shims.items():
-            tensors |= {f"{place}/{name}": tensor for name, tensor in _module(shim).state_dict().items()}
+            tensors |= {f"{place}/{name}": tensor for name, tensor in module_of(shim).state_dict().items()}
         return tensors
 
     def load_tensors(self, tensors: Mapping[str, Tensor]) -> None:
@@ -89,10 +85,7 @@ class Parameters:
                     array = node.ops.asarray(cast(Any, tensors[f"{place}/{param}"].numpy()))
                     cast(Any, node.get_param(param))[...] = array
         for place, shim in self.shims.items():
-            module = _module(shim)
-            module.load_state_dict({name: tensors[f"{place}/{name}"] for name in module.state_dict()})
-            if isinstance(shim, EncoderShim):
-                shim.forget_cast()
+            shim.load_weights({name: tensors[f"{place}/{name}"] for name in module_of(shim).state_dict()})
 
     def state(self) -> dict[str, Any]:
         """RETURNS (dict[str, Any]): What changes beside the weights, for JSON."""
@@ -104,11 +97,11 @@ class Parameters:
                 *(
                     f"{place}/{name}"
                     for place, shim in self.shims.items()
-                    for name, param in _module(shim).named_parameters()
+                    for name, param in module_of(shim).named_parameters()
                     if param.grad is not None
                 ),
             ],
-            "scales": {place: scale_of(shim) for place, shim in self.shims.items()},
+            "scales": {place: shim.training_state() for place, shim in self.shims.items()},
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
@@ -120,14 +113,22 @@ class Parameters:
                 if f"{place}/{name}" in kept:
                     node.set_grad(name, node.ops.alloc(node.get_param(name).shape))
         for place, shim in self.shims.items():
-            load_scale(shim, state["scales"][place])
-            for name, param in _module(shim).named_parameters():
+            shim.load_training_state(state["scales"][place])
+            for name, param in module_of(shim).named_parameters():
                 if f"{place}/{name}" in kept:
                     param.grad = torch.zeros_like(param)
 
 
-def _module(shim: Shim) -> nn.Module:
-    return shim.encoder if isinstance(shim, EncoderShim) else cast(nn.Module, shim._model)
+def _known(place: str, shim: Shim) -> EncoderShim | ThincShim:
+    """Say how a shim's weights are to be read. RAISES: RunError where that is not known."""
+    if isinstance(shim, EncoderShim):
+        return shim
+    if isinstance(shim, PyTorchShim):
+        return ThincShim(shim)
+    raise RunError(
+        f"Component {place.split('/')[0]!r} keeps its weights in a {type(shim).__name__}, expected thinc's own or "
+        "torch's: its training cannot be resumed, train it with `python -m spacy train`"
+    )
 
 
 def as_tensor(array: Any) -> Tensor:
@@ -155,22 +156,3 @@ def load_attributes(node: Model, saved: dict[str, Any]) -> None:
             node.attrs[name].update(value["set"])
         else:
             node.attrs[name] = value
-
-
-def scale_of(shim: Any) -> list[float] | None:
-    """RETURNS (list[float] | None): What gradients are scaled by in fp16, and the steps since it changed."""
-    if hasattr(shim, "_loss_scale"):
-        return [shim._loss_scale.value, shim._loss_scale.steps]
-    scaler = getattr(shim, "_grad_scaler", None)
-    return None if scaler is None else [float(scaler._scale), int(scaler._growth_tracker)]
-
-
-def load_scale(shim: Any, saved: list[float] | None) -> None:
-    """Restore what `scale_of` gave."""
-    if saved is None:
-        return
-    if hasattr(shim, "_loss_scale"):
-        shim._loss_scale.value, shim._loss_scale.steps = saved[0], int(saved[1])
-    else:
-        shim._grad_scaler._scale.fill_(saved[0])
-        shim._grad_scaler._growth_tracker.fill_(int(saved[1]))

@@ -230,7 +230,7 @@ def test_bytes_have_the_weights_while_another_thread_saves(folder: Path, tmp_pat
         thread.join()
         assert len(shim.to_bytes()) < len(within[0])
     assert (tmp_path / "file").read_bytes() == (folder / "bert_ner" / FILE_NAME).read_bytes()
-    assert EncoderShim(None, None, "bf16").from_bytes(within[0]).is_there
+    assert EncoderShim("bf16").from_bytes(within[0]).is_there
 
 
 def test_two_encoders_have_a_file_each(tiny_bert: Path, tmp_path: Path) -> None:

@@ -158,15 +158,14 @@ def test_rates_by_layer_and_for_the_head() -> None:
     assert moved(in_spacys_loop(build_adamw(0.01))) == pytest.approx(dict.fromkeys(expected, 0.01), rel=1e-3)
 
 
-def test_what_an_encoder_was_not_pretrained_with_has_the_heads_rate() -> None:
+def test_what_an_encoder_says_is_new_has_the_heads_rate() -> None:
     optimizer = in_spacys_loop(build_adamw(0.01, head_factor=5.0, layer_decay=0.5))
-    moves = {}
-    for name in ("memory.add.weight", "casing.weight", "transformer.memory.weight", "transformer.encoder.layer.1.bias"):
-        array = np.ones(4, dtype="f")
-        optimizer((1, name), array, np.ones_like(array))
-        moves[name] = array
+    rates = {"casing.weight": 0.05, "network.memory.weight": 0.0025, "network.layer.1.norm.bias": 0.01}
+    weights = {name: torch.ones(4) for name in rates}
+    for name, tensor in weights.items():
+        optimizer.take((1, name), tensor, torch.ones(4), is_new=name == "casing.weight")
     optimizer.step_schedules()
-    assert [float(1.0 - array[0]) for array in moves.values()] == pytest.approx([0.05, 0.05, 0.0025, 0.01], rel=1e-3)
+    assert {name: float(1.0 - tensor[0]) for name, tensor in weights.items()} == pytest.approx(rates, rel=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -424,7 +423,7 @@ def test_moves_a_stock_torch_shim_as_torch_does() -> None:
 def test_torch_tensors_are_taken_without_a_copy() -> None:
     optimizer = in_spacys_loop(build_adamw(0.01))
     weights, gradient = torch.ones(3, 4), torch.ones(3, 4)
-    optimizer.take((1, "W"), weights, gradient)
+    optimizer.take((1, "W"), weights, gradient, is_new=True)
     assert optimizer._pending[1, "W"] is gradient
     assert optimizer._known[1, "W"].weights is weights
     optimizer.step_schedules()

@@ -19,6 +19,8 @@ class Encoder(nn.Module):
     config (dict[str, Any]): What it is built of: its config.json.
     case_features (bool): Whether word-shape features are added to its input embeddings.
     document_memory (bool): Whether there is a memory, which works on whole documents, behind it.
+
+    `new_parameters` (frozenset[str]) are the names of the newly initialised ones, which no checkpoint holds.
     """
 
     def __init__(
@@ -35,9 +37,10 @@ class Encoder(nn.Module):
         if case_features:
             self.casing = Embedding(CLASSES, network.embedding_width)
         self.memory = DocumentMemory(network.width) if document_memory else None
+        self.new_parameters = frozenset(name for name, _ in self.named_parameters() if not name.startswith("network."))
 
     def initialize(self) -> None:
-        """Give what no checkpoint holds its first values: an encoder begins as the transformer without it."""
+        """Initialise the new parameters: an encoder begins as the transformer without it."""
         if self.case_features:
             nn.init.zeros_(self.casing.weight)
         if self.memory is not None:

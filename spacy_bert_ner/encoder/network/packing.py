@@ -35,7 +35,7 @@ class PackedLinear(nn.Module):
         return cast(Tensor, torch.ops.mkldnn._linear_pointwise(rows, self.packed, self.bias, "none", [], ""))
 
 
-def pack(encoder: Encoder) -> Encoder:
+def pack_linears(encoder: Encoder) -> Encoder:
     """Pack the linear layers of an encoder that is to predict, where the device and this build of torch can.
 
     encoder (Encoder): The encoder, in a dtype for inference; it is changed, and cannot be saved or trained afterwards.

@@ -1,7 +1,8 @@
 """Which dtype the encoder computes in, what the device multiplies natively, and how fp16 keeps its gradients."""
 
+import copy
 import platform
-from typing import Literal, get_args
+from typing import Literal, TypeVar, get_args
 
 import torch
 from torch import nn
@@ -9,6 +10,7 @@ from torch import nn
 from spacy_bert_ner.encoder.settings import SECTION
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
+ModuleT = TypeVar("ModuleT", bound=nn.Module)
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -26,6 +28,19 @@ def choose_dtype(precision: str, device: torch.device) -> torch.dtype:
     if precision == "auto":
         return torch.bfloat16 if has_native_bf16(device) else torch.float32
     return DTYPES[precision]
+
+
+def copy_in_dtype(module: ModuleT, dtype: torch.dtype) -> ModuleT:
+    """Copy a module for inference in another dtype.
+
+    module (Module): Any module.
+    dtype (torch.dtype): Of the copy's parameters; buffers stay as they are, since rotary frequencies would turn whole
+        windows by the rounding of a short dtype.
+    RETURNS (Module): The copy, in evaluation mode; its parameters take no gradients.
+    """
+    # Told that they are copied already, deepcopy takes the cast tensors in the others' place.
+    copied = {id(param): nn.Parameter(param.detach().to(dtype), requires_grad=False) for param in module.parameters()}
+    return copy.deepcopy(module, copied).eval()
 
 
 def has_native_bf16(device: torch.device) -> bool:

@@ -1,0 +1,44 @@
+"""The torch side of the layers that are trained, whichever shim holds it: our encoders' or thinc's own."""
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from thinc.api import PyTorchShim
+from torch import Tensor, nn
+
+from spacy_bert_ner.encoder.shim import EncoderShim
+
+
+class ThincShim:
+    """thinc's own shim, with the methods by which an EncoderShim hands out and takes what training changes.
+
+    shim (PyTorchShim): The shim; of what it holds thinc gives nothing out but by its private names.
+    """
+
+    def __init__(self, shim: PyTorchShim) -> None:
+        self.id = shim.id
+        self._shim = shim
+        self._scaler: Any = shim._grad_scaler
+
+    @property
+    def module(self) -> nn.Module:
+        """RETURNS (Module): The torch module, which the shim may put another in the place of when it is loaded."""
+        return cast(nn.Module, self._shim._model)
+
+    def load_weights(self, state: Mapping[str, Tensor]) -> None:
+        """Put other weights in. state (Mapping[str, Tensor]): By the names of the module's state_dict."""
+        self.module.load_state_dict(state)
+
+    def training_state(self) -> list[float]:
+        """RETURNS (list[float]): What mixed precision multiplies gradients by, and the steps since it changed."""
+        return [float(self._scaler._scale), int(self._scaler._growth_tracker)]
+
+    def load_training_state(self, state: list[float]) -> None:
+        """Restore what `training_state` gave."""
+        self._scaler._scale.fill_(state[0])
+        self._scaler._growth_tracker.fill_(int(state[1]))
+
+
+def module_of(shim: EncoderShim | ThincShim) -> nn.Module:
+    """RETURNS (Module): The torch module that a shim holds, its weights in fp32."""
+    return shim.encoder if isinstance(shim, EncoderShim) else shim.module
