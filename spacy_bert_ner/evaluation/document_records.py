@@ -11,9 +11,9 @@ import numpy as np
 from spacy.tokens import Doc, Span, SpanGroup
 
 from spacy_bert_ner.ner.annotations import look_up
+from spacy_bert_ner.rawtext.spaces import join_words, known_or_usual_spaces, to_characters
 from spacy_bert_ner.tags import Entity
 
-from .rawtext import known_or_usual_spaces, to_characters, write_text
 from .retokenized import MISSING, cut_finer
 
 
@@ -133,7 +133,7 @@ def judge_raw_text(
     RETURNS (RawRecord): Gold and predicted entities, in characters.
     """
     words = [token.text for token in reference]
-    _, starts = write_text(words, known_or_usual_spaces(reference))
+    _, starts = join_words(words, known_or_usual_spaces(reference))
     gold = to_characters(entities_of(reference), words, starts)
     found = [Entity(e.start_char, e.end_char, rename.get(e.label_, e.label_)) for e in predicted.ents]
     unknown = [(starts[token.i], starts[token.i] + len(token)) for token in reference if token.ent_iob == MISSING]
@@ -152,11 +152,6 @@ def judge_raw_text(
         cut_otherwise=cut_otherwise,
         unreachable=sum(ent.start not in begins or ent.end not in ends for ent in gold),
     )
-
-
-def raw_text(reference: Doc) -> str:
-    """RETURNS (str): A gold document as a user would have it."""
-    return write_text([token.text for token in reference], known_or_usual_spaces(reference))[0]
 
 
 def entities_of(doc: Doc) -> list[Entity]:

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from spacy_bert_ner.rawtext.spaces import join_words, to_characters
 from spacy_bert_ner.tags import Entity
 
 from .document_records import Record
 from .error_kinds import Case
-from .rawtext import to_characters, write_text
 
 # Tokens shown at most on either side of an error.
 CONTEXT = 25
@@ -132,7 +132,7 @@ def quote(record: Record, case: Case) -> Quote:
         begin, finish = record.sentence_of[first][0], record.sentence_of[last - 1][1]
     start, end = max(begin, first - CONTEXT), min(finish, last + CONTEXT)
     words = record.words[start:end]
-    text, starts = write_text(words, record.spaces[start:end])
+    text, starts = join_words(words, record.spaces[start:end])
     before, after = "… " if start > begin else "", " …" if end < finish else ""
     return Quote(before + text.rstrip() + after, start, words, [len(before) + at for at in starts])
 

@@ -14,7 +14,9 @@ from spacy.training.corpus import FILE_TYPE, walk_corpus
 from spacy.vocab import Vocab
 from tqdm import tqdm
 
-from .document_records import Judged, RawRecord, Record, judge_raw_text, make_record, raw_text
+from spacy_bert_ner.rawtext.spaces import raw_text
+
+from .document_records import Judged, RawRecord, Record, judge_raw_text, make_record
 
 R = TypeVar("R", bound=Judged)
 NO_RENAMING: Mapping[str, str] = MappingProxyType({})

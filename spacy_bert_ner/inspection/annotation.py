@@ -9,6 +9,7 @@ from typing import Any
 from spacy.tokens import Doc, Span
 from spacy.training import Example
 
+from spacy_bert_ner.rawtext.retokenizing import first_forms, number_documents
 from spacy_bert_ner.training.supervision import NO_ANNOTATION, NO_TOKENS
 
 # As `spacy debug data` warns.
@@ -38,12 +39,18 @@ def inspect_annotation(
 ) -> tuple[dict[str, Any], list[Finding]]:
     """Look at the entities of train and dev.
 
-    splits (Mapping[str, Sequence[Example]]): The examples of "train" and "dev".
+    splits (Mapping[str, Sequence[Example]]): The examples of "train" and "dev", their documents in one form or in both.
     labels (Collection[str]): The component's labels.
     RETURNS (tuple[dict[str, Any], list[Finding]]): Counts by split, and what is wrong.
     """
-    counts = {split: count(examples) for split, examples in splits.items()}
-    findings = [*_of_labels(counts, labels), *_of_entities(splits), *_of_duplicates(splits)]
+    annotated = {split: first_forms(examples) for split, examples in splits.items()}
+    counts = {split: count(examples) for split, examples in annotated.items()}
+    findings = [
+        *_of_labels(counts, labels),
+        *_of_alignment(splits),
+        *_of_entities(annotated),
+        *_of_duplicates(annotated),
+    ]
     for split, numbers in counts.items():
         if not numbers["tokens"]:
             findings.append(Finding("error", "empty", NO_TOKENS.format(split=split)))
@@ -61,6 +68,7 @@ def inspect_batches(
     train: Sequence[Example], batcher: Callable[[Iterable[Example]], Iterable[list[Example]]]
 ) -> list[Finding]:
     """Look for documents that no batch takes. RETURNS: What is wrong."""
+    train = first_forms(train)
     lost = len(train) - sum(map(len, batcher(train)))
     if not lost:
         return []
@@ -131,11 +139,26 @@ def tag_like(labels: Iterable[str]) -> list[str]:
     return sorted([*tags, *labels.intersection("O")])
 
 
+def _of_alignment(splits: Mapping[str, Sequence[Example]]) -> Iterator[Finding]:
+    places = []
+    for split, examples in splits.items():
+        for number, example in number_documents(examples):
+            if [t.text for t in example.predicted] != [t.text for t in example.reference]:
+                ents = example.reference.ents
+                lost = (ent for ent in ents if example.predicted.char_span(ent.start_char, ent.end_char) is None)
+                places += [place(split, number, ent) for ent in lost]
+    if places:
+        message = (
+            f"{len(places)} entities begin or end within a token of this pipeline's tokenizer: they cannot be found in "
+            "raw text, and teach nothing there"
+        )
+        yield Finding("warning", "misaligned", message, places)
+
+
 def _of_entities(splits: Mapping[str, Sequence[Example]]) -> Iterator[Finding]:
-    misaligned, edges, inside, across = [], [], [], []
+    edges, inside, across = [], [], []
     for split, examples in splits.items():
         for i, example in enumerate(examples):
-            same = [t.text for t in example.predicted] == [t.text for t in example.reference]
             for ent in example.reference.ents:
                 spaces = [token.is_space for token in ent]
                 if spaces[0] or spaces[-1]:
@@ -144,10 +167,7 @@ def _of_entities(splits: Mapping[str, Sequence[Example]]) -> Iterator[Finding]:
                     inside.append(place(split, i, ent))
                 if any(token.is_sent_start for token in ent[1:]):
                     across.append(place(split, i, ent))
-                if not same and example.predicted.char_span(ent.start_char, ent.end_char) is None:
-                    misaligned.append(place(split, i, ent))
     for kind, places, message in (
-        ("misaligned", misaligned, "begin or end within a token of this pipeline's tokenizer: they teach nothing"),
         ("whitespace_edge", edges, "begin or end with whitespace: predictions never do; trim them"),
         ("whitespace_inside", inside, "have whitespace tokens within"),
         (

@@ -12,6 +12,7 @@ from spacy_bert_ner.encoder.model import get_settings
 from spacy_bert_ner.encoder.pieces import WordPieces
 from spacy_bert_ner.encoder.settings import Settings
 from spacy_bert_ner.encoder.shim import EncoderShim
+from spacy_bert_ner.rawtext.retokenizing import first_forms
 
 from .annotation import Finding, place
 
@@ -40,7 +41,8 @@ def inspect_pieces(
     """
     measures, longer = {}, []
     capacity = settings.window - pieces.specials
-    for split, examples in splits.items():
+    for split, both in splits.items():
+        examples = first_forms(both)
         docs = [example.predicted for example in examples]
         layout = lay_out(pieces, settings, docs, is_train=False)
         counts = np.concatenate([*layout.counts, np.zeros(0, dtype=np.int64)])

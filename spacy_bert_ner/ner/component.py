@@ -40,7 +40,7 @@ sentence_boundaries = true
 loss = "token"
 
 [bert_ner.scorer]
-@scorers = "spacy.ner_scorer.v1"
+@scorers = "spacy-bert-ner.scorer.v1"
 
 [bert_ner.model]
 @architectures = "spacy-bert-ner.TokenClassifier.v1"
@@ -95,7 +95,8 @@ def make_bert_ner(
     loss (str): What training minimises: "token", the cross-entropy of each token's tag by itself, or "sequence", the
         negative log-likelihood of the whole tag sequence among all legal ones, for which the first piece of each word
         counts.
-    scorer (Callable | None): How `nlp.evaluate` scores the component.
+    scorer (Callable | None): How `nlp.evaluate` scores the component; by default as spaCy does, and from raw text apart
+        where a corpus gives documents in that form too.
     """
     return BertNER(
         nlp.vocab,

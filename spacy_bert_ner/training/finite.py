@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 import torch
 from spacy.training import Example
 
+from spacy_bert_ner.rawtext.retokenizing import number_documents
+
 from .parameters import Tensors
 from .training_error import NonFiniteError
 
@@ -38,7 +40,7 @@ def describe(batch: Sequence[Example], corpus: Iterable[Example]) -> str:
     corpus (Iterable[Example]): The corpus that it is from, read again to number the documents.
     RETURNS (str): A line for each.
     """
-    numbers = {example.reference.text: i for i, example in enumerate(corpus)}
+    numbers = {example.reference.text: number for number, example in number_documents(corpus)}
     lines = []
     for example in batch:
         text = example.reference.text

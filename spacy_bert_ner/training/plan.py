@@ -64,7 +64,8 @@ def count_batches(config: Config, train_path: Path) -> int:
 
     config (Config): A training config, variables not yet filled in.
     train_path (Path): The training corpus, `.spacy`.
-    RETURNS (int): Batches; the shuffling of later epochs may make it a few more or less.
+    RETURNS (int): Batches of its annotated words: where an augmenter gives each document in several forms, these share
+        the steps. The shuffling of later epochs may make it a few more or less.
     """
     batcher = registry.resolve({"batcher": config.interpolate()["training"]["batcher"]})["batcher"]
     nlp = spacy.blank(config["nlp"]["lang"])

@@ -73,6 +73,21 @@ def test_each_fault_is_named_with_its_place(tmp_path: Path, tiny_bert: Path) -> 
     assert found["timing"] == {}
 
 
+def test_the_second_form_of_a_document_counts_only_where_tokens_are_compared(tmp_path: Path, tiny_bert: Path) -> None:
+    # Spaces unknown: the tokenizer's tokens are in the second form alone.
+    lost = Doc(NLP.vocab, words=["Jane", "met", "IBM", "'", "ers"])
+    lost.set_ents([Span(lost, 0, 1, "PER"), Span(lost, 2, 3, "ORG")], default="outside")
+    cut = Doc(NLP.vocab, words=["IB", "M-man"], spaces=[False, False])
+    cut.set_ents([Span(cut, 0, 1, "ORG")], default="outside")
+    code, found = debug(tmp_path, tiny_bert, [lost, cut], [doc("Ann", (0, 1, "PER"))], "--no-timing")
+    assert code == 0
+    assert kinds(found) == {"few_examples", "misaligned"}
+    (places,) = (finding["places"] for finding in found["findings"] if finding["kind"] == "misaligned")
+    assert [(p["split"], p["document"], p["tokens"], p["text"]) for p in places] == [("train", 1, [0, 1], "IB")]
+    assert found["counts"]["train"] == {"documents": 2, "tokens": 7, "missing": 0, "labels": {"ORG": 2, "PER": 1}}
+    assert found["pieces"]["train"]["windows_per_document"] == 1
+
+
 @pytest.mark.parametrize(
     ("train", "dev", "expected"),
     [

@@ -22,8 +22,8 @@ from spacy_bert_ner.evaluation.document_records import Judged, Record, judge_raw
 from spacy_bert_ner.evaluation.error_kinds import find_cases, price
 from spacy_bert_ner.evaluation.excerpts import confident_errors, confused_strings
 from spacy_bert_ner.evaluation.parity import check_parity
-from spacy_bert_ner.evaluation.rawtext import space_flags, to_characters, write_text
 from spacy_bert_ner.evaluation.slices import count_slices, slicings
+from spacy_bert_ner.rawtext.spaces import space_flags
 from spacy_bert_ner.tags import Entity, get_scheme, read_entities
 from tests.evaluation.evaluating import EVERY_VERDICT, Case, make_case, make_doc, make_pipeline, write_corpus
 
@@ -208,33 +208,6 @@ def test_comparison_worked_by_hand() -> None:
     assert paired.difference[0, 2] == 1
     np.testing.assert_array_equal(paired.interval[:, 0, 2], [1, 1])
     assert paired.p_value[0, 2] == pytest.approx(2 / 8, abs=0.01)
-
-
-@pytest.mark.parametrize(
-    ("words", "text"),
-    [
-        ("Hello , world .", "Hello, world."),
-        ('" We walked , " said he .', '"We walked," said he.'),
-        ("It 's Peter 's ( old ) car", "It's Peter's (old) car"),
-        ("the players ' strike", "the players' strike"),
-        ("a ' quoted ' word", "a 'quoted' word"),
-        ("$ 5 and 5 % - so", "$5 and 5% - so"),
-        ("I ca n't", "I can't"),
-        (". start", ". start"),
-    ],
-)
-def test_raw_text_has_the_usual_spaces(words: str, text: str) -> None:
-    tokens = words.split(" ")
-    assert write_text(tokens, space_flags(tokens))[0] == text
-
-
-@given(st.lists(st.sampled_from([*"\"',.()$%a", "'s", "word", "Ünï", "n't", "\n", "--"]), max_size=20))
-def test_raw_text_keeps_every_character_and_knows_where_words_are(words: list[str]) -> None:
-    text, starts = write_text(words, space_flags(words))
-    assert text.replace(" ", "") == "".join(words)
-    assert [text[start : start + len(word)] for start, word in zip(starts, words, strict=True)] == words
-    whole = [Entity(0, len(words), "A")] if words else []
-    assert [text[e.start : e.end] for e in to_characters(whole, words, starts)] == ([text] if words else [])
 
 
 def test_raw_text_is_judged_by_characters() -> None:
