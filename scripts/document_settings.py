@@ -25,6 +25,8 @@ signatures and docstrings. A setting without a default must be given.
 GROUPS = {
     "spacy_factories": 'factory = "{}"',
     "spacy_architectures": '@architectures = "{}"',
+    "spacy_augmenters": '@augmenters = "{}"',
+    "spacy_scorers": '@scorers = "{}"',
     "spacy_callbacks": '@callbacks = "{}"',
     "thinc_optimizers": '@optimizers = "{}"',
 }

@@ -14,7 +14,14 @@ PROJECT = Path(__file__).parents[1]
 PACKAGE = PROJECT / "spacy_bert_ner"
 BEGIN, END = "      # Written by scripts/list_sources.py:", "      # Until here."
 # What a config makes spaCy import by entry points, beyond what a step's own source says.
-PIPELINE = ["ner/component.py", "ner/head.py", "encoder/cleaner.py", "encoder/model.py", "encoder/sharing.py"]
+PIPELINE = [
+    "ner/component.py",
+    "ner/head.py",
+    "encoder/cleaner.py",
+    "encoder/model.py",
+    "encoder/sharing.py",
+    "rawtext/scorer.py",
+]
 BY_ENTRY_POINT = {"train": [*PIPELINE, "training/optimizer.py"], "calibrate": PIPELINE, "evaluate": PIPELINE}
 
 

@@ -17,7 +17,7 @@ Augmenter = Callable[[Language, Example], Iterator[Example]]
 
 
 def build_retokenizer() -> Augmenter:
-    """Give each document in both forms: an augmenter for a corpus reader.
+    """Give each document twice: on its tokens as annotated, and as the pipeline's tokenizer cuts its text.
 
     spaCy reads the corpus once, and shuffles what it has read before each epoch: a form drawn at random would be the
     same one in all epochs.
