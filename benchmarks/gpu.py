@@ -64,6 +64,7 @@ from wasabi import msg
 import spacy_bert_ner
 from spacy_bert_ner.encoder.model import get_shim
 from spacy_bert_ner.storage.files import write_atomically
+from spacy_bert_ner.training.completion import load_completed
 from spacy_bert_ner.training.optimizer import build_adamw
 
 RELEASE_CONFIG = Path(__file__).parent.parent / "configs" / "bert.cfg"
@@ -275,7 +276,9 @@ def make_encoder(folder: Path, sizes: Sizes) -> Path:
 def make_pipeline(encoder: Path, documents: Sequence[Document], **overrides: Any) -> tuple[Language, list[Example]]:
     """RETURNS: The release config's pipeline, initialized, and the documents as examples without sentence starts."""
     fix_random_seed(0)
-    config = spacy.util.load_config(RELEASE_CONFIG, overrides={"paths.encoder": str(encoder), **overrides})
+    # The steps are the benchmark's own.
+    given = {"paths.encoder": str(encoder), "training.max_steps": 1, **overrides}
+    config = load_completed(RELEASE_CONFIG, given, gpu=False)
     nlp = spacy.util.load_model_from_config(config, auto_fill=True)
     examples = make_examples(nlp, documents)
     nlp.initialize(lambda: examples)

@@ -26,10 +26,11 @@ from typing import Any
 
 import torch
 from spacy.cli._util import parse_config_overrides
-from spacy.util import load_config, load_model_from_config
+from spacy.util import load_model_from_config
 from tqdm import tqdm
 
 from spacy_bert_ner.training import checkpoints, loop, running
+from spacy_bert_ner.training.completion import load_completed
 
 OUTPUT = Path("out")
 OVERRIDES = {"training.logger.output_file": str(OUTPUT / "curve.jsonl")}
@@ -174,7 +175,7 @@ def main() -> None:
     random.seed(args.seed)
     config, overrides = args.config.absolute(), {**OVERRIDES, **parse_config_overrides(rest, env_var=None)}
     # Imports what the config needs, once for all.
-    load_model_from_config(load_config(config, overrides=overrides), auto_fill=True)
+    load_model_from_config(load_completed(config, overrides, gpu=False), auto_fill=True)
     result = campaign(
         lambda: running.train(config, OUTPUT, overrides=overrides, interval=args.interval), args.work, args.kills
     )

@@ -29,6 +29,7 @@ from thinc.api import Adam
 from transformers import AutoModelForTokenClassification, AutoTokenizer
 
 from spacy_bert_ner.encoder.network.precision import choose_dtype
+from spacy_bert_ner.training.completion import load_completed
 from spacy_bert_ner.training.optimizer import build_adamw
 
 LABELS = 9
@@ -70,9 +71,9 @@ def stock_bert_ner(encoder: str) -> Language:
 
 def ours(encoder: str) -> Language:
     """The pipeline of the release config."""
-    config = spacy.util.load_config(
-        Path(__file__).parent.parent / "configs" / "bert.cfg", overrides={"paths.encoder": encoder}
-    )
+    # The steps are the benchmark's own.
+    given = {"paths.encoder": encoder, "training.max_steps": 1}
+    config = load_completed(Path(__file__).parent.parent / "configs" / "bert.cfg", given, gpu=False)
     return spacy.util.load_model_from_config(config, auto_fill=True)
 
 

@@ -1,11 +1,14 @@
-"""Write the source files that each step of project.yml depends on, from the import graph, between its markers.
+"""Write what each step of project.yml depends on, from the import graph.
+
+Its source files go between the markers there, and the versions of the packages that training imports, out of
+constraints.txt, into constraints-training.txt.
 
 Usage: python scripts/list_sources.py [--check]
 """
 
 import ast
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import srsly
@@ -13,6 +16,7 @@ import srsly
 PROJECT = Path(__file__).parents[1]
 PACKAGE = PROJECT / "spacy_bert_ner"
 BEGIN, END = "      # Written by scripts/list_sources.py:", "      # Until here."
+VERSIONS_HEADER = "# The packages that training imports, out of constraints.txt; written by scripts/list_sources.py."
 # What a config makes spaCy import by entry points, beyond what a step's own source says.
 PIPELINE = [
     "ner/component.py",
@@ -26,19 +30,29 @@ BY_ENTRY_POINT = {"train": [*PIPELINE, "training/optimizer.py"], "calibrate": PI
 
 
 def main() -> None:
-    """Write project.yml, or with --check exit with 1 where that would change it."""
-    path = PROJECT / "project.yml"
-    text = path.read_text(encoding="utf8")
-    written = generate(text)
-    if "--check" not in sys.argv[1:]:
-        path.write_text(written, encoding="utf8")
-    elif written != text:
-        sys.exit("project.yml is not as generated: run python scripts/list_sources.py")
+    """Write the files, or with --check exit with 1 where that would change one."""
+    for name, generate in GENERATED.items():
+        path = PROJECT / name
+        text = path.read_text(encoding="utf8") if path.is_file() else ""
+        written = generate(text)
+        if "--check" not in sys.argv[1:]:
+            path.write_text(written, encoding="utf8")
+        elif written != text:
+            sys.exit(f"{name} is not as generated: run python scripts/list_sources.py")
 
 
-def generate(text: str) -> str:
+def list_versions(text: str) -> str:
+    """Choose the lines of constraints.txt whose packages training imports. RETURNS (str): What to write for `text`."""
+    sources = [PROJECT / name for name in sources_of("train")]
+    imported = {name.partition(".")[0].replace("_", "-") for path in sources for name in imported_names(path)}
+    lines = (PROJECT / "constraints.txt").read_text(encoding="utf8").splitlines()
+    chosen = [line for line in lines if line.partition("==")[0].lower().replace("_", "-") in imported]
+    return "\n".join([VERSIONS_HEADER, *chosen]) + "\n"
+
+
+def list_steps(text: str) -> str:
     """Put the lists into project.yml. RETURNS (str): Its text."""
-    sources = iter([sources_of(command) for command in srsly.yaml_loads(text)["commands"]])
+    sources = iter([sources_of(command["name"]) for command in srsly.yaml_loads(text)["commands"]])
     lines: list[str] = []
     inside = False
     for line in text.split("\n"):
@@ -52,11 +66,15 @@ def generate(text: str) -> str:
     return "\n".join(lines)
 
 
-def sources_of(command: dict) -> list[str]:
+def sources_of(step: str) -> list[str]:
     """RETURNS (list[str]): The source files that a step runs, by their paths in the project."""
-    (line,) = command["script"]
-    start = [PROJECT / line.split()[1], *(PACKAGE / name for name in BY_ENTRY_POINT.get(command["name"], []))]
-    if command["name"] == "package":
+    script = PROJECT / "scripts" / f"{step}.py"
+    # A step is called as the command that it calls.
+    start = [
+        script if script.is_file() else PACKAGE / "commands" / f"{step}.py",
+        *(PACKAGE / name for name in BY_ENTRY_POINT.get(step, [])),
+    ]
+    if step == "package":
         # The plugin's own wheel holds everything.
         start += sorted(PACKAGE.rglob("*.py"))
         return sorted({path.relative_to(PROJECT).as_posix() for path in start})
@@ -85,21 +103,27 @@ def walk_code(node: ast.AST) -> Iterator[ast.AST]:
             yield from walk_code(child)
 
 
-def imported_files(path: Path) -> set[Path]:
-    """The project's own modules that a file imports, wherever in it, but for those that only type checkers see."""
-    found = set()
+def imported_names(path: Path) -> Iterator[str]:
+    """YIELDS (str): The dotted names that a file imports, wherever in it, but for those that only type checkers see."""
     for node in walk_code(ast.parse(path.read_text(encoding="utf8"))):
-        names = []
         if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
+            yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             base = ".".join(path.relative_to(PROJECT).parts[: -node.level]) if node.level else ""
             module = ".".join(part for part in (base, node.module) if part)
-            names = [module, *(f"{module}.{alias.name}" for alias in node.names)]
-        for name in names:
-            place = PROJECT / name.replace(".", "/")
-            found |= {file for file in (place.with_suffix(".py"), place / "__init__.py") if file.is_file()}
+            yield from (module, *(f"{module}.{alias.name}" for alias in node.names))
+
+
+def imported_files(path: Path) -> set[Path]:
+    """RETURNS (set[Path]): The package's own modules that a file imports."""
+    found = set()
+    for name in imported_names(path):
+        place = PROJECT / name.replace(".", "/")
+        found |= {file for file in (place.with_suffix(".py"), place / "__init__.py") if file.is_file()}
     return {file for file in found if file.is_relative_to(PACKAGE)}
+
+
+GENERATED: dict[str, Callable[[str], str]] = {"project.yml": list_steps, "constraints-training.txt": list_versions}
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from thinc.api import Config
 
 from spacy_bert_ner.commands.init_config import filled_config
 from spacy_bert_ner.training.optimizer import build_adamw
-from tests.data.reading import Reader, check_config, run_command
+from tests.data.reading import CLOSED, Reader, check_config, run_command
 from tests.documents import (
     GUIDES,
     MARKDOWN,
@@ -54,7 +54,7 @@ def annotate(nlp: Language) -> list[Example]:
 
 def train_stand_in(encoder: Path) -> Language:
     """A pipeline of the release config that knows the documents' own sentences."""
-    overrides = {"paths.encoder": str(encoder), "components.bert_ner.model.tok2vec.precision": "fp32"}
+    overrides = {"paths.encoder": str(encoder), "components.bert_ner.model.tok2vec.precision": "fp32", **CLOSED}
     nlp = load_model_from_config(Config().from_str(filled_config(overrides)))
     examples = annotate(nlp)
     nlp.initialize(lambda: examples)

@@ -66,7 +66,7 @@ def debug(path: Path, overrides: dict[str, Any], timing: bool, gpu_id: int = -1)
 
     result: dict[str, Any] = {"counts": {}, "pieces": {}, "timing": {}}
     with show_validation_error(path):
-        raw = util.load_config(path, overrides=overrides, interpolate=False)
+        raw, unplanned = plan(path, overrides, gpu_id)
         filled = util.load_model_from_config(raw, auto_fill=True).config.interpolate()
         training = util.registry.resolve(filled["training"], schema=ConfigSchemaTraining)
     nlp, labels, findings = initialize(raw, gpu_id)
@@ -84,10 +84,31 @@ def debug(path: Path, overrides: dict[str, Any], timing: bool, gpu_id: int = -1)
     if initialized and (encoder := find_encoder(nlp)):
         result["pieces"], found = inspect_pieces(splits, *encoder)
         findings += found
+    if not any(finding.level == "error" for finding in findings):
+        # Else it is said already what is wrong.
+        findings += unplanned
     if timing and not any(finding.level == "error" for finding in findings):
         result["timing"], found = try_updates(nlp, splits, training)
         findings += found
     return result | {"findings": list(map(asdict, findings))}
+
+
+def plan(path: Path, overrides: dict[str, Any], gpu_id: int) -> "tuple[Config, list[Finding]]":
+    """Load a config and decide what it leaves open. RETURNS: It, valid in any case, and what could not be decided."""
+    from spacy import util
+
+    from spacy_bert_ner.inspection import Finding
+    from spacy_bert_ner.training.completion import load_completed, open_settings, override
+
+    try:
+        return load_completed(path, overrides, gpu=gpu_id >= 0), []
+    except UNREADABLE as error:
+        config = util.load_config(path, overrides=overrides, interpolate=False)
+        still_open = open_settings(config)
+        if not still_open:
+            raise
+        found = Finding("error", "plan", f"The steps cannot be laid out: {error}")
+        return override(config, dict.fromkeys(still_open, 1)), [found]
 
 
 def initialize(config: Config, gpu_id: int) -> "tuple[Language, tuple[str, ...], list[Finding]]":

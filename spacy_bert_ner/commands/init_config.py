@@ -1,9 +1,8 @@
 """`init-config`: a filled training config, with the release config's settings and comments."""
 
-import json
 import re
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from spacy.cli._util import Arg, Opt
@@ -11,24 +10,15 @@ from thinc.api import Config
 from wasabi import msg
 
 from .arguments import check_corpus, explained
+from .encoders import width_of
 from .languages import blank_pipeline
-from .shared import OWN, SHARED, width_of, with_sharing
+from .shared import OWN, SHARED, with_sharing
 from .sourcing import Source, read_source, with_source
 
+if TYPE_CHECKING:
+    from spacy_bert_ner.training import Recipe
+
 RELEASE_CONFIG = Path(__file__).parent.parent / "bert.cfg"
-
-
-class Rates(NamedTuple):
-    """Learning rates: the encoder's, and what it is multiplied by for what no pretraining saw."""
-
-    learn_rate: float
-    head_factor: float
-
-
-# Chosen on CoNLL-2003's dev set: small encoders want the larger rate, and head and memory about the same with both.
-SMALL_WIDTH = 512
-SMALL, BASE = Rates(3e-4, 5.0), Rates(5e-5, 20.0)
-EVALUATIONS = 6
 STANDARD_OUTPUT = "-"
 
 _SECTION = re.compile(r"\[([^\[\]]+)\]$")
@@ -52,7 +42,12 @@ def init_config_cli(
     ] = None,
     train: Annotated[Path, Opt("--train", "-t", help="Training data (.spacy)")] = Path("corpus/train.spacy"),
     dev: Annotated[Path, Opt("--dev", "-d", help="Development data (.spacy)")] = Path("corpus/dev.spacy"),
-    epochs: Annotated[float, Opt("--epochs", help="Passes over the training data", min=0.1)] = 3,
+    epochs: Annotated[
+        float | None, Opt("--epochs", help="Passes over the training data; by default from the encoder's size", min=0.1)
+    ] = None,
+    evaluations: Annotated[
+        int | None, Opt("--evaluations", help="Evaluations in the whole run; by default 6", min=1)
+    ] = None,
     learn_rate: Annotated[
         float | None, Opt("--learn-rate", help="Peak rate; by default from the encoder's size")
     ] = None,
@@ -69,34 +64,33 @@ def init_config_cli(
         msg.fail(f"Expected --encoder, or --source for a pipeline to be trained further, found {found}", exits=1)
     if share and source is not None:
         msg.fail("--share is for a new encoder: a --source shares its own, or does not, as it was trained", exits=1)
+    from spacy_bert_ner.training import choose_recipe
+
     trained = read_source(source) if source is not None else None
-    width = width_of(str(encoder)) if share else None
-    rates = rates_of(trained.width) if trained else default_rates(str(encoder))
+    width = trained.width if trained else width_of(str(encoder), needed=share)
+    shared = width if share else None
     overrides: dict[str, Any] = {
         "paths.train": str(train),
         "paths.dev": str(dev),
         "system.gpu_allocator": "pytorch" if gpu else None,
-        "training.optimizer.learn_rate.initial_rate": rates.learn_rate if learn_rate is None else learn_rate,
-        "training.optimizer.head_factor": rates.head_factor,
     }
     if lang is not None:
         overrides["nlp.lang"] = lang
-    if gpu:
-        overrides["training.batcher.size"] = 2000
+    if learn_rate is not None:
+        overrides["training.optimizer.learn_rate.initial_rate"] = learn_rate
     if trained is None:
         overrides["paths.encoder"] = encoder
         if gpu:
             overrides[f"{SHARED if share else OWN}.max_batch_pieces"] = 16384
+    recipe = choose_recipe(width, gpu=gpu)
+    base = base_config(overrides, trained, shared)
     if train.exists():
-        overrides |= plan(train, epochs, overrides, trained, width)
+        overrides |= decide(base, train, recipe, epochs, evaluations)
     else:
-        typer.secho(
-            f"! There is no {train}: the steps in the config are those of about 200,000 words in {epochs:g} epochs. "
-            "Convert your data first (`python -m spacy bert-ner convert`), or set [training] max_steps and "
-            "[training.optimizer.learn_rate] total_steps by hand",
-            err=True,
-        )
-    write(filled_config(overrides, trained, width), output, gpu)
+        warn_of_open_steps(train, output, epochs)
+        # What the command line says comes first.
+        overrides = recipe.overrides() | overrides
+    write(filled_config(overrides, trained, shared), output, gpu)
 
 
 def check_output(output: Path, force: bool) -> None:
@@ -122,51 +116,26 @@ def write(text: str, output: Path, gpu: bool) -> None:
     msg.good(f"Wrote {output}", f"You can now run: python -m spacy bert-ner train {output} --output training{device}")
 
 
-def default_rates(encoder: str) -> Rates:
-    """Choose learning rates by an encoder's size; end the command where it is a folder without one.
-
-    encoder (str): Folder or Hub id.
-    RETURNS (Rates): The small encoders' where a folder says that it holds one.
-    """
-    from spacy.util import is_package
-
-    folder = Path(encoder)
-    if is_package(encoder) or ((folder / "meta.json").is_file() and (folder / "config.cfg").is_file()):
-        msg.fail(
-            f"{encoder} is a spaCy pipeline, expected a pretrained encoder",
-            f"To train the pipeline further: --source {encoder}",
-            exits=1,
-        )
-    config = folder / "config.json"
-    if (folder.exists() or folder.is_absolute() or encoder.startswith(".")) and not config.is_file():
-        msg.fail(
-            f"{encoder} holds no config.json" if folder.exists() else f"There is no {encoder}",
-            "Expected a folder with config.json, model.safetensors and tokenizer.json, or a Hub id such as "
-            "bert-base-uncased",
-            exits=1,
-        )
-    sizes = json.loads(config.read_text(encoding="utf8")) if config.is_file() else {}
-    # DistilBERT calls it otherwise.
-    return rates_of(sizes.get("hidden_size", sizes.get("dim")))
-
-
-def rates_of(width: int | None) -> Rates:
-    """RETURNS (Rates): For an encoder whose vectors are that wide; for a base-size one where it is not known."""
-    return SMALL if width is not None and width < SMALL_WIDTH else BASE
-
-
-def plan(
-    train: Path, epochs: float, overrides: dict[str, Any], source: Source | None, width: int | None
+def decide(
+    base: Config, train: Path, recipe: "Recipe", epochs: float | None, evaluations: int | None
 ) -> dict[str, Any]:
-    """Work the steps out from the corpus. RETURNS (dict[str, Any]): Overrides of a config."""
-    from spacy_bert_ner.training import count_batches, plan_steps
+    """Decide what the release config leaves open. RETURNS (dict[str, Any]): Overrides of a config."""
+    from spacy_bert_ner.training import complete
 
     check_corpus(train)
     with explained(f"{train} cannot be read"):
-        batches = count_batches(base_config(overrides, source, width), train)
-    if not batches:
-        msg.fail(f"{train} holds no words", "Convert your data again: python -m spacy bert-ner convert", exits=1)
-    return plan_steps(batches, epochs, EVALUATIONS).overrides()
+        return complete(base, recipe=recipe, epochs=epochs, evaluations=evaluations).overrides
+
+
+def warn_of_open_steps(train: Path, output: Path, epochs: float | None) -> None:
+    """Say that there is no corpus yet to lay out the steps by; on standard error, as the config may go to the other."""
+    again = f"{output}{f' --epochs {epochs:g}' if epochs else ''}"
+    typer.echo(
+        f'! There is no {train}: the config leaves the steps "auto", and `bert-ner train {again}` lays them out when '
+        "it begins. For spaCy's own commands, convert your data first (`python -m spacy bert-ner convert`) and run "
+        "this again",
+        err=True,
+    )
 
 
 def base_config(overrides: dict[str, Any], source: Source | None = None, width: int | None = None) -> Config:
@@ -191,12 +160,19 @@ def filled_config(overrides: dict[str, Any], source: Source | None = None, width
     overrides (dict[str, Any]): Values by dotted path.
     source (Source | None): The pipeline that it trains further.
     width (int | None): The width of an encoder that several components share.
-    RETURNS (str): The config with every setting that there is, and with the release config's comments.
+    RETURNS (str): The config with every setting that there is, and with the release config's comments; what the release
+        config leaves open and `overrides` do not say stays open.
     """
     from spacy.util import load_model_from_config
 
+    from spacy_bert_ner.training.completion import open_settings, override
+    from spacy_bert_ner.training.recipes import AUTO
+
     base = base_config(overrides, source, width)
-    config = Config(load_model_from_config(base, auto_fill=True).config)
+    still_open = open_settings(base)
+    # spaCy fills in nothing but settings that are valid.
+    config = Config(load_model_from_config(override(base, dict.fromkeys(still_open, 1)), auto_fill=True).config)
+    config = override(config, dict.fromkeys(still_open, AUTO))
     if source:
         # spaCy has put their whole configs in their places.
         config["components"] = base["components"]

@@ -1,6 +1,8 @@
 """`train`: what `spacy train` does, resumed where it was interrupted."""
 
 import logging
+import math
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,6 +24,8 @@ def train_cli(
     verbose: Annotated[bool, Opt("--verbose", "-V", help="Say more, and where an error was raised")] = False,
     gpu_id: Annotated[int, Opt("--gpu-id", "-g", help="GPU, or -1 for the CPU")] = -1,
     fresh: Annotated[bool, Opt("--fresh", help="Start over, even if the folder holds an unfinished run")] = False,
+    epochs: Annotated[str, Opt("--epochs", help="Passes over the training data; auto for the config's steps")] = "auto",
+    evaluations: Annotated[int | None, Opt("--evaluations", help="Evaluations in the whole run", min=1)] = None,
     checkpoint_every: Annotated[
         float, Opt("--checkpoint-every", help="Minutes between checkpoints, beside one at each evaluation", min=0)
     ] = 10,
@@ -35,8 +39,29 @@ def train_cli(
     if verbose:
         util.logger.setLevel(logging.DEBUG)
     overrides = read_overrides(ctx.args, config, options_of(ctx))
-    options = {"use_gpu": gpu_id, "code": code, "fresh": fresh, "interval": 60 * checkpoint_every}
-    train_or_exit(config, output, overrides=overrides, verbose=verbose, **options)
+    train_or_exit(
+        config,
+        output,
+        verbose=verbose,
+        overrides=overrides,
+        use_gpu=gpu_id,
+        code=code,
+        fresh=fresh,
+        interval=60 * checkpoint_every,
+        epochs=parse_epochs(epochs),
+        evaluations=evaluations,
+    )
+
+
+def parse_epochs(epochs: str) -> float | None:
+    """RETURNS (float | None): The number of epochs, None for auto; what is neither ends the command."""
+    if epochs == "auto":
+        return None
+    with suppress(ValueError):
+        if math.isfinite(number := float(epochs)) and number > 0:
+            return number
+    msg.fail(f"--epochs {epochs}: expected a number above 0, or auto", exits=1)
+    return None
 
 
 def train_or_exit(config: Path, output: Path, *, verbose: bool = False, **options: Any) -> None:

@@ -1,15 +1,21 @@
 """What `spacy train` cannot work out for itself: how many steps so many epochs are."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import spacy
-from spacy.training import Corpus
-from spacy.util import registry
+from spacy.language import DEFAULT_CONFIG
+from spacy.training import Example
+from spacy.util import dot_to_object, registry, resolve_dot_names
 from thinc.api import Config
 
 from spacy_bert_ner.ner.lengths import lift_max_length
+
+from .supervision import NO_TOKENS
+from .training_error import RunError
+
+MAX_STEPS, EVAL_FREQUENCY = "training.max_steps", "training.eval_frequency"
+TOTAL_STEPS = "training.optimizer.learn_rate.total_steps"
 
 
 @dataclass(frozen=True)
@@ -32,11 +38,11 @@ class StepPlan:
     def overrides(self) -> dict[str, Any]:
         """RETURNS (dict[str, Any]): The plan as overrides of a training config."""
         return {
-            "training.max_steps": self.total,
+            MAX_STEPS: self.total,
             "training.patience": self.patience,
-            "training.eval_frequency": self.evaluation,
+            EVAL_FREQUENCY: self.evaluation,
             "training.optimizer.learn_rate.warmup_steps": self.warmup,
-            "training.optimizer.learn_rate.total_steps": self.total,
+            TOTAL_STEPS: self.total,
         }
 
 
@@ -59,16 +65,34 @@ def plan_steps(epoch: int, epochs: float, evaluations: int) -> StepPlan:
     return StepPlan(epoch, total, max(1, total // 10), interval, max(interval, total // 2))
 
 
-def count_batches(config: Config, train_path: Path) -> int:
-    """Count the steps of one epoch: what the config's batcher makes of the training corpus.
+def with_defaults(config: Config) -> Config:
+    """RETURNS (Config): A config with spaCy's own defaults where it says nothing, and variables filled in."""
+    return Config(DEFAULT_CONFIG).merge(config).interpolate()
+
+
+def count_batches(config: Config) -> int:
+    """Count the steps of one epoch: what the config's batcher makes of its training corpus.
 
     config (Config): A training config, variables not yet filled in.
-    train_path (Path): The training corpus, `.spacy`.
     RETURNS (int): Batches of its annotated words: where an augmenter gives each document in several forms, these share
         the steps. The shuffling of later epochs may make it a few more or less.
+    RAISES: RunError where the corpus holds no tokens, gives no batch, or has no end.
     """
-    batcher = registry.resolve({"batcher": config.interpolate()["training"]["batcher"]})["batcher"]
-    nlp = spacy.blank(config["nlp"]["lang"])
+    filled = with_defaults(config)
+    training = filled["training"]
+    if training["max_epochs"] == -1:
+        raise RunError(f"The steps of a streamed corpus (max_epochs = -1) cannot be counted: set --{MAX_STEPS}")
+    batcher = registry.resolve({"batcher": training["batcher"]})["batcher"]
+    nlp = spacy.blank(filled["nlp"]["lang"])
     lift_max_length(nlp)
-    examples = Corpus(train_path)(nlp)
-    return sum(1 for _ in batcher(examples))
+    reader = dot_to_object(filled, training["train_corpus"])
+    if isinstance(reader, dict) and "augmenter" in reader:
+        reader["augmenter"] = None
+    (corpus,) = resolve_dot_names(filled, [training["train_corpus"]])
+    examples: list[Example] = list(corpus(nlp))
+    if not any(map(len, examples)):
+        raise RunError(NO_TOKENS.format(split="train"))
+    batches = sum(1 for _ in batcher(examples))
+    if not batches:
+        raise RunError("[training.batcher] leaves out every document of train: set discard_oversize = false")
+    return batches

@@ -6,7 +6,6 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from spacy import util
 from spacy.cli._util import import_code, setup_gpu, show_validation_error
 from spacy.language import Language
 from spacy.training.loop import (
@@ -24,6 +23,7 @@ from spacy_bert_ner.storage.files import copy_folder, replacing_folder
 from spacy_bert_ner.terminal import divider
 
 from .checkpoints import Checkpoint, Checkpoints
+from .completion import load_completed
 from .fingerprint import Fingerprint, differences, take_fingerprint
 from .interruption import Interruption
 from .loop import Progress, Run
@@ -43,6 +43,8 @@ def train(
     code: Path | None = None,
     fresh: bool = False,
     interval: float = INTERVAL,
+    epochs: float | None = None,
+    evaluations: int | None = None,
 ) -> Path:
     """Train a pipeline; an unfinished run of the same config and data in the same folder is taken up.
 
@@ -53,6 +55,8 @@ def train(
     code (Path | None): Python file with registered functions.
     fresh (bool): Whether to begin anew even so.
     interval (float): Seconds after which a checkpoint is written even where no evaluation is due.
+    epochs (float | None): Passes over the training corpus; by default as many as the config's steps are.
+    evaluations (int | None): Evaluations in the whole run; by default as the config has it.
     RETURNS (Path): model-last.
     RAISES: RunError where the folder holds an unfinished run of something else, cannot be written to, or holds no whole
         checkpoint; and where a loss is not finite.
@@ -63,7 +67,7 @@ def train(
     msg.info(f"Saving to output directory: {output}")
     setup_gpu(use_gpu)
     with show_validation_error(config_path):
-        config = util.load_config(config_path, overrides=overrides or {}, interpolate=False)
+        config = load_completed(config_path, overrides or {}, gpu=use_gpu >= 0, epochs=epochs, evaluations=evaluations)
         fingerprint = take_fingerprint(config.interpolate(), code, use_gpu)
     saved = None if fresh else find_unfinished(checkpoints, fingerprint)
     divider("Initializing pipeline")

@@ -11,6 +11,8 @@ from typer.testing import CliRunner
 
 from spacy_bert_ner.cli import bert_ner_cli
 from spacy_bert_ner.inspection.annotation import tag_like
+from spacy_bert_ner.training.plan import plan_steps
+from spacy_bert_ner.training.recipes import SMALL
 from tests.scenarios import LISTENER, make_pipeline
 
 CONFIG = Path(__file__).parents[2] / "spacy_bert_ner" / "bert.cfg"
@@ -149,7 +151,9 @@ DEV = [doc("Jane met IBM", (0, 1, "PER"), (2, 3, "ORG"))]
 
 
 def faulty(config: Path, settings: dict[str, Any], path: Path) -> Path:
-    changed = spacy.util.load_config(config, interpolate=False)
+    # What is sourced says nothing of an encoder that could decide them.
+    closed = SMALL.overrides() | plan_steps(1, 3, 3).overrides()
+    changed = spacy.util.load_config(config, overrides=closed, interpolate=False)
     for key, value in settings.items():
         section, _, name = key.rpartition(".")
         spacy.util.dot_to_object(changed, section)[name] = value

@@ -1,6 +1,5 @@
 """`init-config`: the config that it writes trains, for users without this repository."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from thinc.api import Config
 from typer.testing import CliRunner
 
 from spacy_bert_ner.cli import bert_ner_cli
-from spacy_bert_ner.commands.init_config import BASE, SMALL, Rates, default_rates
+from spacy_bert_ner.training.recipes import BASE, SMALL
 
 SAMPLE = Path(__file__).parents[2] / "corpus" / "sample"
 
@@ -79,8 +78,29 @@ def test_bad_arguments_write_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(("sizes", "rates"), [({"hidden_size": 384}, SMALL), ({"dim": 768}, BASE)])
-def test_the_learning_rates_follow_the_width(sizes: dict[str, int], rates: Rates, tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text(json.dumps(sizes), encoding="utf8")
-    assert default_rates(str(tmp_path)) == rates
-    assert default_rates("bert-base-uncased") == BASE
+def test_an_encoder_whose_size_is_not_known_is_taken_for_a_base_size_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(name: str) -> int:
+        raise OSError("the Hub cannot be reached")
+
+    monkeypatch.setattr("spacy_bert_ner.training.recipes.encoder_width", fail)
+    result = CliRunner().invoke(bert_ner_cli, ["init-config", str(tmp_path / "my.cfg"), "--encoder", "org/name"])
+    assert result.exit_code == 0
+    assert "The size of org/name is not known" in result.stderr
+    assert "the Hub cannot be reached" in result.stderr
+    rates = load_config(tmp_path / "my.cfg", interpolate=False)["training"]["optimizer"]
+    assert (rates["learn_rate"]["initial_rate"], rates["head_factor"]) == (BASE.learn_rate, BASE.head_factor)
+
+
+def test_what_is_no_encoder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    spacy.blank("en").to_disk(tmp_path / "pipeline")
+    for encoder, said in (
+        ("pipeline", "is a spaCy pipeline, expected a pretrained encoder"),
+        ("empty", "holds no config.json"),
+        ("nowhere", "There is no folder"),
+    ):
+        args = ["init-config", str(tmp_path / "my.cfg"), "--encoder", str(tmp_path / encoder)]
+        result = CliRunner().invoke(bert_ner_cli, args)
+        assert (result.exit_code, said in " ".join(result.output.split())) == (1, True), result.output

@@ -23,6 +23,8 @@ import spacy_bert_ner.cli  # noqa: F401
 from spacy_bert_ner.commands.init_config import filled_config
 from spacy_bert_ner.serving import processes as running
 from spacy_bert_ner.serving.app import load_app
+from spacy_bert_ner.training.plan import plan_steps
+from spacy_bert_ner.training.recipes import SMALL
 from tests.documents import PROJECT, Block, commands
 from tests.serving.services import free_port, serving
 
@@ -58,6 +60,8 @@ NOT_RUN = {
 }
 # Packages of others that a document tells to install.
 OTHERS = {"spacy-huggingface-hub"}
+# What the release config leaves to the sizes of encoder and corpus.
+CLOSED = {**SMALL.overrides(), **plan_steps(10, 3, 6).overrides()}
 # Text files that a block may show, and whose name is in a comment above it.
 DATA = {"conll", "json", "jsonl"}
 
@@ -173,7 +177,7 @@ def check_project(step: str, arguments: list[str]) -> None:
 
 @cache
 def release_config() -> str:
-    return filled_config({"paths.encoder": "stand-ins/uncased"})
+    return filled_config({"paths.encoder": "stand-ins/uncased", **CLOSED})
 
 
 def check_config(text: str) -> None:

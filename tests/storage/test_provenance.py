@@ -18,6 +18,7 @@ from spacy_bert_ner.storage.provenance import KEY, config_sha256, data_sha256
 from tests.scenarios import TEXTS, make_pipeline
 
 PROJECT = Path(__file__).parents[2]
+BERT_NER = [sys.executable, "-m", "spacy", "bert-ner"]
 SETTINGS = {
     "epochs": 3,
     "evaluations": 2,
@@ -33,17 +34,19 @@ SETTINGS = {
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("corpus")
-    command = [sys.executable, str(PROJECT / "scripts" / "convert.py"), str(PROJECT / "corpus" / "sample"), str(folder)]
-    subprocess.run(command, check=True, capture_output=True)
+    subprocess.run(
+        [*BERT_NER, "convert", str(PROJECT / "corpus" / "sample"), str(folder)], check=True, capture_output=True
+    )
     return folder
 
 
 def train(folder: Path, corpus: Path, encoder: Path, seed: str) -> Path:
     """Train in a process of its own, in which sets and dictionaries of texts are ordered in its own way."""
     folder.mkdir()
-    command = [sys.executable, str(PROJECT / "scripts" / "train.py"), str(PROJECT / "configs" / "bert.cfg"), "training"]
-    command += ["--train", str(corpus / "train.spacy"), "--dev", str(corpus / "dev.spacy"), "--encoder", str(encoder)]
-    command += [part for name, value in SETTINGS.items() for part in (f"--{name}", str(value))]
+    command = [*BERT_NER, "train", str(PROJECT / "configs" / "bert.cfg"), "--output", "training"]
+    paths = {"train": corpus / "train.spacy", "dev": corpus / "dev.spacy", "encoder": encoder}
+    settings = {**SETTINGS, **{f"paths.{name}": path for name, path in paths.items()}}
+    command += [part for name, value in settings.items() for part in (f"--{name}", str(value))]
     environment = {**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(PROJECT), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -63,4 +63,5 @@ def test_batches_are_counted_as_the_config_makes_them(tmp_path):
         "discard_oversize": False,
     }
     # 40 + 60, 100, 30, 170
-    assert count_batches(config, tmp_path / "train.spacy") == 4
+    config["paths"]["train"] = str(tmp_path / "train.spacy")
+    assert count_batches(config) == 4

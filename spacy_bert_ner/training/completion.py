@@ -1,0 +1,137 @@
+"""What a config leaves open with "auto", decided by the size of its encoder and by that of its training corpus."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from spacy.util import dict_to_dot, load_config
+from thinc.api import Config
+from wasabi import msg
+
+from .plan import EVAL_FREQUENCY, MAX_STEPS, TOTAL_STEPS, StepPlan, count_batches, plan_steps, with_defaults
+from .recipes import AUTO, BASE, Recipe, choose_recipe, encoder_width, named_encoders
+from .training_error import RunError
+
+# In a whole run, where nobody says otherwise.
+EVALUATIONS = 6
+STEP_SETTINGS = frozenset(StepPlan(1, 1, 1, 1, 1).overrides())
+# All that a config may leave open with AUTO.
+OPEN_SETTINGS = STEP_SETTINGS.union(BASE.overrides())
+
+
+@dataclass(frozen=True)
+class Completion:
+    """What completes a config.
+
+    overrides (dict[str, Any]): Settings by dotted path.
+    plan (StepPlan | None): The steps; None where the config has them.
+    """
+
+    overrides: dict[str, Any]
+    plan: StepPlan | None = None
+
+    def describe(self) -> list[str]:
+        """RETURNS (list[str]): What was decided, in words."""
+        said = []
+        by_size = {name: value for name, value in self.overrides.items() if name not in STEP_SETTINGS}
+        if by_size:
+            listed = ", ".join(f"{name.removeprefix('training.')} = {value:g}" for name, value in by_size.items())
+            said.append(f"By the encoder's size: {listed}")
+        if self.plan:
+            said.append(
+                f"{self.plan.total} steps of {self.plan.epoch} an epoch ({self.plan.warmup} of them warm-up), an "
+                f"evaluation every {self.plan.evaluation}"
+            )
+        return said
+
+
+def complete(
+    config: Config,
+    *,
+    gpu: bool = False,
+    recipe: Recipe | None = None,
+    epochs: float | None = None,
+    evaluations: int | None = None,
+) -> Completion:
+    """Decide what a config leaves open: by the size of its encoder, and by the size of its training corpus.
+
+    config (Config): Training config, variables not yet filled in.
+    gpu (bool): Whether training is to run on a GPU.
+    recipe (Recipe | None): The recipe where the caller has chosen it; by default by the size of the config's encoder.
+    epochs (float | None): Passes over the training corpus: all steps are then laid out for them. By default the steps
+        that say "auto", for max_epochs where that is set and else for the recipe's epochs.
+    evaluations (int | None): Evaluations in the whole run.
+    RETURNS (Completion): Values of the settings that say "auto", of the steps with `epochs`, and of the evaluation
+        interval with `evaluations`.
+    RAISES: RunError where the size of encoder or corpus is not to be known; OSError and ValueError where their files
+        cannot be read.
+    """
+    settings = dict_to_dot(with_defaults(config))
+    wanted = open_settings(config)
+    wanted |= STEP_SETTINGS if epochs is not None else set()
+    wanted |= {EVAL_FREQUENCY} if evaluations is not None else set()
+    limit = settings["training.max_epochs"]
+    epochs = limit if epochs is None and limit > 0 else epochs
+    plan = None
+    if recipe is None and (wanted - STEP_SETTINGS or (MAX_STEPS in wanted and epochs is None)):
+        recipe = choose_recipe(config_width(config), gpu=gpu)
+    values = recipe.overrides() if recipe else {}
+    if MAX_STEPS in wanted:
+        epochs = recipe.epochs if recipe and epochs is None else epochs
+        assert epochs is not None
+        known = {name: value for name, value in values.items() if name in wanted}
+        plan = plan_steps(count_batches(override(config, known)), epochs, evaluations or EVALUATIONS)
+        values |= plan.overrides()
+    elif wanted & STEP_SETTINGS:
+        # The config says how many steps there are, and leaves some of the rest open.
+        steps = settings[MAX_STEPS]
+        values |= plan_steps(steps, 1, evaluations or EVALUATIONS).overrides() | {TOTAL_STEPS: steps}
+    return Completion({name: values[name] for name in sorted(wanted)}, plan)
+
+
+def load_completed(path: Path, overrides: dict[str, Any], *, gpu: bool, **asked: Any) -> Config:
+    """Load a training config, and say what was decided where it leaves something open.
+
+    path (Path): The config.
+    overrides (dict[str, Any]): Its settings, by dotted path.
+    gpu (bool): Whether training is to run on a GPU.
+    asked (Any): Epochs and evaluations: see `complete`.
+    RETURNS (Config): The config, variables not filled in.
+    RAISES: As `complete`.
+    """
+    config = load_config(path, overrides=overrides, interpolate=False)
+    completion = complete(config, gpu=gpu, **asked)
+    for sentence in completion.describe():
+        msg.info(sentence)
+    # What is said of a single setting comes before what is said of epochs.
+    said = {name for name, value in overrides.items() if value != AUTO}
+    chosen = {name: value for name, value in completion.overrides.items() if name not in said}
+    return override(config, chosen) if chosen else config
+
+
+def open_settings(config: Config) -> set[str]:
+    """RETURNS (set[str]): The settings that a config leaves open, by dotted path; variables may not be filled in."""
+    settings = dict_to_dot(config.interpolate())
+    return {name for name in OPEN_SETTINGS if settings.get(name) == AUTO}
+
+
+def override(config: Config, values: dict[str, Any]) -> Config:
+    """RETURNS (Config): A copy of a config, variables not filled in, with other values by dotted path."""
+    return Config().from_str(config.to_str(interpolate=False), overrides=values, interpolate=False)
+
+
+def config_width(config: Config) -> int:
+    """Look up how wide the vectors of a config's encoder are, the widest where there are several.
+
+    config (Config): Training config.
+    RETURNS (int): The width.
+    RAISES: RunError where the config names no pretrained encoder; OSError and ValueError where there is none.
+    """
+    names = list(named_encoders(config.interpolate().get("components", {})))
+    if not names:
+        missing = ", ".join(f"--{name}" for name in BASE.overrides())
+        raise RunError(
+            "The config names no pretrained encoder whose size could decide what it leaves open: say it with "
+            f"{missing} and --{MAX_STEPS}, or have a config written by `init-config`"
+        )
+    return max(encoder_width(name) for name in names)
