@@ -1,5 +1,6 @@
 """What `spacy train` cannot work out for itself: how many steps so many epochs are."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,9 +86,10 @@ def count_batches(config: Config) -> int:
     batcher = registry.resolve({"batcher": training["batcher"]})["batcher"]
     nlp = spacy.blank(filled["nlp"]["lang"])
     lift_max_length(nlp)
-    reader = dot_to_object(filled, training["train_corpus"])
-    if isinstance(reader, dict) and "augmenter" in reader:
-        reader["augmenter"] = None
+    # Where there is no such corpus, spaCy says it better.
+    with suppress(KeyError):
+        reader = dot_to_object(filled, training["train_corpus"])
+        reader |= {"augmenter": None} if "augmenter" in reader else {}
     (corpus,) = resolve_dot_names(filled, [training["train_corpus"]])
     examples: list[Example] = list(corpus(nlp))
     if not any(map(len, examples)):
