@@ -33,14 +33,13 @@ def main() -> None:
     args.metrics.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(args.metrics, (json.dumps(measures, indent=2) + "\n").encode())
     nlp.to_disk(args.output)
+    columns = [part[when] for part in (measures, measures["raw_text"]) for when in ("before", "after")]
     rows = [
-        (
-            name,
-            *("-" if measures[when][name] is None else f"{measures[when][name]:.4f}" for when in ("before", "after")),
-        )
+        (name, *("-" if column[name] is None else f"{column[name]:.4f}" for column in columns))
         for name in ("ece", "brier", "log_loss", "auc", "precision_above_0.9")
     ]
-    msg.table(rows, header=("dev, cross-fitted", "before", "after"), divider=True, aligns=("l", "r", "r"))
+    header = ("dev, cross-fitted", "before", "after", "raw text, before", "after")
+    msg.table(rows, header=header, divider=True, aligns=("l", *"rrrr"))
     offsets = ", ".join(f"{label} {offset:+.2f}" for label, offset in measures["offsets"].items())
     msg.good(f"Temperature {measures['temperature']:.3f}, log-odds {offsets}. Calibrated pipeline in {args.output}")
 

@@ -33,7 +33,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "encoder": {"checks", "storage"},
     "ner": {"checks", "decoding", "encoder", "storage", "tags"},
     "bridge": {"checks", "encoder", "ner", "storage"},
-    "calibration": {"checks", "ner"},
+    "calibration": {"checks", "ner", "rawtext"},
     "data": {"storage", "tags"},
     "evaluation": {"calibration", "ner", "rawtext", "tags"},
     "report": {"evaluation", "tags"},

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from .entities import JudgedEntities
 from .fitting import Array, Calibration, cross_fit
 from .measures import reliability_by_type, summarise
@@ -17,24 +19,31 @@ def describe_fit(
     fit (Callable[[Array], Calibration]): Entities' indices to what is fitted on them.
     fitted (Calibration): What was fitted on all.
     labels (Sequence[str]): The component's labels.
-    RETURNS (dict[str, Any]): "temperature"; "offsets" by label; "before", at temperature 1 without offsets; "after",
-        each half of the documents scored by what was fitted on the other one; and "reliability" of both by type, in 15
-        bins of equal mass.
+    RETURNS (dict[str, Any]): "temperature"; "offsets" by label; on annotated tokens "before", at temperature 1 without
+        offsets; "after", each half of the documents scored by what was fitted on the other one; and "reliability" of
+        both by type, in 15 bins of equal mass; the same three on raw text under "raw_text".
     """
     scores = {
         "before": entities.table.at(1.0),
         "after": cross_fit(entities.table, entities.label, entities.document, fit),
     }
-    types = [labels[i] for i in entities.label]
+    types = np.array(labels, dtype=object)[entities.label]
+
+    def describe(chosen: Array) -> dict[str, Any]:
+        own = {when: values[chosen] for when, values in scores.items()}
+        right, names = entities.right[chosen], types[chosen].tolist()
+        by_type = {when: reliability_by_type(values, right, names) for when, values in own.items()}
+        return {
+            **{when: summarise(values, right) for when, values in own.items()},
+            "reliability": {
+                when: {label: [vars(one) for one in bins] for label, bins in found.items()}
+                for when, found in by_type.items()
+            },
+        }
+
     return {
         "temperature": fitted.temperature,
         "offsets": dict(zip(labels, fitted.offsets.tolist(), strict=True)),
-        **{when: summarise(own, entities.right) for when, own in scores.items()},
-        "reliability": {
-            when: {
-                label: [vars(one) for one in bins]
-                for label, bins in reliability_by_type(own, entities.right, types).items()
-            }
-            for when, own in scores.items()
-        },
+        **describe(~entities.raw),
+        "raw_text": describe(entities.raw),
     }

@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from spacy_bert_ner.ner.component import BertNER
 from spacy_bert_ner.ner.decoded import DecodedBatch
+from spacy_bert_ner.rawtext.retokenizing import is_raw
 
 from .fitting import TEMPERATURES, ScoreTable
 
@@ -24,8 +25,9 @@ class JudgedEntities:
     table (ScoreTable): The entities' scores at many temperatures.
     right (ndarray): Is there a gold entity with exactly this span and label? (entities,)
     label (ndarray): Index of the label. (entities,)
-    document (ndarray): Index of the document. (entities,)
+    document (ndarray): Index of the document, the same in both of its forms. (entities,)
     text (list[str]): The entities' texts. (entities,)
+    raw (ndarray): Was it found in raw text, in a document's second form? (entities,)
     """
 
     table: ScoreTable
@@ -33,6 +35,7 @@ class JudgedEntities:
     label: npt.NDArray[np.int64]
     document: npt.NDArray[np.int64]
     text: list[str]
+    raw: npt.NDArray[np.bool_]
 
 
 def judge_entities(nlp: Language, name: str, examples: Iterable[Example]) -> JudgedEntities:
@@ -40,7 +43,8 @@ def judge_entities(nlp: Language, name: str, examples: Iterable[Example]) -> Jud
 
     nlp (Language): The pipeline.
     name (str): Its `bert_ner` component.
-    examples (Iterable[Example]): Gold documents with entity annotation, their predicted side not yet processed.
+    examples (Iterable[Example]): Gold documents with entity annotation, in one form or in both (see
+        rawtext.retokenizing.both_forms), their predicted side not yet processed.
     RETURNS (JudgedEntities): The entities, in the order of the documents.
     """
     return tabulate_entities(decode_examples(nlp, name, examples))
@@ -71,23 +75,28 @@ def decode_examples(
 
 def tabulate_entities(decoded: Iterable[tuple[list[Example], DecodedBatch]]) -> JudgedEntities:
     """Tabulate the scores of decoded entities. decoded: See decode_examples. RETURNS (JudgedEntities): The entities."""
-    tables, right, label, document, text = [np.zeros((len(TEMPERATURES), 0))], [], [], [], []
+    tables, right, label, document, text, raw = [np.zeros((len(TEMPERATURES), 0))], [], [], [], [], []
     done = 0
     for examples, batch in decoded:
         tables.append(ScoreTable.of(lambda temperature, batch=batch: batch.judge(temperature).score).scores)  # type: ignore[misc]
         gold = [_gold(eg, batch.lattice.labels) for eg in examples]
+        forms = [is_raw(eg) for eg in examples]
+        # A document's second form follows its first.
+        numbers = done + np.cumsum(np.logical_not(forms)) - 1
         for i, start, end, label_index in _entities(batch):
             right.append((start, end, label_index) in gold[i])
             label.append(label_index)
-            document.append(done + i)
+            document.append(numbers[i])
             text.append(examples[i].predicted[start:end].text)
-        done += len(examples)
+            raw.append(forms[i])
+        done = int(numbers[-1]) + 1
     return JudgedEntities(
         ScoreTable(TEMPERATURES, np.concatenate(tables, axis=1)),
         np.array(right, dtype=bool),
         np.array(label, dtype=np.int64),
         np.array(document, dtype=np.int64),
         text,
+        np.array(raw, dtype=bool),
     )
 
 

@@ -62,6 +62,35 @@ def calibration_error(scores: Array, right: Array, bins: int = BINS) -> float | 
     return float(np.mean([abs(b.score - b.right) for b in made])) if made else None
 
 
+def error_by_chance(
+    scores: Array, share: float = 0.99, simulations: int = 1000, seed: int = 0, bins: int = BINS
+) -> float | None:
+    """Compute what calibration error as many perfectly calibrated entities with these scores show at most.
+
+    A bin of few entities is right more or less often than its scores say, however good these are; so the error of a
+    perfectly calibrated pipeline is never 0. Right and wrong are drawn from the scores.
+
+    share (float): In which share of the simulations the error is no greater.
+    simulations (int): How often to draw.
+    seed (int): Of the draws.
+    RETURNS (float | None): 0 to 1; None without entities.
+    Source: Bröcker & Smith 2007 (consistency resampling).
+    """
+    values, counts = np.unique(np.clip(np.asarray(scores, dtype=np.float64), 0, 1), return_counts=True)
+    if not len(values):
+        return None
+    entities = len(scores)
+    edges, places = np.linspace(0, entities, min(bins, entities) + 1), np.append(0, np.cumsum(counts))
+
+    def by_bin(sums: Array) -> Floats:
+        # As in `reliability`: entities of equal scores share alike in what is right.
+        return np.diff(np.interp(edges, places, np.append(0, np.cumsum(sums))))
+
+    expected, rng = by_bin(values * counts), np.random.default_rng(seed)
+    errors = [np.abs(by_bin(rng.binomial(counts, values)) - expected).sum() for _ in range(simulations)]
+    return float(np.quantile(errors, share)) / entities
+
+
 def brier_score(scores: Array, right: Array) -> float | None:
     """Compute the mean squared distance of score and right. RETURNS: 0 to 1; None without entities. Brier 1950."""
     return float(np.mean((np.asarray(scores) - np.asarray(right)) ** 2)) if len(scores) else None

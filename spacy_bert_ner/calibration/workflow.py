@@ -1,4 +1,4 @@
-"""The workflow step `calibrate`: fit a component's temperature and offsets on the dev set."""
+"""The workflow step `calibrate`: fit a component's temperature and offsets on both forms of the dev set."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -7,6 +7,8 @@ import numpy as np
 from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.training import Example
+
+from spacy_bert_ner.rawtext.retokenizing import both_forms, is_raw
 
 from .comparison import describe_fit
 from .entities import JudgedEntities, entity_texts, judge_entities
@@ -18,12 +20,14 @@ def calibrate(nlp: Language, name: str, dev: Iterable[Example], train: Iterable[
 
     nlp (Language): The pipeline.
     name (str): Its `bert_ner` component.
-    dev (Iterable[Example]): Gold documents that it was not trained on.
+    dev (Iterable[Example]): Gold documents that it was not trained on; each is judged on its annotated tokens and as
+        raw text, since confidences are wanted of both.
     train (Iterable[Doc]): Those that it was trained on.
     RETURNS (dict[str, Any]): Measures before and after: see report.describe_fit.
     RAISES: ValueError where the pipeline finds no entity on the dev set.
     """
-    entities = judge_entities(nlp, name, dev)
+    forms = (form for example in dev if not is_raw(example) for form in both_forms(nlp, example))
+    entities = judge_entities(nlp, name, forms)
     if not entities.text:
         raise ValueError(
             f"Component {name!r} finds no entity in the dev set, so there is nothing to calibrate: train it first"
@@ -41,7 +45,8 @@ def balanced_fit(entities: JudgedEntities, seen: set[str], n_labels: int) -> Cal
     """Say how this project fits: with entities seen in training and unseen ones counted alike.
 
     The texts to come hold more unseen names than a dev set that was cut from the same days' news as the training set.
-    Counting both alike fits for them, and costs the dev set little.
+    Counting both alike fits for them, and costs the dev set little. An entity that is there in both forms of its
+    document counts half in each, as it says little more than once.
 
     entities (JudgedEntities): Those of the dev set.
     seen (set[str]): Texts of the training set's entities.
@@ -49,9 +54,10 @@ def balanced_fit(entities: JudgedEntities, seen: set[str], n_labels: int) -> Cal
     RETURNS (Callable[[Array], Calibration]): Indices of the entities to learn from, to what is fitted on them.
     """
     is_seen = np.array([text in seen for text in entities.text])
+    share = 0.5 if entities.raw.any() else 1.0
 
     def fit(chosen: Array) -> Calibration:
         own = entities.table.take(chosen), entities.right[chosen], entities.label[chosen]
-        return fit_calibration(*own, n_labels, balance(is_seen[chosen]))
+        return fit_calibration(*own, n_labels, share * balance(is_seen[chosen]))
 
     return fit

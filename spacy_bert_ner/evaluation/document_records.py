@@ -33,11 +33,13 @@ class Judged:
     found (list[Entity]): Predicted entities, in the order of the text.
     ignored (list[Entity]): Predictions that touch text without gold annotation: neither right nor wrong, as in
         spaCy's scorer.
+    scores (dict[Entity, float]): Scores of predicted entities, in [0, 1], where the pipeline gives them.
     """
 
     gold: list[Entity]
     found: list[Entity]
     ignored: list[Entity] = field(default_factory=list)
+    scores: dict[Entity, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -47,13 +49,11 @@ class Record(Judged):
     words (list[str]): Its tokens.
     spaces (list[bool]): Whether a space follows each.
     sentences (list[int] | None): The first token of each gold sentence; None where the corpus has none.
-    scores (dict[Entity, float]): Scores of predicted entities, in [0, 1], where the pipeline gives them.
     """
 
     words: list[str] = field(default_factory=list)
     spaces: list[bool] = field(default_factory=list)
     sentences: list[int] | None = None
-    scores: dict[Entity, float] = field(default_factory=dict)
 
     @cached_property
     def sentence_of(self) -> list[tuple[int, int]] | None:
@@ -121,7 +121,11 @@ def make_record(reference: Doc, predicted: Doc, spans_key: str | None, rename: M
 
 
 def judge_raw_text(
-    reference: Doc, predicted: Doc, tokens: Collection[tuple[int, int]], rename: Mapping[str, str]
+    reference: Doc,
+    predicted: Doc,
+    tokens: Collection[tuple[int, int]],
+    spans_key: str | None,
+    rename: Mapping[str, str],
 ) -> RawRecord:
     """Compare entities by the characters of the raw text, exactly: no gold token helps.
 
@@ -129,13 +133,14 @@ def judge_raw_text(
     predicted (Doc): `raw_text(reference)` with predicted entities.
     tokens (Collection[tuple[int, int]]): First character of, and character after, each token that the pipeline's
         tokenizer has made of it: components may have merged or split them since.
+    spans_key (str | None): The SpanGroup with scores; None for any that has them.
     rename (Mapping[str, str]): Predicted labels to other labels.
     RETURNS (RawRecord): Gold and predicted entities, in characters.
     """
     words = [token.text for token in reference]
     _, starts = join_words(words, known_or_usual_spaces(reference))
     gold = to_characters(entities_of(reference), words, starts)
-    found = [Entity(e.start_char, e.end_char, rename.get(e.label_, e.label_)) for e in predicted.ents]
+    found = {Entity(e.start_char, e.end_char, rename.get(e.label_, e.label_)): place_of(e) for e in predicted.ents}
     unknown = [(starts[token.i], starts[token.i] + len(token)) for token in reference if token.ent_iob == MISSING]
     ignored = [ent for ent in found if any(ent.start < end and start < ent.end for start, end in unknown)]
     begins, ends = {start for start, _ in tokens}, {end for _, end in tokens}
@@ -145,10 +150,12 @@ def judge_raw_text(
         for entity, span in zip(gold, reference.ents, strict=True)
         if not all((starts[token.i], starts[token.i] + len(token)) in own for token in span)
     )
+    scores = _scores(predicted, spans_key)
     return RawRecord(
         gold=gold,
         found=[ent for ent in found if ent not in ignored],
         ignored=ignored,
+        scores={ent: scores[key] for ent, key in found.items() if key in scores},
         cut_otherwise=cut_otherwise,
         unreachable=sum(ent.start not in begins or ent.end not in ends for ent in gold),
     )

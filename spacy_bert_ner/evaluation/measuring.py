@@ -10,6 +10,8 @@ import numpy as np
 from spacy.language import Language
 from spacy.tokens import Doc
 
+from spacy_bert_ner.ner.component import BertNER
+
 from .bootstrap import Paired, Resampling, compare, intervals, pair_of
 from .counts import RATES, Counts, count, count_all, count_types, plain, rates, row, types_of
 from .document_records import RawRecord, Record
@@ -30,7 +32,8 @@ class Evaluation:
     metrics (dict[str, Any]): All measures, as metrics/test.json has them; no text of the corpus is among them.
         "precision", "recall", "f1" in [0, 1] (null where undefined), "counts" (gold, predicted, correct) and
         "interval"; the same for each type under "types", for raw text under "raw_text" and for parts of the corpus
-        under "slices"; "parity", "errors", "scores" and "comparison"; the corpus' size under "corpus";
+        under "slices"; "parity", "errors", "scores" (of raw text under "raw_text") and "comparison"; under
+        "calibrated" whether the scores have been, as far as the pipeline says; the corpus' size under "corpus";
         the labels of the corpus and of the pipeline, before they are renamed, under "labels"; and "speed", with the
         words, the seconds and the words per second of prediction on gold tokens.
     errors (list[Excerpt]): The most confident errors, in their sentence.
@@ -76,12 +79,15 @@ def evaluate(
     gold, labels = read_gold(corpus, nlp.vocab, rename)
     strings = strings_of(read_gold(train, nlp.vocab, rename)[0]) if train else None
     prediction = predict_on_gold_tokens(nlp, gold, spans_key=spans_key, rename=rename, progress=show_progress)
-    on_text = predict_on_raw_text(nlp, gold, rename=rename, progress=show_progress) if raw_text else None
+    on_text = (
+        predict_on_raw_text(nlp, gold, spans_key=spans_key, rename=rename, progress=show_progress) if raw_text else None
+    )
     second = predict_on_gold_tokens(other, gold, rename=rename, progress=show_progress) if other else None
     cases = find_cases(prediction.records)
     metrics = {
         **_measure(prediction, cases, strings, how),
         "raw_text": _describe_raw_text(on_text, how) if on_text else None,
+        "calibrated": is_calibrated(nlp),
         "comparison": _compare(prediction, second, other.meta, how) if other and second else None,
         "corpus": _describe_corpus(corpus, gold),
         "labels": {"corpus": sorted(labels), "pipeline": sorted(prediction.labels | labels_of(nlp))},
@@ -96,6 +102,13 @@ def labels_of(nlp: Language) -> set[str]:
     """RETURNS (set[str]): The labels of all components that set doc.ents, as far as they say."""
     setters = [name for name in nlp.pipe_names if "doc.ents" in nlp.get_pipe_meta(name).assigns]
     return {label for name in setters for label in nlp.pipe_labels.get(name, ())}
+
+
+def is_calibrated(nlp: Language) -> bool:
+    """RETURNS (bool): Whether a `bert_ner` of the pipeline has been calibrated."""
+    settings = [pipe.cfg for _, pipe in nlp.pipeline if isinstance(pipe, BertNER)]
+    # Calibration gives every label its offset, be it 0.
+    return any(cfg["temperature"] != 1.0 or cfg["offsets"] for cfg in settings)
 
 
 def _measure(
@@ -125,6 +138,7 @@ def _describe_raw_text(prediction: Prediction[RawRecord], how: Resampling) -> di
     return {
         **_figures(count_all(records), how)["all"],
         "types": _figures(count_types(records), how),
+        "scores": describe_scores(records),
         # spaCy maps predicted tokens to gold ones, and so forgives some boundaries within a gold token.
         "by_spacy_alignment": score_by_spacy(prediction.examples),
         "tokens": prediction.words,

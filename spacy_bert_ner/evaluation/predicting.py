@@ -83,11 +83,16 @@ def predict_on_gold_tokens(
 
 
 def predict_on_raw_text(
-    nlp: Language, gold: Sequence[Doc], *, rename: Mapping[str, str] = NO_RENAMING, progress: bool = False
+    nlp: Language,
+    gold: Sequence[Doc],
+    *,
+    spans_key: str | None = None,
+    rename: Mapping[str, str] = NO_RENAMING,
+    progress: bool = False,
 ) -> Prediction[RawRecord]:
     """Let a pipeline find entities in the documents' raw texts: its own tokens, nothing gold.
 
-    nlp, gold, rename, progress: As in `predict_on_gold_tokens`.
+    nlp, gold, spans_key, rename, progress: As in `predict_on_gold_tokens`.
     RETURNS (Prediction[RawRecord]): What it found, in characters.
     """
     # The tokenizer itself, since nlp.make_doc refuses long texts.
@@ -97,7 +102,7 @@ def predict_on_raw_text(
     records, examples, words, labels = [], [], 0, set()
     for reference, (predicted, tokens) in zip(gold, stream, strict=True):
         labels |= {ent.label_ for ent in predicted.ents}
-        records.append(judge_raw_text(reference, predicted, tokens, rename))
+        records.append(judge_raw_text(reference, predicted, tokens, spans_key, rename))
         examples.append(Example(_entities_only(predicted, rename), reference))
         words += len(tokens)
     return Prediction(records, examples, words, stream.seconds, labels)

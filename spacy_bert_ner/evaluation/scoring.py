@@ -6,22 +6,22 @@ from typing import Any
 
 import numpy as np
 
-from spacy_bert_ner.calibration import reliability, summarise
+from spacy_bert_ner.calibration import error_by_chance, reliability, summarise
 
-from .document_records import Record
+from .document_records import Judged
 
 BANDS = (0.0, 0.5, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
 # Bins of the reliability diagram: few enough to be read, of equal mass.
 BINS = 10
 
 
-def describe_scores(records: Sequence[Record]) -> dict[str, Any] | None:
+def describe_scores(records: Sequence[Judged]) -> dict[str, Any] | None:
     """Measure how well scores tell right predictions from wrong ones.
 
-    records (Sequence[Record]): The documents.
-    RETURNS (dict[str, Any] | None): "summary" (see calibration.summarise), "without" (predictions that have no score),
-        "bands" (share right by score), "reliability" (mean score, share right and number of entities by bin of equal
-        mass). None where no prediction has a score.
+    records (Sequence[Judged]): The documents.
+    RETURNS (dict[str, Any] | None): "summary" (see calibration.summarise, and "ece_by_chance", see error_by_chance
+        there), "without" (predictions that have no score), "bands" (share right by score), "reliability" (mean score,
+        share right and number of entities by bin of equal mass). None where no prediction has a score.
     """
     gold = [set(record.gold) for record in records]
     judged = [(r.scores.get(e), e in g) for r, g in zip(records, gold, strict=True) for e in r.found]
@@ -33,7 +33,7 @@ def describe_scores(records: Sequence[Record]) -> dict[str, Any] | None:
     # The last band holds its upper end.
     band = np.clip(np.digitize(scores, BANDS) - 1, 0, len(BANDS) - 2)
     return {
-        "summary": summarise(scores, right),
+        "summary": {**summarise(scores, right), "ece_by_chance": error_by_chance(scores)},
         "without": len(judged) - len(scored),
         "bands": [
             {

@@ -8,6 +8,8 @@ from spacy_bert_ner.evaluation.error_kinds import VERDICTS
 
 # What is rarer than this share of the gold entities is not worth the first look.
 WORTH = 0.02
+# Nor is a smaller calibration error than this, be it real.
+WORTH_ERROR = 0.02
 Metrics = dict[str, Any]
 
 
@@ -80,10 +82,19 @@ def _raw_text(metrics: Metrics) -> Iterator[str]:
 
 
 def _scores(metrics: Metrics) -> Iterator[str]:
-    summary = metrics["scores"]["summary"] if metrics["scores"] else {"ece": 0.0}
-    if summary["ece"] > 0.02:
-        word = "high" if summary["mean_score"] > summary["precision"] else "low"
-        yield (
-            f"Scores are too {word}: {percent(summary['mean_score'], 1)} per cent on average, while "
-            f"{percent(summary['precision'], 1)} per cent are right. Calibrate before setting thresholds."
-        )
+    """Say where scores are further off than those of as many perfectly calibrated entities can be."""
+    raw = metrics["raw_text"] or {"scores": None}
+    for where, scores in (("", metrics["scores"]), (" on raw text", raw["scores"])):
+        summary = scores["summary"] if scores else None
+        if summary and summary["ece"] > max(WORTH_ERROR, summary["ece_by_chance"]):
+            what_to_do = (
+                "The pipeline was calibrated on texts unlike these: set thresholds by the report's score bands."
+                if metrics["calibrated"]
+                else "Calibrate before setting thresholds."
+            )
+            yield (
+                f"Scores{where} are off by {100 * summary['ece']:.1f} points, where chance alone makes it "
+                f"{100 * summary['ece_by_chance']:.1f} at most: {percent(summary['mean_score'], 1)} per cent on "
+                f"average, while {percent(summary['precision'], 1)} per cent are right. {what_to_do}"
+            )
+            return

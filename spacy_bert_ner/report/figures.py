@@ -163,22 +163,28 @@ def plot_reliability(metrics: Row) -> Plot | None:
     """Plot the share right against the score. RETURNS (Plot | None): The figure; None where there are no scores."""
     if not metrics["scores"]:
         return None
-    bins = metrics["scores"]["reliability"]
-    rows = [(f"{b['score']:.3f}", f"{b['right']:.3f}", f"{b['count']:.0f}") for b in bins]
-    ece = metrics["scores"]["summary"]["ece"]
-    description = f"Share of predictions that is right against their score; expected calibration error {ece:.3f}."
-    low = min(0.9, *(b["score"] for b in bins), *(b["right"] for b in bins))
+    raw = (metrics["raw_text"] or {}).get("scores")
+    forms = [("gold tokens", metrics["scores"], ACCENT), *([("raw text", raw, SECOND)] if raw else [])]
+    rows = [
+        (name, f"{b['score']:.3f}", f"{b['right']:.3f}", f"{b['count']:.0f}")
+        for name, scores, _ in forms
+        for b in scores["reliability"]
+    ]
+    errors = ", ".join(f"{scores['summary']['ece']:.3f} on {name}" for name, scores, _ in forms)
+    description = f"Share of predictions that is right against their score; expected calibration error {errors}."
+    low = min(0.9, *(b[key] for _, scores, _ in forms for b in scores["reliability"] for key in ("score", "right")))
     low = max(0.0, int(low * 20) / 20 - 0.02)
     with canvas("reliability", description, 3.6) as c:
         c.ax.grid(axis="both")
         c.ax.plot([low, 1], [low, 1], color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
-        x, y = [b["score"] for b in bins], [b["right"] for b in bins]
-        c.ax.plot(x, y, color=ACCENT, linewidth=1.5, marker="o", markersize=6)
+        for name, scores, colour in forms:
+            x, y = ([b[key] for b in scores["reliability"]] for key in ("score", "right"))
+            c.ax.plot(x, y, color=colour, linewidth=1.5, marker="o", markersize=6, label=name)
+        c.ax.legend(loc="lower right", borderaxespad=0.5)
         c.ax.set(xlim=(low, 1.01), ylim=(low, 1.01), xlabel="mean score", ylabel="share right")
         c.ax.text(0.03, 0.95, "below the line:\ntoo confident", transform=c.ax.transAxes, va="top", color=MUTED)
-    return Plot(
-        "reliability", "Reliability of scores", description, c.svg, ("mean score", "share right", "entities"), rows
-    )
+    header = ("", "mean score", "share right", "entities")
+    return Plot("reliability", "Reliability of scores", description, c.svg, header, rows)
 
 
 def plot_curve(curve: Sequence[Row]) -> Plot | None:

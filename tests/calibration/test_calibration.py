@@ -260,6 +260,41 @@ def test_reliability_by_type() -> None:
     }
 
 
+def make_scores(entities: int, seed: int = 0) -> Floats:
+    """Scores as a recogniser of names has them: most are sure."""
+    return 1 / (1 + np.exp(-np.random.default_rng(seed).normal(4, 2.5, entities)))
+
+
+@pytest.mark.parametrize("entities", [20, 1000, 5000])
+def test_the_error_of_perfect_calibration_is_chance(entities: int) -> None:
+    scores, rng = make_scores(entities), np.random.default_rng(1)
+    most = cal.error_by_chance(scores)
+    assert most is not None
+    errors = [cal.calibration_error(scores, rng.random(entities) < scores) or 0.0 for _ in range(400)]
+    # What the report went by: at 1,000 entities it called nearly all of them too high or too low.
+    if entities == 1000:
+        assert np.mean(np.array(errors) > 0.02) > 0.2
+    assert np.mean(np.array(errors) <= most) >= 0.95
+    # And it is no more than that takes.
+    assert most < 1.3 * np.quantile(errors, 0.98)
+    # One that is off shows.
+    too_sure = 1 / (1 + (1 - scores) / scores * math.exp(1.5))
+    if entities > 20:
+        error = cal.calibration_error(too_sure, rng.random(entities) < scores)
+        assert error is not None
+        assert error > (cal.error_by_chance(too_sure) or 0.0)
+
+
+def test_chance_knows_equal_scores_and_is_drawn_the_same_each_time() -> None:
+    scores, rng = np.repeat([0.5, 0.9], 50), np.random.default_rng(0)
+    errors = [cal.calibration_error(scores, rng.random(100) < scores) or 0.0 for _ in range(2000)]
+    for share in (0.5, 0.95):
+        assert cal.error_by_chance(scores, share) == pytest.approx(np.quantile(errors, share), rel=0.1)
+    assert cal.error_by_chance(scores) == cal.error_by_chance(scores[::-1])
+    assert cal.error_by_chance(np.ones(30)) == 0
+    assert cal.error_by_chance(NOTHING) is None
+
+
 @pytest.mark.parametrize("right", DEGENERATE.values(), ids=DEGENERATE)
 def test_what_is_undefined_is_none(right: list[bool]) -> None:
     found = cal.summarise(np.linspace(0, 0.5, len(right)), np.array(right, dtype=bool))
@@ -280,12 +315,13 @@ def test_what_is_undefined_is_none(right: list[bool]) -> None:
 def test_the_report_shows_both_sides_of_a_fit() -> None:
     table, right = make_up(4000, 2.0)
     label, document = np.arange(4000) % 2, np.arange(4000) // 20
-    entities = JudgedEntities(table, right, label, document, ["x"] * 4000)
+    entities = JudgedEntities(table, right, label, document, ["x"] * 4000, np.zeros(4000, dtype=bool))
 
     def fit_on(chosen: NDArray[np.int64]) -> Calibration:
         return cal.fit_calibration(table.take(chosen), right[chosen], label[chosen], 2)
 
     report = describe_fit(entities, fit_on, fit_on(np.arange(4000)), ("LOC", "PER"))
+    assert report["raw_text"]["before"]["ece"] is None
     assert report["temperature"] == pytest.approx(2.0, rel=0.2)
     assert report["after"]["ece"] < 0.02 < report["before"]["ece"]
     for when in ("before", "after"):

@@ -217,7 +217,7 @@ def test_raw_text_is_judged_by_characters() -> None:
     tokens = [(token.idx, token.idx + len(token)) for token in predicted]
     # spaCy's English tokenizer cuts at hyphens: Anna | Smith | - | Jones | lives | in | Bonn | .
     predicted.ents = [Span(predicted, 0, 2, "PER"), Span(predicted, 6, 7, "LOC")]
-    found = judge_raw_text(gold, predicted, tokens, {})
+    found = judge_raw_text(gold, predicted, tokens, None, {})
     assert found.gold == [Entity(0, 16, "PER"), Entity(26, 30, "LOC")]
     assert found.found == [Entity(0, 10, "PER"), Entity(26, 30, "LOC")]
     assert found.cut_otherwise == {Entity(0, 16, "PER")}
@@ -288,6 +288,8 @@ def test_evaluate(tmp_path: Path) -> None:
     assert metrics["parity"]["agree"]
     assert all(metrics["parity"]["scorers"].values())
     assert metrics["scores"]["summary"]["entities"] == 7
+    # These tokens are the tokenizer's, too.
+    assert metrics["raw_text"]["scores"] == metrics["scores"]
     assert metrics["corpus"]["documents"] == 2
     assert metrics["speed"]["words"] == 24
     assert metrics["raw_text"]["f1"] == metrics["f1"]
@@ -318,7 +320,8 @@ def test_scores_are_looked_up_under_their_key(tmp_path: Path) -> None:
     nlp, gold = make_case(tmp_path, EVERY_VERDICT, spans_key="elsewhere")
     assert evaluate(nlp, gold).metrics["scores"]["without"] == 0
     assert evaluate(nlp, gold, spans_key="elsewhere").metrics["scores"]["without"] == 0
-    assert evaluate(nlp, gold, spans_key="bert_ner").metrics["scores"] is None
+    without = evaluate(nlp, gold, spans_key="bert_ner").metrics
+    assert without["scores"] is without["raw_text"]["scores"] is None
 
 
 def test_score_bands(tmp_path: Path) -> None:
@@ -367,7 +370,8 @@ def test_a_pipeline_that_merges_its_entities_gets_the_same_figures(tmp_path: Pat
     merged = evaluate(nlp, gold, train=gold, other=nlp).metrics
     assert merged.pop("comparison")["agreement"] == {"both": 3, "only this": 0, "only the other": 0, "neither": 5}
     # Of a SpanGroup like spancat's, the scores are gone whose tokens are beyond the end.
-    assert merged.pop("scores")["without"] <= plain.pop("scores")["summary"]["entities"]
+    for part, other in ((merged, plain), (merged["raw_text"], plain["raw_text"])):
+        assert part.pop("scores")["without"] <= other.pop("scores")["summary"]["entities"]
     for key in set(merged) - {"speed"}:
         assert merged[key] == plain[key], key
 

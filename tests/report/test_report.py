@@ -12,6 +12,7 @@ import pytest
 
 from spacy_bert_ner.evaluation import evaluate
 from spacy_bert_ner.report import read_curve, render
+from spacy_bert_ner.report.advice import advise
 from spacy_bert_ner.report.marks import mark
 from spacy_bert_ner.tags import Entity
 from tests.evaluation.evaluating import EVERY_VERDICT, Case, make_case, make_pipeline
@@ -234,3 +235,39 @@ def test_the_browser_test_sees_errors_and_scrolling(tmp_path: Path) -> None:
     client, scroll, _, console = open_in_browser(tmp_path, html, 390)
     assert scroll > client
     assert len(console) == 2
+
+
+@pytest.mark.parametrize(
+    ("tokens", "raw", "calibrated", "said"),
+    [
+        # As far off as perfect calibration is by chance, or off by less than matters.
+        ((0.03, 0.03), (0.04, 0.05), False, ""),
+        ((0.019, 0.001), (0.02, 0.002), False, ""),
+        ((0.05, 0.03), (0.01, 0.03), False, "Scores are off by 5.0 points, where chance alone makes it 3.0 at most"),
+        ((0.05, 0.03), None, False, "Calibrate before setting thresholds."),
+        ((0.01, 0.03), (0.06, 0.03), False, "Scores on raw text are off by 6.0 points"),
+        (
+            (0.05, 0.03),
+            (0.06, 0.03),
+            True,
+            "calibrated on texts unlike these: set thresholds by the report's score bands",
+        ),
+    ],
+)
+def test_scores_are_called_wrong_only_where_chance_does_not_explain_it(
+    tmp_path: Path,
+    tokens: tuple[float, float],
+    raw: tuple[float, float] | None,
+    calibrated: bool,
+    said: str,
+) -> None:
+    nlp, gold = make_case(tmp_path, EVERY_VERDICT)
+    metrics = evaluate(nlp, gold, raw_text=raw is not None).metrics
+    for part, errors in ((metrics, tokens), (metrics["raw_text"], raw)):
+        if part and errors:
+            part["scores"]["summary"] |= dict(zip(("ece", "ece_by_chance"), errors, strict=True))
+    metrics["calibrated"] = calibrated
+    sentences = [sentence for sentence in advise(metrics) if sentence.startswith("Scores")]
+    assert len(sentences) == bool(said)
+    assert all(said in sentence for sentence in sentences)
+    assert ("Calibrate" in " ".join(sentences)) == (bool(said) and not calibrated)
