@@ -250,7 +250,7 @@ def test_the_browser_test_sees_errors_and_scrolling(tmp_path: Path) -> None:
             (0.05, 0.03),
             (0.06, 0.03),
             True,
-            "calibrated on texts unlike these: set thresholds by the report's score bands",
+            "calibrated on texts unlike these: set thresholds by the",
         ),
     ],
 )
