@@ -8,7 +8,7 @@ from spacy.vocab import Vocab
 
 from spacy_bert_ner.data import CorpusError, make_doc, read_corpus, save_docs, summary_table
 from spacy_bert_ner.data.notes import Notes
-from spacy_bert_ner.data.reading_options import Options
+from spacy_bert_ner.data.reading_options import ReadingOptions
 
 SAMPLE = Path(__file__).parents[1] / "corpus" / "sample"
 
@@ -22,7 +22,7 @@ def main() -> None:
     args = parser.parse_args()
     notes = Notes()
     try:
-        splits = read_corpus(args.source, SAMPLE, Options(n_sents=args.n_sents), notes)
+        splits = read_corpus(args.source, SAMPLE, ReadingOptions(n_sents=args.n_sents), notes)
     except CorpusError as error:
         sys.exit(str(error))
     for kind, _ in notes.lines():

@@ -1,4 +1,4 @@
-"""Many texts, in several processes: nothing is lost, and nothing done twice, whatever interrupts it."""
+"""Annotation of many texts in several processes: nothing is lost or done twice, whatever interrupts it."""
 
 from .annotation_error import AnnotationError
 from .orchestration import annotate

@@ -1,5 +1,5 @@
-"""Why annotation cannot begin or go on."""
+"""The error of annotation."""
 
 
 class AnnotationError(ValueError):
-    """Annotation that cannot begin or go on: says what was found, what was expected and what to type."""
+    """Annotation that cannot start or continue: says what was found, what was expected and what to type."""

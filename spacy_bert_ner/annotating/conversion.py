@@ -1,4 +1,4 @@
-"""From a record to its text, and from a pipeline's documents to what is written."""
+"""From a record to its text, and from a pipeline's documents to the output's fields and entities."""
 
 import base64
 import json
@@ -13,10 +13,10 @@ from spacy.tokens import Doc
 
 from spacy_bert_ner.ner.annotations import get_confidence
 
-from .output_options import ID, Options
-from .records import Record
+from .output_options import ID, OutputOptions
+from .records import InputRecord
 
-# Digits of a confidence: more would show in which batch a text was.
+# Digits of a confidence: with more, the output would depend on how texts were batched.
 DIGITS = 6
 
 
@@ -24,12 +24,11 @@ class RecordError(ValueError):
     """A record that cannot be annotated or written: says what was found and what was expected."""
 
 
-class Entity(NamedTuple):
-    """An entity.
+class AnnotatedEntity(NamedTuple):
+    """An entity as it is written.
 
-    start, end (int): Its first character in the text, and the one after its last.
-    label (str): Its type.
-    confidence (float | None): Its probability; None where no component stored one.
+    start, end (int): In characters of the text, the end exclusive.
+    confidence (float | None): None where no component stored one.
     """
 
     start: int
@@ -42,30 +41,26 @@ class Entity(NamedTuple):
 class Annotated:
     """An annotated document.
 
-    id (Any): Its id: the input's, or its place.
-    text (str): Its text.
-    fields (dict[str, Any]): What is kept of the input's fields, the id first where it is the document's place.
-    docs (Sequence[Doc]): Its pieces: one, but for long texts.
-    entities (tuple[Entity, ...]): The entities that are kept, by offsets in the text.
+    id (Any): The input's, or the document's place in the input.
+    fields (dict[str, Any]): The input's fields that are kept, the id first where it is the document's place.
+    docs (Sequence[Doc]): Its pieces: several for long texts.
+    entities (tuple[AnnotatedEntity, ...]): The entities that are kept, with offsets in the whole text.
     """
 
     id: Any
     text: str
     fields: dict[str, Any]
     docs: Sequence[Doc]
-    entities: tuple[Entity, ...]
+    entities: tuple[AnnotatedEntity, ...]
 
     @property
     def words(self) -> int:
         return sum(map(len, self.docs))
 
 
-def read_text(record: Record, options: Options) -> str:
+def get_text(record: InputRecord, options: OutputOptions) -> str:
     """Take a record's text.
 
-    record (Record): The record.
-    options (Options): Where its text and id are.
-    RETURNS (str): The text.
     RAISES: RecordError where there is none, or something else is wrong with the record.
     """
     if record.problem:
@@ -81,14 +76,14 @@ def read_text(record: Record, options: Options) -> str:
     _check_unicode(options.text_field, text)
     if options.entities_field in keep_fields(record, options):
         raise RecordError(
-            f"a field {options.entities_field} is there already: name another with --entities-field, or leave it out "
+            f"a field {options.entities_field} exists already: name another with --entities-field, or leave it out "
             "with --fields"
         )
     return text
 
 
-def keep_fields(record: Record, options: Options) -> dict[str, Any]:
-    """RETURNS (dict[str, Any]): What the output holds of a record's fields; an id is always among them."""
+def keep_fields(record: InputRecord, options: OutputOptions) -> dict[str, Any]:
+    """RETURNS (dict[str, Any]): The record's fields that the output holds; an id is always among them."""
     own_id = options.id_field or ID
     kept = {
         name: value
@@ -98,13 +93,12 @@ def keep_fields(record: Record, options: Options) -> dict[str, Any]:
     return kept if own_id in record.fields else {ID: record.place, **kept}
 
 
-def find_entities(docs: Sequence[Doc], starts: Sequence[int], options: Options) -> tuple[Entity, ...]:
+def find_entities(docs: Sequence[Doc], starts: Sequence[int], options: OutputOptions) -> tuple[AnnotatedEntity, ...]:
     """Read a document's entities from its pieces.
 
-    docs (Sequence[Doc]): The pieces.
-    starts (Sequence[int]): Where each begins in the text.
-    options (Options): Which entities to keep.
-    RETURNS (tuple[Entity, ...]): In the order of the text.
+    starts (Sequence[int]): The offset of each piece in the text, in characters.
+    options (OutputOptions): Which entities to keep.
+    RETURNS (tuple[AnnotatedEntity, ...]): In the order of the text.
     """
     found = []
     for doc, start in zip(docs, starts, strict=True):
@@ -114,15 +108,15 @@ def find_entities(docs: Sequence[Doc], starts: Sequence[int], options: Options) 
                 continue
             if confidence is None or confidence >= options.min_confidence:
                 rounded = None if confidence is None else round(confidence, DIGITS)
-                found.append(Entity(start + ent.start_char, start + ent.end_char, ent.label_, rounded))
+                found.append(AnnotatedEntity(start + ent.start_char, start + ent.end_char, ent.label_, rounded))
     return tuple(found)
 
 
 def to_json(value: Any) -> str:
     """Write a value as one line of JSON.
 
-    value (Any): What JSON knows; dates and times become ISO 8601, decimals and UUIDs text, bytes Base64.
-    RETURNS (str): Without escapes, but for text that is no Unicode.
+    value (Any): A JSON value; dates and times become ISO 8601, decimals and UUIDs text, bytes Base64.
+    RETURNS (str): Without escapes, but for text with lone surrogates.
     RAISES: RecordError where it cannot be written.
     """
     try:
@@ -148,7 +142,7 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"a value of type {type(value).__name__}")
 
 
-def _field(record: Record, name: str, option: str) -> Any:
+def _field(record: InputRecord, name: str, option: str) -> Any:
     if name not in record.fields:
         raise RecordError(f"no field {name} among {_names(record.fields)}: name it with {option}")
     return record.fields[name]

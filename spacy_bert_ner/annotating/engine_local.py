@@ -1,6 +1,6 @@
-"""Engine `local`: worker processes on this machine, each with a pipe of its own, so that one that dies harms no other.
+"""Engine `local`: worker processes on this machine, each with its own pipe, so that one that dies harms no other.
 
-`spawn` alone gives a process whose libraries have not started threads yet.
+Only `spawn` starts processes whose libraries have not started threads yet.
 """
 
 import os
@@ -15,24 +15,21 @@ from multiprocessing.context import SpawnProcess
 from typing import Any, NamedTuple
 
 from .scheduling import Event, Task
-from .worker import ONE_THREAD, Worker, WorkerSettings, describe
+from .worker import ONE_THREAD, Worker, WorkerSettings, describe_error
 
-# Seconds that a worker whose pipe has closed may take to end.
-GRACE = 10
+# Seconds that a worker may take to exit once its pipe is closed.
+JOIN_TIMEOUT = 10
 
 
 class _Process(NamedTuple):
-    """A worker's process and this side of its pipe."""
+    """A worker's process and the parent's end of its pipe."""
 
     process: SpawnProcess
     connection: "Connection[Any, Any]"
 
 
 class LocalPool:
-    """Worker processes.
-
-    settings (WorkerSettings): What each works with.
-    """
+    """Worker processes of this machine."""
 
     def __init__(self, settings: WorkerSettings) -> None:
         self._settings = settings
@@ -46,14 +43,14 @@ class LocalPool:
         process = self._context.Process(target=serve, args=(theirs, self._settings), daemon=True)
         with environment(ONE_THREAD):
             process.start()
-        # The pipe ends with the worker only if nobody else holds its other end.
+        # The pipe closes with the worker only if no other process holds its end.
         theirs.close()
         number = next(self._numbers)
         self._workers[number] = _Process(process, ours)
         return number
 
     def submit(self, worker: int, task: Task) -> None:
-        # A worker that has died in the meantime is found out by `wait`.
+        # `wait` detects a worker that has died in the meantime.
         with suppress(OSError):
             self._workers[worker].connection.send(task)
 
@@ -64,7 +61,7 @@ class LocalPool:
     def stop(self, worker: int) -> None:
         process, pipe = self._workers.pop(worker)
         pipe.close()
-        process.join(GRACE)
+        process.join(JOIN_TIMEOUT)
         process.kill()
 
     def close(self) -> None:
@@ -72,7 +69,7 @@ class LocalPool:
             process.kill()
             pipe.close()
         for process, _ in self._workers.values():
-            process.join(GRACE)
+            process.join(JOIN_TIMEOUT)
         self._workers.clear()
 
     def _receive(self, worker: int) -> Event:
@@ -82,14 +79,13 @@ class LocalPool:
             return Event(worker, kind, value)
         except (EOFError, OSError):
             self.stop(worker)
-            return Event(worker, "died", how_it_ended(process.exitcode))
+            return Event(worker, "died", describe_exit(process.exitcode))
 
 
 def serve(pipe: "Connection[Any, Any]", settings: WorkerSettings) -> None:
     """A worker process's main function.
 
-    pipe (Connection): Tasks come through it, events go.
-    settings (WorkerSettings): What to work with.
+    pipe (Connection): Receives tasks, sends events.
     """
     # Ctrl+C reaches all processes of a terminal; the parent decides.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -102,15 +98,15 @@ def serve(pipe: "Connection[Any, Any]", settings: WorkerSettings) -> None:
                 method, arguments = pipe.recv()
                 pipe.send(("done", getattr(worker, method)(*arguments)))
         except (EOFError, BrokenPipeError, ConnectionResetError):
-            # The parent has no more to do, or is no more.
+            # The parent has nothing left to do, or has exited.
             raise
         except Exception as error:
-            pipe.send(("failed", describe(error)))
+            pipe.send(("failed", describe_error(error)))
 
 
 @contextmanager
 def environment(variables: dict[str, str]) -> Iterator[None]:
-    """Set environment variables for processes that are started in the block."""
+    """Set environment variables for the processes that the block starts."""
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
     try:
@@ -123,7 +119,7 @@ def environment(variables: dict[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def how_it_ended(code: int | None) -> str:
+def describe_exit(code: int | None) -> str:
     """RETURNS (str): A process's exit code in words."""
     if code is not None and code < 0:
         name = signal.Signals(-code).name

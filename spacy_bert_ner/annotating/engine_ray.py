@@ -16,7 +16,7 @@ from .worker import ONE_THREAD, Worker, WorkerSettings
 
 
 class Actor:
-    """What runs on the cluster. Loading is a task like the others, whose errors can be told from the process's end."""
+    """A worker on the cluster. Loading is a task like the others, so that its errors differ from a process's death."""
 
     def __init__(self, settings: WorkerSettings) -> None:
         self._settings = settings
@@ -33,11 +33,11 @@ class Actor:
 
 
 class RayPool:
-    """Actors.
+    """Actors on a Ray cluster.
 
-    settings (WorkerSettings): What each works with; with a GPU each has one of its own.
-    workers (int): How many there will be at once.
-    address (str | None): Of the cluster; None for one on this machine, for this run alone.
+    settings (WorkerSettings): With a GPU, each actor has one to itself.
+    workers (int | None): Number of actors; None for one per GPU or core of the cluster.
+    address (str | None): The cluster's; None to start one on this machine for this run.
     """
 
     def __init__(self, settings: WorkerSettings, workers: int | None, address: str | None) -> None:
@@ -49,7 +49,7 @@ class RayPool:
             self._ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **options)
         resources = self._ray.cluster_resources()
         self.workers = workers or max(1, int(resources.get("GPU" if settings.gpu_id >= 0 else "CPU", 1)))
-        # An actor that asks for more than there is waits without end.
+        # An actor that asks for more than the cluster has waits forever.
         if settings.gpu_id >= 0 and not resources.get("GPU"):
             self.close()
             raise AnnotationError(f"--gpu-id {settings.gpu_id}: the Ray cluster has no GPU, expected one per worker")
@@ -63,7 +63,7 @@ class RayPool:
             **needs,
         )
         self._numbers = count()
-        # What each worker is busy with, and whether that is loading.
+        # Each pending result's worker, and whether it is loading.
         self._pending: dict[Any, tuple[int, bool]] = {}
 
     def start(self) -> int:

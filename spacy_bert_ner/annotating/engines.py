@@ -1,4 +1,4 @@
-"""The engines by name, and how many workers they take by themselves."""
+"""The engines by name, and their default number of workers."""
 
 import os
 from collections.abc import Callable
@@ -12,12 +12,12 @@ from .scheduling import Pool
 from .worker import WorkerSettings
 
 ENGINES = ("local", "ray")
-# Where Linux says how much computing time a container may take, in microseconds, and of how many.
+# Linux's CPU quota of a container: microseconds of computing time, and the period in which it may use them.
 QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 
 def check_engine(engine: str, workers: int | Literal["auto"], ray_address: str | None) -> None:
-    """Refuse what cannot be meant. RAISES: AnnotationError where there is no such engine, or no use for an option."""
+    """RAISES: AnnotationError where there is no such engine, or an option has no effect with it."""
     if engine not in ENGINES:
         raise AnnotationError(f"--engine {engine}: expected one of {', '.join(ENGINES)}")
     if workers != "auto" and workers < 1:
@@ -29,9 +29,7 @@ def check_engine(engine: str, workers: int | Literal["auto"], ray_address: str |
 def make_pool(
     settings: WorkerSettings, engine: str, workers: int | Literal["auto"], ray_address: str | None
 ) -> tuple[Pool, int]:
-    """Choose an engine that `check_engine` lets pass. RETURNS (tuple[Pool, int]): Its processes, none started yet, and
-    how many to start.
-    """
+    """RETURNS (tuple[Pool, int]): The engine's pool, with no worker started yet, and how many to start."""
     if engine == "ray":
         ray_pool = RayPool(settings, None if workers == "auto" else workers, ray_address)
         return ray_pool, ray_pool.workers
@@ -41,7 +39,7 @@ def make_pool(
 
 
 def usable_cores() -> int:
-    """RETURNS (int): Cores that this process may use, those of its container's quota where it has one."""
+    """RETURNS (int): Cores that this process may use, within its container's quota."""
     get_affinity: Callable[[int], set[int]] | None = getattr(os, "sched_getaffinity", None)
     cores = len(get_affinity(0)) if get_affinity else os.cpu_count() or 1
     try:

@@ -1,4 +1,4 @@
-"""What a user names as input: files, folders, globs and standard input, in an order that stays the same."""
+"""The input's files: what the user names as files, folders, globs or standard input, in a stable order."""
 
 import glob
 from collections.abc import Sequence
@@ -10,8 +10,8 @@ from spacy_bert_ner.storage.sources import list_names
 from .annotation_error import AnnotationError
 
 STDIN = "-"
-# By suffix, what reads it.
-KINDS = {
+# The reader's name by suffix.
+FILE_KINDS = {
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
     ".parquet": "parquet",
@@ -21,16 +21,18 @@ KINDS = {
     ".spacy": "spacy",
 }
 STDIN_KINDS = ("jsonl", "csv", "tsv", "text")
-EXPECTED = f"expected a file that ends in {', '.join(KINDS)}, a folder or a glob of them, or - for standard input"
+EXPECTED_INPUTS = (
+    f"expected a file that ends in {', '.join(FILE_KINDS)}, a folder or a glob of them, or - for standard input"
+)
 
 
 @dataclass(frozen=True)
-class Source:
+class InputFile:
     """A file of the input.
 
     name (str): Its path as the user typed it, or "-".
-    kind (str): What reads it: a value of KINDS.
-    size (int): Its bytes; 0 for standard input.
+    kind (str): The reader's name: a value of FILE_KINDS.
+    size (int): In bytes; 0 for standard input.
     """
 
     name: str
@@ -43,27 +45,26 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Found:
-    """What was found of the input.
+class FoundInputs:
+    """The input's files.
 
-    sources (tuple[Source, ...]): The files, in order.
-    ignored (tuple[str, ...]): Files in named folders that are of no kind that can be read.
+    sources (tuple[InputFile, ...]): In order.
+    ignored (tuple[str, ...]): Files in named folders whose kind no reader knows.
     """
 
-    sources: tuple[Source, ...]
+    sources: tuple[InputFile, ...]
     ignored: tuple[str, ...]
 
 
-def find_sources(inputs: Sequence[str], stdin_format: str, output: Sequence[Path]) -> Found:
+def find_sources(inputs: Sequence[str], stdin_format: str, output: Sequence[Path]) -> FoundInputs:
     """Find the files of the input.
 
-    inputs (Sequence[str]): What the user typed.
-    stdin_format (str): What standard input holds.
-    output (Sequence[Path]): What the run writes, which is no input even where it lies in a folder that is.
-    RETURNS (Found): The files: in the order of `inputs`, those of a folder or glob in the order of their names.
-    RAISES: AnnotationError where something is not there, is of an unknown kind or is named twice.
+    inputs (Sequence[str]): As the user typed them.
+    output (Sequence[Path]): What the run writes: never input, even inside a named folder.
+    RETURNS (FoundInputs): In the order of `inputs`, those of a folder or glob sorted by name.
+    RAISES: AnnotationError where a file does not exist, is of an unknown kind or is named twice.
     """
-    sources: list[Source] = []
+    sources: list[InputFile] = []
     ignored: list[str] = []
     for name in inputs:
         if name == STDIN:
@@ -72,24 +73,24 @@ def find_sources(inputs: Sequence[str], stdin_format: str, output: Sequence[Path
             sources.append(_source(Path(name)))
         else:
             paths = _list_files(name, output)
-            known = [path for path in paths if path.suffix.lower() in KINDS]
-            ignored += [path.as_posix() for path in paths if path.suffix.lower() not in KINDS]
+            known = [path for path in paths if path.suffix.lower() in FILE_KINDS]
+            ignored += [path.as_posix() for path in paths if path.suffix.lower() not in FILE_KINDS]
             if not known:
                 found = list_names([path.name for path in paths])
-                raise AnnotationError(f"{name}: found {found}, {EXPECTED}")
+                raise AnnotationError(f"{name}: found {found}, {EXPECTED_INPUTS}")
             sources += map(_source, known)
     _check_twice(sources)
-    return Found(tuple(sources), tuple(ignored))
+    return FoundInputs(tuple(sources), tuple(ignored))
 
 
 def _list_files(name: str, output: Sequence[Path]) -> list[Path]:
-    """List a folder's or glob's files, without hidden ones and what the run itself writes."""
+    """List a folder's or glob's files, without hidden ones and those that the run writes."""
     if Path(name).is_dir():
         root, paths = Path(name), list(Path(name).rglob("*"))
     elif glob.has_magic(name):
         root, paths = Path(), [Path(found) for found in glob.glob(name, recursive=True)]  # noqa: PTH207
     else:
-        raise AnnotationError(f"{name}: no such file or folder, {EXPECTED}")
+        raise AnnotationError(f"{name}: no such file or folder, {EXPECTED_INPUTS}")
     own = [path.resolve() for path in output]
 
     def is_input(path: Path) -> bool:
@@ -100,22 +101,22 @@ def _list_files(name: str, output: Sequence[Path]) -> list[Path]:
     return sorted(filter(is_input, paths), key=Path.as_posix)
 
 
-def _source(path: Path) -> Source:
-    kind = KINDS.get(path.suffix.lower())
+def _source(path: Path) -> InputFile:
+    kind = FILE_KINDS.get(path.suffix.lower())
     if kind is None:
-        raise AnnotationError(f"{path}: a file of another kind, {EXPECTED}")
-    return Source(path.as_posix(), kind, path.stat().st_size)
+        raise AnnotationError(f"{path}: a file of another kind, {EXPECTED_INPUTS}")
+    return InputFile(path.as_posix(), kind, path.stat().st_size)
 
 
-def _stdin(kind: str) -> Source:
+def _stdin(kind: str) -> InputFile:
     if kind not in STDIN_KINDS:
         raise AnnotationError(
             f"--stdin-format {kind}: expected one of {', '.join(STDIN_KINDS)}; the others can be read from files only"
         )
-    return Source(STDIN, kind, 0)
+    return InputFile(STDIN, kind, 0)
 
 
-def _check_twice(sources: Sequence[Source]) -> None:
+def _check_twice(sources: Sequence[InputFile]) -> None:
     seen: dict[Path | str, str] = {}
     for source in sources:
         key = source.name if source.name == STDIN else source.path.resolve()

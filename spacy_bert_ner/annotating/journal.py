@@ -1,9 +1,9 @@
-"""What a run has done, a line per shard, written as they are finished; a run that is interrupted goes on by it.
+"""The journal of a run: a line per finished shard, from which an interrupted run is resumed.
 
     {"number": 12, "input_sha256": "…", "sha256": "…", "position": 1, "documents": 500, …, "failures": [{"place": …}]}
 
-A line counts once it is whole, and is written after the shard's file: what the journal names is there. A line of a
-number alone takes the shard back.
+A line counts once it is complete, and is written after the shard's file: what the journal names exists. A line with a
+number alone revokes the shard.
 """
 
 import json
@@ -18,12 +18,12 @@ from spacy_bert_ner.storage.files import replacing
 
 
 @dataclass(frozen=True)
-class Done:
-    """A shard that is finished.
+class FinishedShard:
+    """A finished shard's line.
 
-    number (int): Its place in the order of shards.
+    number (int): Its index among the shards.
     input_sha256, sha256 (str): Of its records and of its file.
-    position (int): Bytes of the input up to its end, roughly.
+    position (int): Bytes of the input up to its end, approximately.
     documents, words, unscored, failed (int): See records.AnnotatedShard; how many failed.
     entities (dict[str, int]): By type.
     """
@@ -40,20 +40,17 @@ class Done:
 
 
 class Journal:
-    """The shards that are finished.
-
-    path (Path): The file.
-    """
+    """The finished shards, in memory and in a file."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self.shards: dict[int, Done] = {}
-        # Where in the file the failures of a shard are: they can be larger than memory.
+        self.shards: dict[int, FinishedShard] = {}
+        # Each line's offset in the file: the failures can be larger than memory.
         self._offsets: dict[int, int] = {}
 
     @classmethod
     def open(cls, path: Path) -> Self:
-        """Read a journal; a last line that is cut short is taken off. RETURNS (Journal): Empty where there is none."""
+        """Read a journal and truncate an incomplete last line. RETURNS (Journal): Empty where there is no file."""
         journal = cls(path)
         path.touch()
         with path.open("rb+") as file:
@@ -65,18 +62,18 @@ class Journal:
                     return journal
                 journal._take(json.loads(line), offset)
 
-    def append(self, done: Done, failures: list[dict[str, Any]]) -> None:
-        """Note a shard, and wait until that is on the disk."""
+    def append(self, done: FinishedShard, failures: list[dict[str, Any]]) -> None:
+        """Record a finished shard durably."""
         self._offsets[done.number] = self._write({**asdict(done), "failures": failures})
         self.shards[done.number] = done
 
     def drop(self, number: int) -> None:
-        """Forget a shard, which is to be done again."""
+        """Revoke a shard, which is to be annotated again."""
         self._write({"number": number})
         del self.shards[number]
 
     def sort(self) -> None:
-        """Write the file anew, in the order of shards: how it came about is then forgotten."""
+        """Rewrite the file in the order of shards, so that it does not depend on the order in which they finished."""
         with replacing(self._path) as temporary, temporary.open("wb") as file:
             for number in sorted(self.shards):
                 file.write(self._line(number))
@@ -99,11 +96,11 @@ class Journal:
         if entry.pop("failures", None) is None:
             self.shards.pop(number, None)
             return
-        self.shards[number] = Done(**entry)
+        self.shards[number] = FinishedShard(**entry)
         self._offsets[number] = offset
 
     def _write(self, entry: dict[str, Any]) -> int:
-        """Write a line and wait until it is on the disk. RETURNS (int): Where it begins."""
+        """Append a line durably. RETURNS (int): Its offset in the file."""
         with self._path.open("ab") as file:
             offset = file.tell()
             file.write(json.dumps(entry, default=repr).encode("ascii") + b"\n")

@@ -1,4 +1,4 @@
-"""Texts that are too long for a pipeline, in pieces.
+"""Splitting of texts that are too long for a pipeline.
 
 text     It rained. Jane met IBM.⏎She left.          pieces overlap nowhere and leave nothing out:
 pieces   |----------------------|-------- |          an entity's offset is its offset in the piece plus the piece's
@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-# Where a text may be cut, best first: after a line, after a sentence, after a space.
+# Where a text may be split, best first: after a line, after a sentence, after a space.
 ENDS = (
     re.compile(r"\n+"),
     re.compile(r"[.!?…]+[\"'”’»)\]]*\s+|[。！？]+[」』”]*"),  # noqa: RUF001
@@ -17,23 +17,18 @@ ENDS = (
 
 
 class Piece(NamedTuple):
-    """A part of a text.
-
-    start (int): Its first character in the text.
-    text (str): Its characters.
-    """
+    """A part of a text; `start` is its offset in characters."""
 
     start: int
     text: str
 
 
-def cut(text: str, max_characters: int) -> Iterator[Piece]:
-    """Cut a text into pieces, at the last line end in the second half of what a piece may hold; where there is none, at
-    the last sentence end; where there is none, at the last space; and else where the piece is full.
+def split_text(text: str, max_characters: int) -> Iterator[Piece]:
+    """Split a text at the last line end in the second half of what a piece may hold; where there is none, at the last
+    sentence end; where there is none, at the last space; and else where the piece is full.
 
-    text (str): The text.
     max_characters (int): Maximum length of a piece.
-    YIELDS (Piece): One or more, in order; joined they are the text.
+    YIELDS (Piece): At least one; joined they are the text.
     """
     start = 0
     while len(text) - start > max_characters:
@@ -44,7 +39,7 @@ def cut(text: str, max_characters: int) -> Iterator[Piece]:
 
 
 def _find_end(text: str, first: int, last: int) -> int:
-    """Find where to cut. RETURNS (int): An index from `first` to `last`."""
+    """RETURNS (int): Where to split: an index from `first` to `last`."""
     for pattern in ENDS:
         ends = [found.end() for found in pattern.finditer(text, first - 1, last) if found.end() >= first]
         if ends:

@@ -1,4 +1,4 @@
-"""A run from its beginning, or from where it was interrupted, to its end."""
+"""A run, from its start or from where it was interrupted."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,23 +12,23 @@ from spacy_bert_ner.storage.files import replacing, sha256_of, write_atomically
 
 from .annotation_error import AnnotationError
 from .engines import check_engine, make_pool
-from .inputs import STDIN, Source, find_sources
-from .journal import Done, Journal
-from .output_options import Options
+from .inputs import STDIN, InputFile, find_sources
+from .journal import FinishedShard, Journal
+from .output_options import OutputOptions
 from .outputs import join_parts
 from .parquet import output_columns
-from .progress import Progress
+from .progress import ProgressLine
 from .readers import check_sources, read_sources
 from .records import AnnotatedShard, Shard, make_shards
 from .run_fingerprint import check_labels, find_model, fingerprint, identify
-from .run_folder import FAILED, JOURNAL, MANIFEST, SUMMARY, Layout, format_of, locked, open_manifest, write_json
+from .run_folder import FAILED, JOURNAL, MANIFEST, SUMMARY, RunFolder, format_of, locked, open_manifest, write_json
 from .scheduling import Scheduler
 from .summary import Summary, summarize
 from .worker import WorkerSettings
 
-# A first shard of as many texts as this that all fail is no accident.
+# If all texts of a first shard of this size fail, the cause is the pipeline or the options, not the texts.
 ALL_FAILED = 20
-# In the summary, of the one file of all shards.
+# In the summary: the hash of the single output file.
 OUTPUT_SHA256 = "output_sha256"
 
 
@@ -47,7 +47,7 @@ def annotate(
     quiet: bool = False,
     **options: Any,
 ) -> Summary:
-    """Annotate texts with a pipeline's entities, in several processes; the same call goes on where it was interrupted.
+    """Annotate texts with a pipeline's entities, in several processes; the same call resumes an interrupted run.
 
     model (str | Path): Folder or package of any spaCy pipeline that sets doc.ents.
     inputs (str | Path | Sequence[str | Path]): Files, folders and globs; "-" is standard input.
@@ -57,31 +57,31 @@ def annotate(
     ray_address (str | None): The cluster's; None for one on this machine.
     gpu_id (int): GPU, or -1 for the CPU.
     code (str | Path | None): Python file with registered functions to import.
-    retry_failed (bool): Whether to do the shards with texts that failed again.
+    retry_failed (bool): Whether to annotate the shards with failed texts again.
     fresh (bool): Whether to start over, even if the output holds a run.
-    quiet (bool): Whether to say nothing on standard error meanwhile.
-    options: See options.Options.
+    quiet (bool): Whether to write no progress to standard error.
+    options: See output_options.OutputOptions.
     RETURNS (Summary): What the output holds.
     RAISES: AnnotationError that says what was found, what was expected and what to do.
     """
     named = [str(each) for each in ([inputs] if isinstance(inputs, str | Path) else inputs)]
     chosen = choose_options(Path(output), options)
     check_engine(engine, workers, ray_address)
-    layout = Layout(Path(output), chosen.format)
-    found = find_sources(named, chosen.stdin_format, [layout.folder, layout.output])
+    run_folder = RunFolder(Path(output), chosen.format)
+    found = find_sources(named, chosen.stdin_format, [run_folder.folder, run_folder.output])
     check_sources(found.sources, chosen)
     columns = output_columns(found.sources, chosen) if chosen.format == "parquet" else None
     settings = WorkerSettings(str(model), chosen, columns, str(code) if code else None, gpu_id)
     identity = identify(settings.model)
     check_labels(find_model(settings.model), chosen.labels)
-    layout.check()
-    with locked(layout.folder):
+    run_folder.check()
+    with locked(run_folder.folder):
         if fresh:
-            layout.clear()
-        layout.tidy()
+            run_folder.clear()
+        run_folder.remove_temporary_files()
         prints = fingerprint(identity, chosen, found.sources, code=settings.code, gpu=gpu_id >= 0)
-        open_manifest(layout.path(MANIFEST), prints)
-        run = Run(layout, found.sources, settings, quiet)
+        open_manifest(run_folder.path(MANIFEST), prints)
+        run = AnnotationRun(run_folder, found.sources, settings, quiet)
         if found.ignored:
             run.progress.note(f"{len(found.ignored)} files of other kinds are left out, such as {found.ignored[0]}")
         if retry_failed:
@@ -90,8 +90,8 @@ def annotate(
         return run.finish()
 
 
-def choose_options(output: Path, options: Mapping[str, Any]) -> Options:
-    """Fill in what the output's name says. RAISES: AnnotationError where it contradicts an option."""
+def choose_options(output: Path, options: Mapping[str, Any]) -> OutputOptions:
+    """Infer the format from the output's name. RAISES: AnnotationError where it contradicts an option."""
     chosen: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in options.items()
     }
@@ -99,74 +99,70 @@ def choose_options(output: Path, options: Mapping[str, Any]) -> Options:
     if named and wanted and named != wanted:
         raise AnnotationError(f"--format {wanted} and an output that ends in .{named}, expected one of them: {output}")
     chosen["format"] = wanted or named or "jsonl"
-    return Options(**chosen)
+    return OutputOptions(**chosen)
 
 
-class Run:
-    """A run whose manifest is there.
+class AnnotationRun:
+    """A run whose manifest is written."""
 
-    layout (Layout): Its files.
-    sources (Sequence[Source]): The input.
-    settings (WorkerSettings): How to annotate.
-    quiet (bool): Whether to say nothing meanwhile.
-    """
-
-    def __init__(self, layout: Layout, sources: Sequence[Source], settings: WorkerSettings, quiet: bool) -> None:
-        self._layout, self._sources, self._settings = layout, sources, settings
+    def __init__(
+        self, run_folder: RunFolder, sources: Sequence[InputFile], settings: WorkerSettings, quiet: bool
+    ) -> None:
+        self._run_folder, self._sources, self._settings = run_folder, sources, settings
         self._options = settings.options
         total = 0 if any(source.name == STDIN for source in sources) else sum(source.size for source in sources)
-        self.progress = Progress(total, quiet)
-        self._journal = Journal.open(layout.path(JOURNAL))
+        self.progress = ProgressLine(total, quiet)
+        self._journal = Journal.open(run_folder.path(JOURNAL))
         self._changed = False
         for number in sorted(self._journal.shards):
-            part = layout.part(number)
+            part = run_folder.part(number)
             if not part.is_file() or sha256_of(part) != self._journal.shards[number].sha256:
-                self.progress.note(f"{part} is gone or was changed: it is written again")
+                self.progress.note(f"{part} is missing or was changed: it is written again")
                 self._drop(number)
 
     def forget_failures(self) -> None:
-        """Drop the shards with texts that failed, so that they are done again."""
+        """Drop the shards with failed texts, so that they are annotated again."""
         for number in [number for number, done in self._journal.shards.items() if done.failed]:
             self._drop(number)
 
     def work(
         self, identity: dict[str, Any], engine: str, workers: int | Literal["auto"], ray_address: str | None
     ) -> None:
-        """Annotate what is left."""
+        """Annotate the remaining shards."""
         remaining = self._remaining()
-        # Without anything left no worker is worth its start.
+        # Where nothing remains, no worker is started.
         first = next(remaining, None)
         if first is None:
             return
         pool, count = make_pool(self._settings, engine, workers, ray_address)
         with closing(pool):
             for shard, annotated in Scheduler(pool, chain([first], remaining), count, identity).run():
-                self._keep(shard, annotated)
+                self._store(shard, annotated)
         self.progress.close()
 
     def finish(self) -> Summary:
-        """Write what is written last. RETURNS (Summary): What the output holds."""
-        layout, journal = self._layout, self._journal
+        """Write failures, single output file and summary. RETURNS (Summary): What the output holds."""
+        run_folder, journal = self._run_folder, self._journal
         speed = self.progress.words / self.progress.seconds if self._changed else None
-        summary = summarize(journal, layout.output, layout.path(FAILED), speed)
+        summary = summarize(journal, run_folder.output, run_folder.path(FAILED), speed)
         counts = summary.counts()
         if not self._changed and self._is_finished(counts):
             return summary
         journal.sort()
         if summary.failed:
-            with replacing(layout.path(FAILED)) as temporary, temporary.open("w", encoding="ascii") as file:
+            with replacing(run_folder.path(FAILED)) as temporary, temporary.open("w", encoding="ascii") as file:
                 file.writelines(json.dumps(failure) + "\n" for failure in journal.failures())
         else:
-            layout.path(FAILED).unlink(missing_ok=True)
-        if layout.is_one_file:
-            parts = [layout.part(number) for number in range(summary.shards)]
-            join_parts(parts, layout.output, self._options, self._settings.columns)
-            counts[OUTPUT_SHA256] = sha256_of(layout.output)
-        write_json(layout.path(SUMMARY), counts)
+            run_folder.path(FAILED).unlink(missing_ok=True)
+        if run_folder.is_one_file:
+            parts = [run_folder.part(number) for number in range(summary.shards)]
+            join_parts(parts, run_folder.output, self._options, self._settings.columns)
+            counts[OUTPUT_SHA256] = sha256_of(run_folder.output)
+        write_json(run_folder.path(SUMMARY), counts)
         return summary
 
     def _remaining(self) -> Iterator[Shard]:
-        """YIELDS (Shard): What is not done. RAISES: AnnotationError where what is done was made of another input."""
+        """YIELDS (Shard): The unfinished ones. RAISES: AnnotationError where the finished ones had other input."""
         count = 0
         for shard in make_shards(read_sources(self._sources, self._options), self._options.shard_size):
             count += 1
@@ -176,7 +172,7 @@ class Run:
                 continue
             if done.input_sha256 != shard.sha256():
                 raise AnnotationError(
-                    f"{shard.records[0].place}: the input differs from what was annotated before, from there on. Give "
+                    f"{shard.records[0].place}: from here on the input differs from what was annotated before. Give "
                     "the same input, name another output, or start over with --fresh"
                 )
             self.progress.skip(shard.position)
@@ -186,16 +182,16 @@ class Run:
                 "input, name another output, or start over with --fresh"
             )
 
-    def _keep(self, shard: Shard, annotated: AnnotatedShard) -> None:
-        """Write a shard, then note it."""
+    def _store(self, shard: Shard, annotated: AnnotatedShard) -> None:
+        """Write a shard's file, then record it in the journal."""
         failures = annotated.failures
         if shard.number == 0 and len(failures) == len(shard.records) >= ALL_FAILED:
             raise AnnotationError(
                 f"All of the first {len(failures)} texts failed, {failures[0]['place']} with: {failures[0]['error']}"
             )
-        self._begin_change()
-        write_atomically(self._layout.part(shard.number), annotated.content)
-        done = Done(
+        self._mark_unfinished()
+        write_atomically(self._run_folder.part(shard.number), annotated.content)
+        done = FinishedShard(
             number=shard.number,
             input_sha256=shard.sha256(),
             sha256=sha256(annotated.content).hexdigest(),
@@ -210,20 +206,20 @@ class Run:
         self.progress.update(done)
 
     def _drop(self, number: int) -> None:
-        self._begin_change()
+        self._mark_unfinished()
         self._journal.drop(number)
 
-    def _begin_change(self) -> None:
-        """Make known to whoever looks that the run is not finished."""
+    def _mark_unfinished(self) -> None:
+        """Remove the summary, which exists only while the output is complete."""
         self._changed = True
-        self._layout.path(SUMMARY).unlink(missing_ok=True)
+        self._run_folder.path(SUMMARY).unlink(missing_ok=True)
 
     def _is_finished(self, counts: dict[str, Any]) -> bool:
         try:
-            summary = json.loads(self._layout.path(SUMMARY).read_text(encoding="utf8"))
+            summary = json.loads(self._run_folder.path(SUMMARY).read_text(encoding="utf8"))
         except (OSError, ValueError):
             return False
         made = summary.pop(OUTPUT_SHA256, None)
-        output = self._layout.output
-        same = not self._layout.is_one_file or (output.is_file() and sha256_of(output) == made)
+        output = self._run_folder.output
+        same = not self._run_folder.is_one_file or (output.is_file() and sha256_of(output) == made)
         return bool(same and summary == counts)

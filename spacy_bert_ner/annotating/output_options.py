@@ -1,11 +1,11 @@
-"""What a user decides about the output: the part of a run that must stay the same when it goes on."""
+"""The options that decide the output, and must stay the same when a run is resumed."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from .annotation_error import AnnotationError
 
-FORMATS = ("jsonl", "parquet", "spacy")
+OUTPUT_FORMATS = ("jsonl", "parquet", "spacy")
 TEXT_FILES = ("lines", "documents")
 MAX_CHARACTERS = 1_000_000
 # A document's own id, where no field is named: the field of this name, or else its place.
@@ -13,18 +13,18 @@ ID = "id"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class OutputOptions:
     """What decides the output's bytes, beside model and input.
 
-    format (str): The output's: one of FORMATS.
+    format (str): One of OUTPUT_FORMATS.
     text_field (str): The input's field that holds the text.
-    id_field (str | None): The field that every document must bear as its id; None for "id" where there is one, and
-        the document's place where there is none.
+    id_field (str | None): The field that every document must have as its id; None for "id" where there is one, and
+        the document's place in the input where there is none.
     fields (tuple[str, ...] | None): The input's fields to keep, beside the id; None for all.
     entities_field (str): The output's field with the entities.
     labels (tuple[str, ...] | None): The entity types to keep; None for all.
     min_confidence (float): Entities of a lower confidence are left out; those without a confidence stay.
-    max_characters (int): Longer texts are cut at line or sentence ends.
+    max_characters (int): Longer texts are split at line or sentence ends.
     text_files (str): Whether a plain text file holds a document per line or is one: one of TEXT_FILES.
     stdin_format (str): What standard input holds: a suffix without its dot.
     shard_size (int): Maximum number of documents of a shard.
@@ -45,7 +45,7 @@ class Options:
     batch_words: int = 4000
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be meant. RAISES: AnnotationError that names the option."""
+        """RAISES: AnnotationError that names an invalid option."""
         self._check_choices()
         if not 0 <= self.min_confidence <= 1:
             raise AnnotationError(f"--min-confidence {self.min_confidence}: expected a number from 0 to 1")
@@ -60,7 +60,7 @@ class Options:
             raise AnnotationError("--labels: no entity type, expected at least one, or no --labels for all")
 
     def _check_choices(self) -> None:
-        for name, choices in (("format", FORMATS), ("text_files", TEXT_FILES)):
+        for name, choices in (("format", OUTPUT_FORMATS), ("text_files", TEXT_FILES)):
             if getattr(self, name) not in choices:
                 raise AnnotationError(f"{flag(name)} {getattr(self, name)}: expected one of {', '.join(choices)}")
 

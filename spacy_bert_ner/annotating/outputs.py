@@ -19,9 +19,9 @@ from spacy.tokens import Doc, DocBin, Span, SpanGroup
 from spacy_bert_ner.ner.annotations import PLACE
 from spacy_bert_ner.storage.files import replacing
 
-from .conversion import Annotated, Entity, RecordError, to_json
-from .output_options import ID, Options
-from .parquet import COMPRESSION, OTHERS, Columns, make_table
+from .conversion import Annotated, AnnotatedEntity, RecordError, to_json
+from .output_options import ID, OutputOptions
+from .parquet import COMPRESSION, OTHERS, OutputColumns, make_table
 from .readers import USER_FIELDS
 
 # Where `bert_ner` itself leaves confidences, unless its config says otherwise.
@@ -29,22 +29,19 @@ SPANS_KEY = "bert_ner"
 
 
 class Part(Protocol):
-    """A shard's file that is being put together."""
+    """A shard's file, built document by document."""
 
     def add(self, document: Annotated) -> None:
-        """Add a document, or leave all as it is. RAISES: RecordError where it cannot be written."""
+        """Add a document. RAISES: RecordError where it cannot be written; the file is then unchanged."""
 
     def to_bytes(self) -> bytes:
         """RETURNS (bytes): The file."""
 
 
 class JsonlPart:
-    """JSON Lines.
+    """JSON Lines."""
 
-    options (Options): For the name of the entities' field.
-    """
-
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: OutputOptions) -> None:
         self._field = options.entities_field
         self._lines: list[bytes] = []
 
@@ -57,13 +54,9 @@ class JsonlPart:
 
 
 class ParquetPart:
-    """A Parquet file of one row group.
+    """A Parquet file of one row group."""
 
-    options (Options): For the names of the fields.
-    columns (Columns): The columns.
-    """
-
-    def __init__(self, options: Options, columns: Columns) -> None:
+    def __init__(self, options: OutputOptions, columns: OutputColumns) -> None:
         self._options, self._columns = options, columns
         self._rows: list[dict[str, Any]] = []
 
@@ -86,12 +79,9 @@ class ParquetPart:
 
 
 class SpacyPart:
-    """A DocBin.
+    """A DocBin."""
 
-    options (Options): For the name of the text's field.
-    """
-
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: OutputOptions) -> None:
         self._text_field = options.text_field
         self._docbin = new_docbin()
 
@@ -112,15 +102,15 @@ class SpacyPart:
         return self._docbin.to_bytes()
 
 
-def new_part(options: Options, columns: Columns | None) -> Part:
-    """RETURNS (Part): An empty shard's file of the output's format; `columns` are needed for Parquet."""
+def new_part(options: OutputOptions, columns: OutputColumns | None) -> Part:
+    """RETURNS (Part): An empty shard's file of the output's format; Parquet needs `columns`."""
     if options.format == "parquet" and columns is not None:
         return ParquetPart(options, columns)
     return SpacyPart(options) if options.format == "spacy" else JsonlPart(options)
 
 
 def new_docbin() -> DocBin:
-    """RETURNS (DocBin): An empty one with what this project writes."""
+    """RETURNS (DocBin): Empty, with the attributes that this project writes."""
     return DocBin(attrs=["ENT_IOB", "ENT_TYPE"], store_user_data=True)
 
 
@@ -137,26 +127,24 @@ def set_confidences(doc: Doc, confidences: Sequence[float | None]) -> None:
     doc.spans[SPANS_KEY] = group
 
 
-def _span(doc: Doc, entity: Entity) -> Span:
+def _span(doc: Doc, entity: AnnotatedEntity) -> Span:
     span = doc.char_span(entity.start, entity.end, label=entity.label)
     assert span is not None, "the tokens are those in which the entity was found"
     return span
 
 
 def join_docs(docs: Sequence[Doc]) -> Doc:
-    """RETURNS (Doc): One of all pieces' tokens, and of nothing else that they bear."""
+    """RETURNS (Doc): All pieces' tokens, without annotation."""
     tokens = [token for doc in docs for token in doc]
     words, spaces = [token.text for token in tokens], [bool(token.whitespace_) for token in tokens]
     return Doc(docs[0].vocab, words=words, spaces=spaces)
 
 
-def join_parts(parts: Sequence[Path], target: Path, options: Options, columns: Columns | None) -> None:
-    """Make one file of all shards' files, atomically.
+def join_parts(parts: Sequence[Path], target: Path, options: OutputOptions, columns: OutputColumns | None) -> None:
+    """Concatenate the shards' files into one, atomically.
 
     parts (Sequence[Path]): The shards' files, in order.
-    target (Path): The file.
-    options (Options): With its format.
-    columns (Columns | None): Of Parquet.
+    columns (OutputColumns | None): Parquet's.
     """
     with replacing(target) as temporary:
         if options.format == "parquet" and columns is not None:
@@ -175,7 +163,7 @@ def join_parts(parts: Sequence[Path], target: Path, options: Options, columns: C
             os.fsync(file.fileno())
 
 
-def _join_parquet(parts: Sequence[Path], target: Path, columns: Columns) -> None:
+def _join_parquet(parts: Sequence[Path], target: Path, columns: OutputColumns) -> None:
     import pyarrow.parquet
 
     with pyarrow.parquet.ParquetWriter(target, columns.schema, compression=COMPRESSION) as writer:

@@ -1,4 +1,4 @@
-"""Parquet, in and out: the one format whose columns have types."""
+"""Parquet, in and out: the only format with typed columns."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -6,25 +6,24 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .annotation_error import AnnotationError
-from .inputs import Source
-from .output_options import ID, Options
-from .records import Positioned, Record
+from .inputs import InputFile
+from .output_options import ID, OutputOptions
+from .records import InputRecord, Positioned
 
 if TYPE_CHECKING:
     import pyarrow
 
 BATCH_ROWS = 256
-# The column of the output that holds, as a JSON object, what an input without types has beside id and text.
+# The output's column that holds, as a JSON object, the fields beside id and text of an input without types.
 OTHERS = "fields"
 COMPRESSION = "zstd"
 
 
 @dataclass(frozen=True)
-class Columns:
+class OutputColumns:
     """The output's columns.
 
-    schema (pyarrow.Schema): Their names and types.
-    typed (bool): Whether they are the input's own, and not id, text and the rest as JSON.
+    typed (bool): Whether they are the input's columns; else id, text and the other fields as JSON.
     """
 
     schema: "pyarrow.Schema"
@@ -32,7 +31,7 @@ class Columns:
 
 
 def need_arrow() -> None:
-    """RAISES: AnnotationError that says what to install, where pyarrow is missing."""
+    """RAISES: AnnotationError that says what to install where pyarrow is missing."""
     try:
         import pyarrow.parquet  # noqa: F401
     except ImportError as error:
@@ -41,19 +40,19 @@ def need_arrow() -> None:
         ) from error
 
 
-def read_parquet(source: Source, options: Options) -> Iterator[Positioned]:
+def read_parquet(source: InputFile, options: OutputOptions) -> Iterator[Positioned]:
     """Read the rows of a Parquet file, a few at a time."""
     with _opened(source) as file:
         rows, number = max(1, file.metadata.num_rows), 0
         for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=_columns(source, file.schema_arrow, options)):
             for fields in batch.to_pylist():
                 number += 1
-                yield Positioned(Record(f"{source.name}:#{number}", fields), source.size * number // rows)
+                yield Positioned(InputRecord(f"{source.name}:#{number}", fields), source.size * number // rows)
 
 
 @contextmanager
-def _opened(source: Source) -> Iterator["pyarrow.parquet.ParquetFile"]:
-    """Open a Parquet file. RAISES: AnnotationError where it is none, or damaged."""
+def _opened(source: InputFile) -> Iterator["pyarrow.parquet.ParquetFile"]:
+    """Open a Parquet file. RAISES: AnnotationError where it is not one, or is damaged."""
     need_arrow()
     import pyarrow.parquet
 
@@ -63,14 +62,14 @@ def _opened(source: Source) -> Iterator["pyarrow.parquet.ParquetFile"]:
     except (pyarrow.lib.ArrowException, OSError) as error:
         first = next(iter(str(error).splitlines()), "")
         raise AnnotationError(
-            f"{source.name}: no Parquet file, or a damaged one ({first}), expected a whole one"
+            f"{source.name}: not a Parquet file, or a damaged one ({first}), expected a complete one"
         ) from error
 
 
-def read_schema(source: Source, options: Options) -> "pyarrow.Schema":
-    """RETURNS (pyarrow.Schema): Of a Parquet file's columns that are read, without metadata.
+def read_schema(source: InputFile, options: OutputOptions) -> "pyarrow.Schema":
+    """RETURNS (pyarrow.Schema): Of the columns of a Parquet file that are read, without metadata.
 
-    RAISES: AnnotationError where it is no Parquet file or has not the columns.
+    RAISES: AnnotationError where it is not a Parquet file or lacks a column.
     """
     with _opened(source) as file:
         import pyarrow
@@ -79,14 +78,12 @@ def read_schema(source: Source, options: Options) -> "pyarrow.Schema":
     return pyarrow.schema([schema.field(name) for name in _columns(source, schema, options)])
 
 
-def output_columns(sources: Sequence[Source], options: Options) -> Columns:
+def output_columns(sources: Sequence[InputFile], options: OutputOptions) -> OutputColumns:
     """Choose the output's columns.
 
-    sources (Sequence[Source]): The input.
-    options (Options): Its fields.
-    RETURNS (Columns): The input's own where it is all Parquet, and else id, text and the other fields as JSON; then the
-        entities.
-    RAISES: AnnotationError where Parquet files differ in a column, or where two columns would bear one name.
+    RETURNS (OutputColumns): The input's columns where it is all Parquet, and else id, text and the other fields as
+        JSON; then the entities.
+    RAISES: AnnotationError where Parquet files differ in a column, or where two columns would have the same name.
     """
     need_arrow()
     import pyarrow
@@ -100,10 +97,10 @@ def output_columns(sources: Sequence[Source], options: Options) -> Columns:
             f"the output would have two columns {', '.join(twice)}: name the entities' with --entities-field, or leave "
             "the input's out with --fields"
         )
-    return Columns(pyarrow.schema(columns), typed)
+    return OutputColumns(pyarrow.schema(columns), typed)
 
 
-def _plain_columns(options: Options) -> list["pyarrow.Field"]:
+def _plain_columns(options: OutputOptions) -> list["pyarrow.Field"]:
     import pyarrow
 
     own_id, text, kept = options.id_field or ID, options.text_field, options.fields
@@ -138,7 +135,7 @@ def make_table(rows: Sequence[dict[str, Any]], schema: "pyarrow.Schema") -> "pya
     return pyarrow.Table.from_arrays(arrays, schema=schema)
 
 
-def _common_columns(sources: Sequence[Source], options: Options) -> list["pyarrow.Field"]:
+def _common_columns(sources: Sequence[InputFile], options: OutputOptions) -> list["pyarrow.Field"]:
     import pyarrow
 
     first = read_schema(sources[0], options)
@@ -160,7 +157,7 @@ def _common_columns(sources: Sequence[Source], options: Options) -> list["pyarro
     return [column.remove_metadata().with_nullable(True) for column in kept]
 
 
-def _columns(source: Source, schema: "pyarrow.Schema", options: Options) -> list[str]:
+def _columns(source: InputFile, schema: "pyarrow.Schema", options: OutputOptions) -> list[str]:
     """Choose the columns to read. RAISES: AnnotationError where one is missing."""
     named = [name for name in (options.text_field, options.id_field, *(options.fields or ())) if name is not None]
     if missing := [name for name in named if name not in schema.names]:

@@ -1,57 +1,57 @@
-"""What a run says while it works: one line, rewritten on a terminal, and else a new one every minute."""
+"""A run's progress: one line, rewritten on a terminal, and else a new one every minute."""
 
 import sys
 import time
 
-from .journal import Done
+from .journal import FinishedShard
 
 ON_TERMINAL, ELSEWHERE = 0.5, 60.0
 
 
-class Progress:
-    """Counts what is done in this run, and says so.
+class ProgressLine:
+    """Counts and shows what this run has annotated.
 
     total (int): Bytes of the whole input; 0 where that is unknown.
-    quiet (bool): Whether to say nothing.
+    quiet (bool): Whether to show nothing.
     """
 
     def __init__(self, total: int, quiet: bool) -> None:
         self._total, self._quiet = total, quiet
         self._terminal = sys.stderr.isatty()
-        self._began = self._said = time.monotonic()
+        self._start = self._shown = time.monotonic()
         self.documents = self.words = self.failed = 0
-        # Bytes of the input that are done: by an earlier run, and up to the furthest shard of this one.
+        # Bytes of the input that are finished: by an earlier run, and up to the furthest shard of this one.
         self._skipped = self._position = 0
 
     @property
     def seconds(self) -> float:
-        return time.monotonic() - self._began
+        return time.monotonic() - self._start
 
     def note(self, text: str) -> None:
-        """Say something that the user must know."""
+        """Show a message to the user."""
         if not self._quiet:
             sys.stderr.write(f"{text}\n")
 
     def skip(self, position: int) -> None:
-        """Know that an earlier run has done everything up to a position in the input, but for single shards."""
+        """Record that an earlier run has finished the input up to a position, but for single shards."""
         self._skipped = max(self._skipped, position) if not self._position else self._skipped
 
-    def update(self, done: Done) -> None:
+    def update(self, done: FinishedShard) -> None:
         """Count a shard."""
         self._position = max(self._position, done.position)
         self.documents += done.documents
         self.words += done.words
         self.failed += done.failed
         now = time.monotonic()
-        if not self._quiet and now - self._said >= (ON_TERMINAL if self._terminal else ELSEWHERE):
-            self._said = now
+        if not self._quiet and now - self._shown >= (ON_TERMINAL if self._terminal else ELSEWHERE):
+            self._shown = now
             end = "\r" if self._terminal else "\n"
-            # What is left of a longer line before it would stay on the terminal.
+            # Padded, so that nothing remains of a longer line before it.
             sys.stderr.write(f"{self.line():<100}{end}" if self._terminal else f"{self.line()}{end}")
             sys.stderr.flush()
 
     def line(self) -> str:
-        """RETURNS (str): What is done, how fast it goes, and the time that is left."""
+        """RETURNS (str): Counts, words per second, and the remaining time."""
         rate = self.words / max(self.seconds, 1e-9)
         parts = [f"{self.documents:,} documents", f"{self.words:,} words", f"{rate:,.0f} words/s"]
         if self.failed:
@@ -63,7 +63,7 @@ class Progress:
         return ", ".join(parts)
 
     def close(self) -> None:
-        """Leave the terminal's line."""
+        """End the terminal's line."""
         if self._terminal and not self._quiet:
             sys.stderr.write("\n")
 

@@ -1,7 +1,7 @@
 """Readers of the input's formats: each yields a file's records one by one, and never fails on a single record.
 
-What is wrong with a whole file (no table, no such column) is an error; what is wrong with one line or row is noted in
-its record, which fails later by itself.
+Faults of a whole file (no table, no such column) raise errors; faults of one line or row are recorded in its record,
+which then fails by itself.
 """
 
 import csv
@@ -13,24 +13,22 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from .annotation_error import AnnotationError
-from .inputs import STDIN, Source
-from .output_options import Options
+from .inputs import STDIN, InputFile
+from .output_options import OutputOptions
 from .parquet import read_parquet, read_schema
-from .records import Positioned, Record
+from .records import InputRecord, Positioned
 
 # A cell may hold a book; csv's own limit is 131,072 characters.
 csv.field_size_limit(2**31 - 1)
 MAX_DEPTH = 100
 TOO_DEEP = f"JSON nested deeper than {MAX_DEPTH} levels, expected less"
-# Where a .spacy file of this project holds a document's other fields.
+# The key of Doc.user_data under which this project's .spacy files hold a document's other fields.
 USER_FIELDS = "fields"
 
 
-def read_sources(sources: Sequence[Source], options: Options) -> Iterator[Positioned]:
+def read_sources(sources: Sequence[InputFile], options: OutputOptions) -> Iterator[Positioned]:
     """Read the whole input.
 
-    sources (Sequence[Source]): Its files.
-    options (Options): How to read them.
     YIELDS (Positioned): Every record in order.
     RAISES: AnnotationError where a file cannot be read at all.
     """
@@ -41,8 +39,8 @@ def read_sources(sources: Sequence[Source], options: Options) -> Iterator[Positi
         before += source.size
 
 
-def check_sources(sources: Sequence[Source], options: Options) -> None:
-    """Refuse tables without the columns that are asked for, before hours of work. RAISES: AnnotationError."""
+def check_sources(sources: Sequence[InputFile], options: OutputOptions) -> None:
+    """RAISES: AnnotationError where a table lacks a requested column: at once, not after hours."""
     for source in sources:
         if source.kind == "parquet":
             read_schema(source, options)
@@ -50,16 +48,16 @@ def check_sources(sources: Sequence[Source], options: Options) -> None:
             next(read_csv(source, options), None)
 
 
-def read_jsonl(source: Source, options: Options) -> Iterator[Positioned]:
-    """Read JSON Lines; empty lines are no records."""
+def read_jsonl(source: InputFile, options: OutputOptions) -> Iterator[Positioned]:
+    """Read JSON Lines; empty lines are skipped."""
     for number, line, position in _lines(source):
         place = f"{source.name}:{number}"
         if line.strip():
             yield Positioned(_parse(place, line), position)
 
 
-def read_text(source: Source, options: Options) -> Iterator[Positioned]:
-    """Read plain text: a document per line, empty lines left out, or a document per file."""
+def read_text(source: InputFile, options: OutputOptions) -> Iterator[Positioned]:
+    """Read plain text: a document per line, empty lines skipped, or a document per file."""
     if options.text_files == "documents":
         with _open(source) as file:
             content = file.read().removeprefix(b"\xef\xbb\xbf")
@@ -70,11 +68,11 @@ def read_text(source: Source, options: Options) -> Iterator[Positioned]:
             yield Positioned(_decode(f"{source.name}:{number}", line, options.text_field), position)
 
 
-def read_csv(source: Source, options: Options) -> Iterator[Positioned]:
-    """Read comma-separated or, with the suffix .tsv, tab-separated values below a line of names."""
+def read_csv(source: InputFile, options: OutputOptions) -> Iterator[Positioned]:
+    """Read comma-separated or, with the suffix .tsv, tab-separated values with a header."""
     delimiter = "\t" if source.kind == "tsv" else ","
     with _open(source) as binary:
-        # Bytes that are no UTF-8 become half surrogates, by which their cells are known.
+        # Invalid UTF-8 becomes lone surrogates, by which its cells are recognised.
         file = io.TextIOWrapper(binary, encoding="utf-8-sig", errors="surrogateescape", newline="")
         rows = csv.reader(file, delimiter=delimiter)
         header = next(rows, [])
@@ -89,29 +87,29 @@ def read_csv(source: Source, options: Options) -> Iterator[Positioned]:
                 break
             if row:
                 number += 1
-                # A pipe does not tell.
+                # A pipe has no position.
                 position = 0 if source.name == STDIN else binary.tell()
                 yield Positioned(_row(f"{source.name}:#{number}", header, row), position)
         file.detach()
 
 
-def read_spacy(source: Source, options: Options) -> Iterator[Positioned]:
-    """Read the texts of a DocBin, and the fields that this project's own output bears."""
+def read_spacy(source: InputFile, options: OutputOptions) -> Iterator[Positioned]:
+    """Read the texts of a DocBin, and the fields that this project's output stores."""
     from spacy.tokens import DocBin
     from spacy.vocab import Vocab
 
     try:
         docbin = DocBin().from_disk(source.path)
     except (ValueError, KeyError) as error:
-        raise AnnotationError(f"{source.name}: no .spacy file ({error}), expected one") from error
+        raise AnnotationError(f"{source.name}: not a .spacy file ({error}), expected one") from error
     for number, doc in enumerate(docbin.get_docs(Vocab()), 1):
         fields = doc.user_data.get(USER_FIELDS)
         own = dict(fields) if isinstance(fields, dict) else {}
-        record = Record(f"{source.name}:#{number}", {**own, options.text_field: doc.text})
+        record = InputRecord(f"{source.name}:#{number}", {**own, options.text_field: doc.text})
         yield Positioned(record, source.size * number // len(docbin))
 
 
-READERS: dict[str, Callable[[Source, Options], Iterator[Positioned]]] = {
+READERS: dict[str, Callable[[InputFile, OutputOptions], Iterator[Positioned]]] = {
     "jsonl": read_jsonl,
     "text": read_text,
     "csv": read_csv,
@@ -121,14 +119,14 @@ READERS: dict[str, Callable[[Source, Options], Iterator[Positioned]]] = {
 }
 
 
-def _open(source: Source) -> BinaryIO:
+def _open(source: InputFile) -> BinaryIO:
     if source.name == STDIN:
-        # Closing it, as files are, would take it away from the rest of the process.
+        # Not closed with the file object: the rest of the process may still use it.
         return open(sys.stdin.fileno(), "rb", closefd=False)
     return Path(source.name).open("rb")
 
 
-def _lines(source: Source) -> Iterator[tuple[int, bytes, int]]:
+def _lines(source: InputFile) -> Iterator[tuple[int, bytes, int]]:
     """YIELDS: Each line's number, from 1, the line without its end, and the bytes read so far."""
     position = 0
     with _open(source) as file:
@@ -139,29 +137,31 @@ def _lines(source: Source) -> Iterator[tuple[int, bytes, int]]:
             yield number, line.rstrip(b"\r\n"), position
 
 
-def _parse(place: str, line: bytes) -> Record:
+def _parse(place: str, line: bytes) -> InputRecord:
     decoded = _decode(place, line, "line")
     if decoded.problem:
         return decoded
     try:
         fields = json.loads(decoded.fields["line"])
     except json.JSONDecodeError as error:
-        return Record(place, decoded.fields, f"no JSON: {error.msg} at character {error.colno}, expected one object")
+        return InputRecord(
+            place, decoded.fields, f"no JSON: {error.msg} at character {error.colno}, expected one object"
+        )
     except RecursionError:
         # How deep the parser goes depends on the version of Python.
-        return Record(place, decoded.fields, TOO_DEEP)
+        return InputRecord(place, decoded.fields, TOO_DEEP)
     except ValueError as error:
         # Numbers of thousands of digits.
-        return Record(place, decoded.fields, f"JSON that cannot be read: {error}")
+        return InputRecord(place, decoded.fields, f"JSON that cannot be read: {error}")
     if not isinstance(fields, dict):
-        return Record(place, decoded.fields, f"JSON of type {type(fields).__name__}, expected one object")
+        return InputRecord(place, decoded.fields, f"JSON of type {type(fields).__name__}, expected one object")
     if _is_deep(line, fields):
-        return Record(place, decoded.fields, TOO_DEEP)
-    return Record(place, fields)
+        return InputRecord(place, decoded.fields, TOO_DEEP)
+    return InputRecord(place, fields)
 
 
 def _is_deep(line: bytes, value: Any) -> bool:
-    """Say whether JSON is nested so deep that it cannot be handed on."""
+    """RETURNS (bool): Whether JSON is nested too deep to be pickled and written."""
     if line.count(b"[") + line.count(b"{") <= MAX_DEPTH:
         return False
     level = [value]
@@ -174,15 +174,15 @@ def _children(value: dict[str, Any] | list[Any]) -> Iterable[Any]:
     return value.values() if isinstance(value, dict) else value
 
 
-def _decode(place: str, content: bytes, name: str) -> Record:
+def _decode(place: str, content: bytes, name: str) -> InputRecord:
     try:
-        return Record(place, {name: content.decode("utf-8")})
+        return InputRecord(place, {name: content.decode("utf-8")})
     except UnicodeDecodeError as error:
         problem = f"no UTF-8: byte 0x{content[error.start]:02x} at {error.start}, expected UTF-8: convert the file"
-        return Record(place, {name: content.decode("utf-8", "backslashreplace")}, problem)
+        return InputRecord(place, {name: content.decode("utf-8", "backslashreplace")}, problem)
 
 
-def _check_header(source: Source, header: list[str], options: Options) -> None:
+def _check_header(source: InputFile, header: list[str], options: OutputOptions) -> None:
     wanted = [name for name in (options.text_field, options.id_field, *(options.fields or ())) if name is not None]
     if missing := [name for name in wanted if name not in header]:
         found = ", ".join(header) or "nothing"
@@ -194,11 +194,11 @@ def _check_header(source: Source, header: list[str], options: Options) -> None:
         raise AnnotationError(f"{source.name}: columns {', '.join(header)}, expected every name once")
 
 
-def _row(place: str, header: list[str], row: list[str]) -> Record:
+def _row(place: str, header: list[str], row: list[str]) -> InputRecord:
     fields: dict[str, Any] = dict(zip(header, row, strict=False))
     if len(row) != len(header):
-        return Record(place, {"row": row}, f"{len(row)} cells, expected {len(header)}, as in the first line")
+        return InputRecord(place, {"row": row}, f"{len(row)} cells, expected {len(header)}, as in the first line")
     for name, cell in fields.items():
         if any("\udc80" <= character <= "\udcff" for character in cell):
-            return Record(place, fields, f"column {name} is no UTF-8, expected UTF-8: convert the file")
-    return Record(place, fields)
+            return InputRecord(place, fields, f"column {name} is no UTF-8, expected UTF-8: convert the file")
+    return InputRecord(place, fields)

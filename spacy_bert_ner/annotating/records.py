@@ -1,4 +1,4 @@
-"""What is read and what comes of it: records of the input, their shards, and annotated shards."""
+"""Records of the input, their shards, and annotated shards."""
 
 import hashlib
 import json
@@ -7,16 +7,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-# Characters, roughly, at which a shard ends, however few documents it has: it bounds the memory that a shard takes.
+# Approximate characters at which a shard ends, however few documents it has: they bound its memory.
 MAX_SHARD_CHARACTERS = 500_000
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
-    """A document of the input, before its text is looked at.
+class InputRecord:
+    """A document of the input, before its text is extracted.
 
     place (str): FILE:LINE, FILE:#N for the Nth row of a table, or FILE.
-    fields (dict[str, Any]): What the input holds of it, the text among it.
+    fields (dict[str, Any]): Its fields, the text among them.
     problem (str): Why it cannot be read; "" where it can.
     """
 
@@ -26,31 +26,27 @@ class Record:
 
 
 class Positioned(NamedTuple):
-    """A record and how far the input has been read.
+    """A record and its end's approximate position in the input, in bytes."""
 
-    record (Record): The record.
-    position (int): Bytes of the input up to its end, roughly.
-    """
-
-    record: Record
+    record: InputRecord
     position: int
 
 
 @dataclass(frozen=True)
 class Shard:
-    """A run of the input's records, which are annotated together and written as one file.
+    """Consecutive records, which are annotated together and written as one file.
 
-    number (int): Its place in the order of shards.
-    records (tuple[Record, ...]): At least one.
-    position (int): Bytes of the input up to its end, roughly.
+    number (int): Its index among the shards.
+    records (tuple[InputRecord, ...]): At least one.
+    position (int): Approximate bytes of the input up to its end.
     """
 
     number: int
-    records: tuple[Record, ...]
+    records: tuple[InputRecord, ...]
     position: int
 
     def sha256(self) -> str:
-        """RETURNS (str): A hash of what the records hold, and of nothing else."""
+        """RETURNS (str): A hash of the records alone."""
         digest = hashlib.sha256()
         for record in self.records:
             content = [record.place, record.fields, record.problem]
@@ -60,13 +56,11 @@ class Shard:
 
 @dataclass
 class AnnotatedShard:
-    """What a worker makes of a shard.
+    """A worker's result for a shard.
 
-    number (int): The shard's.
-    content (bytes): The file that holds it.
-    documents (int): How many documents are in it.
-    words (int): Their tokens.
-    entities (Counter[str]): Their entities by type.
+    content (bytes): Its file.
+    documents, words (int): Annotated documents and their tokens.
+    entities (Counter[str]): By type.
     unscored (int): Entities without a confidence.
     failures (list[dict[str, Any]]): Of each document that failed: "place", "error" and "record", its fields.
     """
@@ -81,13 +75,11 @@ class AnnotatedShard:
 
 
 def make_shards(records: Iterable[Positioned], size: int) -> Iterator[Shard]:
-    """Cut the input into shards: where they end depends on the input and the size alone.
+    """Group the input into shards, whose bounds depend on the input and the size alone.
 
-    records (Iterable[Positioned]): The input.
     size (int): Maximum number of records of a shard.
-    YIELDS (Shard): The shards, in order.
     """
-    run: list[Record] = []
+    run: list[InputRecord] = []
     number = characters = position = 0
     for record, after in records:
         length = sum(len(value) for value in record.fields.values() if isinstance(value, str))

@@ -1,4 +1,4 @@
-"""What decides a run's output, hashed: by this a run that goes on is known to be the same."""
+"""Hashes of everything that decides a run's output: a run is resumed only where they are the same."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,10 +11,10 @@ from spacy_bert_ner.storage.provenance import versions
 from spacy_bert_ner.storage.sources import list_names, pipeline_folder
 
 from .annotation_error import AnnotationError
-from .inputs import STDIN, Source
-from .output_options import Options, flag
+from .inputs import STDIN, InputFile
+from .output_options import OutputOptions, flag
 
-SHOWN = 5
+MAX_DIFFERENCES = 5
 
 
 def find_model(name: str) -> Path:
@@ -26,7 +26,7 @@ def find_model(name: str) -> Path:
 
 
 def identify(model: str) -> dict[str, Any]:
-    """Say what a process would annotate with.
+    """Identify a pipeline and the packages that run it.
 
     model (str): Folder or package of the pipeline.
     RETURNS (dict[str, Any]): "model", the hashes of its files by name, and "versions", of packages.
@@ -38,15 +38,14 @@ def identify(model: str) -> dict[str, Any]:
 
 
 def fingerprint(
-    identity: Mapping[str, Any], options: Options, sources: Sequence[Source], *, code: str | None, gpu: bool
+    identity: Mapping[str, Any], options: OutputOptions, sources: Sequence[InputFile], *, code: str | None, gpu: bool
 ) -> dict[str, Any]:
-    """Say what decides a run's output.
+    """Collect what decides a run's output.
 
-    identity (Mapping[str, Any]): What `identify` says.
-    options (Options): The options.
-    sources (Sequence[Source]): The input. Standard input has no hash: its shards have.
+    identity (Mapping[str, Any]): From `identify`.
+    sources (Sequence[InputFile]): Standard input has no hash; its shards have.
     code (str | None): Python file with registered functions.
-    gpu (bool): Whether a GPU computes: its rounding is another.
+    gpu (bool): Whether a GPU computes, since it rounds differently.
     RETURNS (dict[str, Any]): "model", "versions", "options" and "input".
     """
     options_ = {**options.as_json(), "code": sha256_of(Path(code)) if code else None, "gpu": gpu}
@@ -57,11 +56,10 @@ def fingerprint(
     return {**identity, "options": options_, "input": inputs}
 
 
-def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """Name what two fingerprints differ in.
+def describe_differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """Describe the differences of two fingerprints, or of parts of them.
 
-    old, new (Mapping[str, Any]): The fingerprints, or parts of them.
-    RETURNS (list[str]): What was and what is; empty where they are the same.
+    RETURNS (list[str]): Empty where they are equal.
     """
     found = []
     for option, value in new.get("options", {}).items():
@@ -78,29 +76,24 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
 
 
 def check_labels(folder: Path, labels: Sequence[str] | None) -> None:
-    """Refuse a type that the pipeline does not know.
-
-    folder (Path): The pipeline.
-    labels (Sequence[str] | None): The types to keep.
-    RAISES: AnnotationError that names it and those that it knows.
-    """
+    """RAISES: AnnotationError where a label to keep is not among those that the pipeline declares."""
     known = {label for each in srsly.read_json(folder / "meta.json").get("labels", {}).values() for label in each}
     if unknown := set(labels or ()) - known:
         raise AnnotationError(
-            f"--labels {', '.join(sorted(unknown))}: no component of {folder} says in its labels that it finds these, "
-            f"expected some of {list_names(known, 40)}"
+            f"--labels {', '.join(sorted(unknown))}: no component of {folder} declares these labels, expected some of "
+            f"{list_names(known, 40)}"
         )
 
 
 def _files(kind: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     states = {name: "is new" for name in new if name not in old}
-    states |= {name: "is no longer there" for name in old if name not in new}
+    states |= {name: "is missing" for name in old if name not in new}
     states |= {name: "has changed" for name in new if name in old and old[name] != new[name]}
     found = [f"{kind} {name} {state}" for name, state in states.items()]
     if not found and list(old) != list(new):
         found = [f"the {kind}s are in another order"]
-    more = len(found) - SHOWN
-    return found if more <= 0 else [*found[:SHOWN], f"{more} more {kind}s differ"]
+    more = len(found) - MAX_DIFFERENCES
+    return found if more <= 0 else [*found[:MAX_DIFFERENCES], f"{more} more {kind}s differ"]
 
 
 def _spell(option: str) -> str:

@@ -1,11 +1,11 @@
-"""Where a run's files are, and its manifest, which says what they were made of.
+"""A run's files, and its manifest, which says what made them.
 
 OUTPUT/ or OUTPUT.parts/    part-00000.jsonl …   the shards
                             manifest.json        what made them
                             journal.jsonl        which are finished, with their hashes
-                            failed.jsonl         texts that failed, where any did } there when
-                            summary.json         counts                           } all is done
-                            .lock                there while it runs
+                            failed.jsonl         texts that failed, if any } exist once the
+                            summary.json         counts                    } run is finished
+                            .lock                exists while it runs
 OUTPUT.jsonl                all shards in one file, where OUTPUT ends in a format's suffix
 """
 
@@ -19,8 +19,8 @@ from spacy_bert_ner.storage.files import write_atomically
 from spacy_bert_ner.storage.sources import list_names
 
 from .annotation_error import AnnotationError
-from .output_options import FORMATS
-from .run_fingerprint import differences
+from .output_options import OUTPUT_FORMATS
+from .run_fingerprint import describe_differences
 
 MANIFEST, JOURNAL, FAILED, SUMMARY, LOCK = "manifest.json", "journal.jsonl", "failed.jsonl", "summary.json", ".lock"
 VERSION = 1
@@ -29,13 +29,13 @@ VERSION = 1
 def format_of(output: Path) -> str | None:
     """RETURNS (str | None): The format that an output file's name ends in; None where the output is a folder."""
     suffix = output.suffix.lower().removeprefix(".")
-    return suffix if suffix in FORMATS and not output.is_dir() else None
+    return suffix if suffix in OUTPUT_FORMATS and not output.is_dir() else None
 
 
-class Layout:
+class RunFolder:
     """A run's files.
 
-    output (Path): What the user named.
+    output (Path): The file or folder that the user named.
     format (str): The shards' format.
     """
 
@@ -54,7 +54,7 @@ class Layout:
         return self.folder / name
 
     def check(self) -> None:
-        """Refuse to write among what is not a run's. RAISES: AnnotationError."""
+        """RAISES: AnnotationError where the output holds anything but a run."""
         if self.output.is_file() and not self.is_one_file:
             raise AnnotationError(
                 f"{self.output}: a file of another kind, expected a folder, or a file that ends in .jsonl, .parquet or "
@@ -68,19 +68,19 @@ class Layout:
                 "run that goes on: name another one"
             )
         if self.is_one_file and self.output.exists():
-            raise AnnotationError(f"{self.output}: is there already, and not by a run that can go on: move it away")
+            raise AnnotationError(f"{self.output}: exists already, and not by a run that can be resumed: move it away")
 
     def clear(self) -> None:
         """Remove a run's files, and no others."""
         if self.path(MANIFEST).exists():
             if self.is_one_file:
                 self.output.unlink(missing_ok=True)
-            # The manifest last, since without it the others are no run's.
+            # The manifest last: without it the other files would not be recognised as a run's.
             for path in [*self.folder.glob("part-*"), *map(self.path, (JOURNAL, FAILED, SUMMARY, MANIFEST))]:
                 path.unlink(missing_ok=True)
 
-    def tidy(self) -> None:
-        """Remove what writing leaves behind where the process is killed."""
+    def remove_temporary_files(self) -> None:
+        """Remove the temporary files of a killed process."""
         names = ("part-", *(f"{name}." for name in (MANIFEST, JOURNAL, FAILED, SUMMARY)))
         for path in [path for name in names for path in self.folder.glob(f".{name}*")]:
             path.unlink(missing_ok=True)
@@ -90,17 +90,17 @@ class Layout:
 
 
 def _is_early(path: Path) -> bool:
-    """Say whether a file can be there before a run's manifest is: where the process was killed then."""
+    """RETURNS (bool): Whether a file can exist before a run's manifest: the process may have been killed there."""
     return path.name == LOCK or path.name.startswith(f".{MANIFEST}.")
 
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Let one process at a time work in a folder. RAISES: AnnotationError where another one does."""
+    """Lock a folder. RAISES: AnnotationError where another process holds the lock."""
     try:
         import fcntl
     except ImportError:
-        # Windows: nobody is kept out.
+        # Windows: without a lock.
         yield
         return
     folder.mkdir(parents=True, exist_ok=True)
@@ -124,11 +124,9 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def open_manifest(path: Path, fingerprint: Mapping[str, Any]) -> None:
-    """Begin a run, or go on with it.
+    """Start a run, or resume it.
 
-    path (Path): The manifest.
-    fingerprint (Mapping[str, Any]): What decides the output.
-    RAISES: AnnotationError where the manifest is of a run that differs, which says in what.
+    RAISES: AnnotationError where the manifest has another fingerprint; it describes the differences.
     """
     if not path.exists():
         write_json(path, {"version": VERSION, "fingerprint": fingerprint})
@@ -138,11 +136,13 @@ def open_manifest(path: Path, fingerprint: Mapping[str, Any]) -> None:
         old = manifest["fingerprint"]
         version = manifest["version"]
     except (ValueError, KeyError, TypeError) as error:
-        raise AnnotationError(f"{path}: no manifest of a run ({error}): name another output, or remove it") from error
+        raise AnnotationError(f"{path}: not a run's manifest ({error}): name another output, or remove it") from error
     if version != VERSION:
-        raise AnnotationError(f"{path}: of version {version}, expected {VERSION}: go on with the release that wrote it")
-    if changes := differences(old, fingerprint):
         raise AnnotationError(
-            f"{path.parent} is of a run that differs: {'; '.join(changes)}. Go on with the same command, name another "
+            f"{path}: of version {version}, expected {VERSION}: resume with the release that wrote it"
+        )
+    if changes := describe_differences(old, fingerprint):
+        raise AnnotationError(
+            f"{path.parent} holds another run: {'; '.join(changes)}. Resume with the same command, name another "
             "output, or start over with --fresh"
         )

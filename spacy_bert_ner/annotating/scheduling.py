@@ -1,6 +1,6 @@
-"""Who annotates which shard, and what becomes of a shard whose worker dies: the same for every engine.
+"""Which worker annotates which shard, and what happens to a shard whose worker dies: the same for every engine.
 
-annotate ──died──► annotate ──died──► probe text by text ──► annotate ──died──► annotate ──died──► annotate, every
+annotate ──died──► annotate ──died──► probe text by text ──► annotate ──died──► annotate ──died──► annotate, each
                                       a text that kills two              without the             text by itself
                                       workers is quarantined             quarantined
 """
@@ -11,27 +11,23 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 from .annotation_error import AnnotationError
 from .records import AnnotatedShard, Shard
-from .run_fingerprint import differences
+from .run_fingerprint import describe_differences
 
-# Deaths of workers at one shard, or one text, after which something else is tried.
+# Deaths of workers at one shard, or one text, before the next stage.
 MAX_DEATHS = 2
-# Workers that die in a row before they have loaded the model.
+# Consecutive workers that may die before they have loaded the model.
 MAX_FAILED_STARTS = 5
 
 
 class Task(NamedTuple):
-    """What a worker is asked to do.
-
-    method (str): Name of the method of worker.Worker.
-    arguments (tuple[Any, ...]): Its arguments.
-    """
+    """A call of a method of worker.Worker."""
 
     method: str
     arguments: tuple[Any, ...]
 
 
 class Event(NamedTuple):
-    """What became of a worker.
+    """A worker's message, or its death.
 
     worker (int): Its number.
     kind (Literal): "ready" once its model is loaded, "done" with a task, "failed" where it raised an error, "died".
@@ -47,13 +43,13 @@ class Pool(Protocol):
     """Worker processes of an engine."""
 
     def start(self) -> int:
-        """Start a worker. RETURNS (int): Its number; it can do nothing before its event "ready"."""
+        """Start a worker. RETURNS (int): Its number; it accepts tasks after its event "ready"."""
 
     def submit(self, worker: int, task: Task) -> None:
-        """Give a worker that has nothing to do a task."""
+        """Give an idle worker a task."""
 
     def wait(self) -> list[Event]:
-        """Wait until something happens. RETURNS (list[Event]): At most one event per worker."""
+        """Wait for events. RETURNS (list[Event]): At most one per worker."""
 
     def stop(self, worker: int) -> None:
         """End a worker that is no longer needed."""
@@ -63,10 +59,7 @@ class Pool(Protocol):
 
 
 class Job:
-    """A shard on its way.
-
-    shard (Shard): The shard.
-    """
+    """The state of a shard that is being annotated."""
 
     def __init__(self, shard: Shard) -> None:
         self.shard = shard
@@ -78,7 +71,7 @@ class Job:
         self._was_probed = False
 
     def task(self) -> Task:
-        """RETURNS (Task): What is to be done next."""
+        """RETURNS (Task): The next task."""
         if self._probed is not None:
             return Task("probe", (self.shard.records[self._probed],))
         return Task("annotate", (self.shard.number, self.shard.records, self._quarantined, self._one_by_one))
@@ -91,13 +84,13 @@ class Job:
         return result
 
     def record_death(self, how: str) -> None:
-        """Decide what to do after a worker has died with the current task. how (str): How it died."""
+        """Choose the next stage after a worker has died at the current task. how (str): How it died."""
         self._deaths += 1
         if self._deaths < MAX_DEATHS:
             return
         self._deaths = 0
         if self._probed is not None:
-            self._quarantined[self._probed] = f"its worker died, twice ({how}): the text is left alone"
+            self._quarantined[self._probed] = f"its worker died, twice ({how}): the text is quarantined"
             self._probe_next()
         elif not self._was_probed:
             self._probed, self._was_probed = 0, True
@@ -106,7 +99,7 @@ class Job:
         else:
             first = self.shard.records[0].place
             raise AnnotationError(
-                f"Workers die ({how}) at the shard that begins with {first}, though at none of its texts alone: give "
+                f"Workers die ({how}) at the shard that starts with {first}, though at none of its texts alone: give "
                 "them more memory, or start over with --fresh and a smaller --shard-size or --batch-words"
             )
 
@@ -117,12 +110,10 @@ class Job:
 
 
 class Scheduler:
-    """Lets workers annotate shards. A shard is read when a worker is free for it, so that memory stays bounded.
+    """Distributes shards over workers. A shard is read when a worker is free for it, so that memory stays bounded.
 
-    pool (Pool): The engine's processes.
-    shards (Iterator[Shard]): The shards to annotate.
     workers (int): Maximum number of workers.
-    identity (Mapping[str, Any]): What every worker must annotate with: see fingerprint.identify.
+    identity (Mapping[str, Any]): What every worker must annotate with: see run_fingerprint.identify.
     """
 
     def __init__(self, pool: Pool, shards: Iterator[Shard], workers: int, identity: Mapping[str, Any]) -> None:
@@ -135,8 +126,8 @@ class Scheduler:
     def run(self) -> Iterator[tuple[Shard, AnnotatedShard]]:
         """Annotate.
 
-        YIELDS (tuple[Shard, AnnotatedShard]): Every shard once, as they are finished.
-        RAISES: AnnotationError where a worker cannot begin, raises an error, or dies whatever is tried.
+        YIELDS (tuple[Shard, AnnotatedShard]): Every shard once, in the order in which they finish.
+        RAISES: AnnotationError where a worker cannot start, raises an error, or still dies at the last stage.
         """
         for shard in islice(self._shards, self._workers):
             self._start(Job(shard))
@@ -160,7 +151,7 @@ class Scheduler:
         else:
             finished = job.advance(event.value)
             if finished is not None:
-                # Before the result is written, so that the worker need not wait for that.
+                # Before the result is written, so that the worker is not idle meanwhile.
                 self._give_next(worker)
                 return job.shard, finished
             self._pool.submit(worker, job.task())
@@ -196,9 +187,9 @@ class Scheduler:
 
 
 def check_identity(expected: Mapping[str, Any], found: Mapping[str, Any]) -> None:
-    """Refuse a worker that would annotate with something else. RAISES: AnnotationError that says what."""
-    if changes := differences(expected, found):
+    """RAISES: AnnotationError where a worker has another model or other packages."""
+    if changes := describe_differences(expected, found):
         raise AnnotationError(
             f"A worker would annotate with something else: {'; '.join(changes)}. Expected the same model and packages "
-            "on every machine, from the beginning to the end of the run"
+            "on every machine, from the start to the end of the run"
         )

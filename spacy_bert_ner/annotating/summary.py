@@ -1,4 +1,4 @@
-"""What a run says at its end."""
+"""The summary of a finished run."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,8 +17,8 @@ class Summary:
     entities (dict[str, int]): Its entities by type, the most frequent first.
     unscored (int): Entities without a confidence.
     failed (int): Texts that failed.
-    words_per_second (float | None): Of what this call itself annotated, the start of the workers included; None where
-        there was nothing left to annotate.
+    words_per_second (float | None): Of what this call annotated, the start of the workers included; None where
+        nothing was left to annotate.
     """
 
     output: Path
@@ -32,7 +32,7 @@ class Summary:
     words_per_second: float | None
 
     def counts(self) -> dict[str, Any]:
-        """RETURNS (dict[str, Any]): What is the same for every run with the same output."""
+        """RETURNS (dict[str, Any]): The part that is equal for every run with the same output."""
         return {
             name: value
             for name, value in asdict(self).items()

@@ -1,4 +1,4 @@
-"""What a worker does, in whatever process an engine puts it: load the pipeline once, annotate shard after shard."""
+"""A worker, in any engine's process: it loads the pipeline once and annotates shard after shard."""
 
 import os
 import sys
@@ -10,15 +10,15 @@ from spacy.tokens import Doc
 
 from spacy_bert_ner.ner.streaming import batch_documents
 
-from .conversion import Annotated, RecordError, find_entities, keep_fields, read_text
-from .long_texts import cut
-from .output_options import ID, Options
+from .conversion import Annotated, RecordError, find_entities, get_text, keep_fields
+from .long_texts import split_text
+from .output_options import ID, OutputOptions
 from .outputs import Part, new_part
-from .parquet import Columns
-from .records import AnnotatedShard, Record
+from .parquet import OutputColumns
+from .records import AnnotatedShard, InputRecord
 from .run_fingerprint import identify
 
-# What makes the libraries below a pipeline compute in one thread; read when they are imported.
+# Makes the libraries below a pipeline compute in one thread; read when they are imported.
 ONE_THREAD = {
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
@@ -31,27 +31,26 @@ ONE_THREAD = {
 
 @dataclass(frozen=True)
 class WorkerSettings:
-    """What a worker needs to begin.
+    """What a worker needs to start.
 
     model (str): Folder or package of the pipeline, on the worker's machine.
-    options (Options): What to write.
-    columns (Columns | None): Of Parquet.
+    columns (OutputColumns | None): Parquet's.
     code (str | None): Python file with registered functions to import.
     gpu_id (int): GPU, or -1 for the CPU.
     """
 
     model: str
-    options: Options
-    columns: Columns | None = None
+    options: OutputOptions
+    columns: OutputColumns | None = None
     code: str | None = None
     gpu_id: int = -1
 
 
 @dataclass
 class _Text:
-    """A record on its way through the pipeline: its text, its pieces, and what was wrong with them."""
+    """A record in the pipeline: its text, its pieces, and the first error."""
 
-    record: Record
+    record: InputRecord
     text: str
     starts: list[int]
     docs: list[Doc | None]
@@ -59,30 +58,26 @@ class _Text:
 
 
 class Worker:
-    """Annotates shards.
-
-    settings (WorkerSettings): What with, and how.
-    """
+    """Annotates shards."""
 
     def __init__(self, settings: WorkerSettings) -> None:
         self._options, self._columns = settings.options, settings.columns
-        self._nlp = load(settings)
+        self._nlp = load_pipeline(settings)
         self.identity = identify(settings.model)
         self._max_characters = min(self._options.max_characters, self._nlp.max_length)
 
     def annotate(
-        self, number: int, records: Sequence[Record], quarantined: Mapping[int, str], one_by_one: bool
+        self, number: int, records: Sequence[InputRecord], quarantined: Mapping[int, str], one_by_one: bool
     ) -> AnnotatedShard:
         """Annotate a shard.
 
         number (int): The shard's.
-        records (Sequence[Record]): Its records.
-        quarantined (Mapping[int, str]): By index in it, the records not to touch, and why.
-        one_by_one (bool): Whether every text is a batch of its own.
+        quarantined (Mapping[int, str]): By index, the records to leave out, and why.
+        one_by_one (bool): Whether each text is predicted by itself.
         RETURNS (AnnotatedShard): Its file, counts and failures.
         """
         shard = AnnotatedShard(number)
-        # Words that a shard brings would stay in the vocabulary for as long as the worker lives.
+        # Without a memory zone, the strings of all shards would accumulate in the vocabulary.
         with self._nlp.memory_zone():
             part = new_part(self._options, self._columns)
             texts: dict[int, _Text] = {}
@@ -97,27 +92,27 @@ class Worker:
             shard.content = part.to_bytes()
         return shard
 
-    def probe(self, record: Record) -> None:
-        """Annotate a text by itself for nothing but to see whether it ends the process."""
+    def probe(self, record: InputRecord) -> None:
+        """Annotate a text by itself, only to see whether it kills the process."""
         with self._nlp.memory_zone():
             text = self._tokenize(record)
             if not text.error:
                 self._predict([text], one_by_one=True)
 
-    def _tokenize(self, record: Record) -> _Text:
+    def _tokenize(self, record: InputRecord) -> _Text:
         try:
-            text = read_text(record, self._options)
+            text = get_text(record, self._options)
         except RecordError as error:
             return _Text(record, "", [], [], str(error))
-        pieces = list(cut(text, self._max_characters))
+        pieces = list(split_text(text, self._max_characters))
         try:
             docs: list[Doc | None] = [self._nlp.make_doc(piece.text) for piece in pieces]
         except Exception as error:
-            return _Text(record, text, [], [], describe(error))
+            return _Text(record, text, [], [], describe_error(error))
         return _Text(record, text, [piece.start for piece in pieces], docs)
 
     def _predict(self, texts: Sequence[_Text], one_by_one: bool) -> None:
-        """Run the pipeline over the pieces of texts, in batches of similar length; note what fails."""
+        """AnnotationRun the pipeline over the pieces of texts, in batches of similar length; note what fails."""
         queue = [(text, i) for text in texts for i in range(len(text.docs))]
         # The sort is stable, so that batches depend on the shard alone.
         queue.sort(key=lambda item: len(item[0].docs[item[1]] or ()))
@@ -129,31 +124,31 @@ class Worker:
             except Exception:
                 results = []
             if len(results) != len(docs):
-                # The pipeline may have left them half annotated: each anew, by itself.
+                # They may be partly annotated: each is made again and predicted by itself.
                 results = [self._alone(text, i) for text, i in items]
             for (text, i), doc in zip(items, results, strict=True):
                 text.docs[i] = doc
 
     def _batches(self, queue: Sequence[tuple[_Text, int]], words: int) -> Iterator[list[tuple[_Text, int]]]:
         docs = (doc for text, i in queue if (doc := text.docs[i]) is not None)
-        begin = 0
+        start = 0
         for batch in batch_documents(docs, len(queue), words):
-            yield list(queue[begin : begin + len(batch)])
-            begin += len(batch)
+            yield list(queue[start : start + len(batch)])
+            start += len(batch)
 
     def _alone(self, text: _Text, i: int) -> Doc | None:
         ends = [*text.starts[1:], len(text.text)]
         try:
             docs = list(self._nlp.pipe([text.text[text.starts[i] : ends[i]]]))
         except Exception as error:
-            text.error = text.error or describe(error)
+            text.error = text.error or describe_error(error)
             return None
         if not docs:
             text.error = text.error or "the pipeline's error handler left it out"
         return docs[0] if docs else None
 
     def _write(self, text: _Text, part: Part, shard: AnnotatedShard) -> str:
-        """Add a document to a shard's file and counts. RETURNS (str): What went wrong, if anything did."""
+        """Add a document to a shard's file and counts. RETURNS (str): The error; "" where there is none."""
         docs = [doc for doc in text.docs if doc is not None]
         fields = keep_fields(text.record, self._options)
         entities = find_entities(docs, text.starts, self._options)
@@ -171,8 +166,8 @@ class Worker:
         return ""
 
 
-def load(settings: WorkerSettings) -> Language:
-    """Load a worker's pipeline, to compute in one thread. RETURNS (Language): The pipeline."""
+def load_pipeline(settings: WorkerSettings) -> Language:
+    """Load a worker's pipeline, to compute in one thread."""
     os.environ.update(ONE_THREAD)
     import spacy
     from spacy.cli._util import import_code
@@ -181,13 +176,13 @@ def load(settings: WorkerSettings) -> Language:
     if settings.gpu_id >= 0:
         spacy.require_gpu(settings.gpu_id)
     nlp = spacy.load(settings.model)
-    # Only where the pipeline has brought it.
+    # Only where the pipeline has imported it.
     if torch := sys.modules.get("torch"):
         torch.set_num_threads(1)
     return nlp
 
 
-def describe(error: BaseException) -> str:
+def describe_error(error: BaseException) -> str:
     """RETURNS (str): An error's type and first lines."""
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text[:500]}" if text else type(error).__name__

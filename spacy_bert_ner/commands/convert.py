@@ -36,7 +36,7 @@ def convert_cli(
     """Convert column files, CSV, CoNLL-U, exports of annotation tools and others to spaCy's binary format."""
     from spacy_bert_ner.data import CorpusError
     from spacy_bert_ner.data.folders import read_parts
-    from spacy_bert_ner.data.reading_options import TAG_FORMATS, Options
+    from spacy_bert_ner.data.reading_options import TAG_FORMATS, ReadingOptions
 
     said = {split: path for split, path in (("train", train), ("dev", dev), ("test", test)) if path}
     if format not in ("", *TAG_FORMATS):
@@ -46,7 +46,7 @@ def convert_cli(
     folder, target = (source, output) if output else (None, source)
     check_paths(folder, target, said, dev_share)
     try:
-        parts = read_parts(folder, said, Options(token_column, tag_column, format, label, n_sents))
+        parts = read_parts(folder, said, ReadingOptions(token_column, tag_column, format, label, n_sents))
         docs = {split: make_docs(contents, lang, partial) for split, contents in parts.items()}
     except CorpusError as error:
         msg.fail("The corpus cannot be read")

@@ -10,7 +10,7 @@ from .columns.webanno import is_webanno
 from .documents import CorpusError
 from .formats import Contents, read_file
 from .notes import Notes
-from .reading_options import Options
+from .reading_options import ReadingOptions
 from .rows import parquet_rows, read_rows
 from .splits import EXPORT_SUFFIXES, SPLITS, find_splits, split_of
 
@@ -18,13 +18,13 @@ from .splits import EXPORT_SUFFIXES, SPLITS, find_splits, split_of
 WHOLE = ""
 
 
-def read_parts(source: Path | None, said: Mapping[str, Path], options: Options) -> dict[str, Contents]:
+def read_parts(source: Path | None, said: Mapping[str, Path], options: ReadingOptions) -> dict[str, Contents]:
     """Read the splits of a corpus, or what is not split.
 
     source (Path | None): A file; a folder of files with usual names of splits, of folders with such names, or of
         documents (brat's pairs, WebAnno's TSV); None where all files are said.
     said (Mapping[str, Path]): Files of splits that the user names, as they are or within the folder.
-    options (Options): What the user says besides.
+    options (ReadingOptions): What the user says besides.
     RETURNS (dict[str, Contents]): What is in each split there is, in the order train, dev, test; or in WHOLE.
     RAISES: CorpusError where nothing can be converted, or splits have their tags in different columns.
     """
@@ -53,7 +53,7 @@ def _resolve(source: Path | None, path: Path) -> Path:
     raise CorpusError(f"{path}: no such file" + (f", in {source} neither" if source else ""))
 
 
-def _read_split(paths: tuple[Path, ...], options: Options) -> Contents:
+def _read_split(paths: tuple[Path, ...], options: ReadingOptions) -> Contents:
     if len(paths) == 1:
         return read_file(paths[0], options)
     notes = Notes()
@@ -94,7 +94,7 @@ def _is_webanno(path: Path) -> bool:
         return is_webanno(file.read(100).decode("utf-8", "replace"))
 
 
-def _read_documents(folder: Path, paths: list[Path], options: Options | None = None) -> Contents:
+def _read_documents(folder: Path, paths: list[Path], options: ReadingOptions | None = None) -> Contents:
     """Read documents that have a file, or two, each."""
     whole = Contents()
     whole.texts.extend(read_pairs([path for path in paths if path.suffix == ".ann"], whole.notes))

@@ -1,6 +1,6 @@
 """The formats that `convert` reads, as one table: the first whose content a file has is its format.
 
-Each reader takes a Source and returns Contents: documents of tokens, or texts whose entities stand in characters.
+Each reader takes a SourceFile and returns Contents: documents of tokens, or texts whose entities stand in characters.
 """
 
 from collections.abc import Callable
@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from .brat import partner, read_pairs
-from .columns.reading import LAYOUTS, Layout, TextFile
+from .columns.reading import LAYOUTS, FileLayout, TextFile
 from .documents import CorpusError, Document
 from .encodings import decode
-from .exports import SHAPES, AnnotatedText, Record, Shape, list_records, read_export
+from .exports import EXPORT_SHAPES, AnnotatedText, ExportRecord, ExportShape, list_records, read_export
 from .json_rows import is_row, read_json_rows
 from .notes import Notes
 from .pubtator import is_pubtator, read_pubtator
-from .reading_options import Options
-from .refused import refuse
+from .reading_options import ReadingOptions
+from .refused import refuse_format
 from .rows import parquet_rows, read_rows
 
 _JSON_SUFFIXES = frozenset([".json", ".jsonl", ".ndjson", ".jsonlines"])
@@ -40,16 +40,16 @@ class Contents:
     columns: str = ""
 
 
-class Source:
+class SourceFile:
     """A file, read no further than a format's test asks for.
 
     path (Path): The file.
-    options (Options | None): What the user says of it.
+    options (ReadingOptions | None): What the user says of it.
     """
 
-    def __init__(self, path: Path, options: Options | None = None) -> None:
+    def __init__(self, path: Path, options: ReadingOptions | None = None) -> None:
         self.path = path
-        self.options = options or Options()
+        self.options = options or ReadingOptions()
         self.notes = Notes()
 
     @cached_property
@@ -72,7 +72,7 @@ class Source:
         return first.startswith((b'{"', b"[{", b'["', b'[["')) or first in (b"{", b"[")
 
     @cached_property
-    def records(self) -> list[Record]:
+    def records(self) -> list[ExportRecord]:
         """Its JSON records. RAISES: CorpusError where it is no JSON."""
         return list_records(self.path, self.text)
 
@@ -93,60 +93,60 @@ class Format:
 
     name (str): What messages and the guide call it.
     holds (str): What a file of it holds, by which it is recognised: a line for the guide.
-    matches (Callable[[Source], bool]): Whether a file is one.
-    read (Callable[[Source], Contents]): Its reader; raises CorpusError.
+    matches (Callable[[SourceFile], bool]): Whether a file is one.
+    read (Callable[[SourceFile], Contents]): Its reader; raises CorpusError.
     """
 
     name: str
     holds: str
-    matches: Callable[[Source], bool]
-    read: Callable[[Source], Contents]
+    matches: Callable[[SourceFile], bool]
+    read: Callable[[SourceFile], Contents]
 
 
-def read_file(path: Path, options: Options | None = None) -> Contents:
+def read_file(path: Path, options: ReadingOptions | None = None) -> Contents:
     """Read an annotated file of any of the formats.
 
     path (Path): The file.
-    options (Options | None): What the user says of it.
+    options (ReadingOptions | None): What the user says of it.
     RETURNS (Contents): What it holds.
     RAISES: CorpusError with the place of what is wrong.
     """
-    source = Source(path, options)
-    refuse(path, source.raw)
+    source = SourceFile(path, options)
+    refuse_format(path, source.raw)
     return recognise(source).read(source)
 
 
-def recognise(source: Source) -> Format:
+def recognise(source: SourceFile) -> Format:
     """Find a file's format by its content. RETURNS (Format): The first of the table that matches."""
     return next(format for format in FORMATS if format.matches(source))
 
 
-def _read_parquet(source: Source) -> Contents:
+def _read_parquet(source: SourceFile) -> Contents:
     return Contents(read_rows([parquet_rows(source.path)], source.options, source.notes), notes=source.notes)
 
 
-def _read_brat(source: Source) -> Contents:
+def _read_brat(source: SourceFile) -> Contents:
     return Contents(texts=read_pairs([source.path], source.notes), notes=source.notes)
 
 
-def _read_pubtator(source: Source) -> Contents:
+def _read_pubtator(source: SourceFile) -> Contents:
     return Contents(texts=read_pubtator(source.text, str(source.path), source.notes), notes=source.notes)
 
 
-def _read_export(source: Source) -> Contents:
+def _read_export(source: SourceFile) -> Contents:
     return Contents(texts=read_export(source.records, source.notes), notes=source.notes)
 
 
-def _read_json_rows(source: Source) -> Contents:
+def _read_json_rows(source: SourceFile) -> Contents:
     return Contents(read_json_rows(source.path, source.records, source.options, source.notes), notes=source.notes)
 
 
-def _export(shape: Shape) -> Format:
+def _export(shape: ExportShape) -> Format:
     return Format(shape.name, shape.holds, lambda source: shape.matches(source.first), _read_export)
 
 
-def _layout(layout: Layout) -> Format:
-    def read(source: Source) -> Contents:
+def _layout(layout: FileLayout) -> Format:
+    def read(source: SourceFile) -> Contents:
         return Contents(layout.read(source.lines), notes=source.notes, columns=source.lines.columns)
 
     return Format(layout.name, layout.holds, lambda source: layout.matches(source.lines), read)
@@ -171,7 +171,7 @@ FORMATS: tuple[Format, ...] = (
         lambda source: is_row(source.first),
         _read_json_rows,
     ),
-    *map(_export, SHAPES),
+    *map(_export, EXPORT_SHAPES),
     # JSON of no shape above: the reader says what it found instead.
     Format("JSON", "", lambda source: source.is_json, _read_export),
     Format(
@@ -183,4 +183,4 @@ FORMATS: tuple[Format, ...] = (
     *map(_layout, LAYOUTS),
 )
 
-__all__ = ["FORMATS", "Contents", "CorpusError", "Format", "Source", "read_file", "recognise"]
+__all__ = ["FORMATS", "Contents", "CorpusError", "Format", "SourceFile", "read_file", "recognise"]

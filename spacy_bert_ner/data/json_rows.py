@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from .documents import CorpusError, Document
-from .exports import Record
+from .exports import ExportRecord
 from .notes import Notes
-from .reading_options import Options
+from .reading_options import ReadingOptions
 from .rows import DOCUMENT_IDS
 from .sentences import TaggedSentence
 from .spelling import unknown_tag
@@ -24,12 +24,12 @@ def is_row(value: Any) -> bool:
     return tokens is not None and tags is not None and all(isinstance(token, str) for token in value[tokens])
 
 
-def read_json_rows(path: Path, records: list[Record], options: Options, notes: Notes) -> list[Document]:
+def read_json_rows(path: Path, records: list[ExportRecord], options: ReadingOptions, notes: Notes) -> list[Document]:
     """Read rows.
 
     path (Path): The file, for the log.
-    records (list[Record]): What it holds; the first one's columns are those of all.
-    options (Options): What the user says of it.
+    records (list[ExportRecord]): What it holds; the first one's columns are those of all.
+    options (ReadingOptions): What the user says of it.
     notes (Notes): Gets what was assumed.
     RETURNS (list[Document]): The documents, as `make_documents` gathers them.
     RAISES: CorpusError with the place of what is no row, or no tag.
@@ -48,7 +48,7 @@ def _column(row: dict[str, Any], names: tuple[str, ...]) -> str | None:
     return next((name for name in names if isinstance(row.get(name), list)), None)
 
 
-def _read(record: Record, tokens: str, tags: str, document: str | None) -> TaggedSentence:
+def _read(record: ExportRecord, tokens: str, tags: str, document: str | None) -> TaggedSentence:
     where, row = record.where, record.value
     if not isinstance(row, dict) or not isinstance(row.get(tokens), list) or not isinstance(row.get(tags), list):
         raise CorpusError(f"{where}: no {tokens} and {tags}, expected a list of each in every row")

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 # Places shown of each kind.
-SHOWN = 20
+MAX_PLACES = 20
 
 
 class Notes:
@@ -49,7 +49,7 @@ class Notes:
             if kind in others._places:
                 self._places.setdefault(kind, []).extend(others._places[kind])
 
-    def lines(self, shown: int = SHOWN) -> Iterator[tuple[str, list[str]]]:
+    def lines(self, shown: int = MAX_PLACES) -> Iterator[tuple[str, list[str]]]:
         """YIELDS (tuple[str, list[str]]): Each kind in words, and its places, no more than `shown` of them."""
         for kind, count in self._counts.items():
             places = self._places.get(kind, [])

@@ -10,7 +10,7 @@ TAG_FORMATS = {
 
 
 @dataclass(frozen=True)
-class Options:
+class ReadingOptions:
     """What a user says about a corpus.
 
     token_column, tag_column (str): A column's number, from 1, or negative from the end; or its name, where columns

@@ -26,7 +26,7 @@ _TEXTS = (
 )
 
 
-def refuse(path: Path, raw: bytes) -> None:
+def refuse_format(path: Path, raw: bytes) -> None:
     """Refuse a file of a format that is known, and not read.
 
     path (Path): The file.

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from .documents import CorpusError, Document
 from .notes import Notes
-from .reading_options import Options
+from .reading_options import ReadingOptions
 from .sentences import DOCSTART, TaggedSentence
 from .spelling import are_bare, unknown_tag
 from .tagged import make_documents
@@ -93,17 +93,19 @@ def dataset_rows(dataset: Any, name: str) -> Rows:
     return Rows(name, dataset.features, dataset.num_rows, batches)
 
 
-def read_rows(shards: Sequence[Rows], options: Options | None = None, notes: Notes | None = None) -> list[Document]:
+def read_rows(
+    shards: Sequence[Rows], options: ReadingOptions | None = None, notes: Notes | None = None
+) -> list[Document]:
     """Read the shards of a split, in order.
 
     shards (Sequence[Rows]): At least one.
-    options (Options | None): What the user says of it.
+    options (ReadingOptions | None): What the user says of it.
     notes (Notes | None): Gets what was assumed.
     RETURNS (list[Document]): A document per run of rows with one document id; where there is no such column, one
         per row of a single DOCSTART token; where there is neither, one per row, or as many as `options` says.
     RAISES: CorpusError with file and row (counted from 0, as in `dataset[row]`) of what is wrong.
     """
-    options, notes = options or Options(), notes or Notes()
+    options, notes = options or ReadingOptions(), notes or Notes()
     name = shards[0].name
     sentences: list[TaggedSentence] = []
     documents = 0
@@ -170,7 +172,7 @@ def _read_tag(where: str, token: int, tag: Any, names: Sequence[str] | None) -> 
     return str(tag)
 
 
-def _choose(rows: Rows, options: Options, notes: Notes) -> tuple[str, str]:
+def _choose(rows: Rows, options: ReadingOptions, notes: Notes) -> tuple[str, str]:
     """Choose a table's columns of tokens and tags. RETURNS (tuple[str, str]): Their names.
 
     RAISES: CorpusError where there are none, or their features are others.

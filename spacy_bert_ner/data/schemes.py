@@ -18,7 +18,7 @@ from spacy_bert_ner.tags import OUTSIDE
 from .documents import CorpusError
 from .notes import Notes
 from .sentences import TaggedSentence
-from .spelling import UNKNOWN
+from .spelling import UNKNOWN_TAG
 
 _LAST = {"BILUO": "L", "IOBES": "E"}
 _SINGLE = {"BILUO": "U", "IOBES": "S"}
@@ -71,7 +71,7 @@ def _check_sequence(sentence: TaggedSentence, scheme: str, reason: str, lone: bo
     for i, tag in enumerate(sentence.tags):
         prefix, _, this = tag.partition("-")
         goes_on = prefix in ("I", _LAST[scheme]) and this == label
-        begins = tag == UNKNOWN or prefix in (OUTSIDE, "B", _SINGLE[scheme])
+        begins = tag == UNKNOWN_TAG or prefix in (OUTSIDE, "B", _SINGLE[scheme])
         single = lone and label and before.startswith("B-") and begins
         if not (single or (goes_on if label else begins)):
             place = f"after {before!r}" if before else "at the start of a sentence"

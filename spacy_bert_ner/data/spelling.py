@@ -16,10 +16,10 @@ from functools import lru_cache, partial
 from spacy_bert_ner.tags import OUTSIDE
 
 from .documents import CorpusError
-from .reading_options import Options
+from .reading_options import ReadingOptions
 
 # spaCy's tag of tokens of which nothing is known.
-UNKNOWN = "-"
+UNKNOWN_TAG = "-"
 
 _PREFIXES = {**{prefix: prefix for prefix in "BILUES"}, "M": "I", "W": "S"}
 # What is certainly no misspelt PREFIX-LABEL: person-actor, but not X-PER.
@@ -91,16 +91,16 @@ def is_tag(tag: str) -> bool:
     return tag == OUTSIDE or USUAL.read(tag) is not None
 
 
-def assess(counts: Mapping[str, int], options: Options, lower: bool = False) -> Assessment | None:
+def assess(counts: Mapping[str, int], options: ReadingOptions, lower: bool = False) -> Assessment | None:
     """Find the spelling of a column's tags.
 
     counts (Mapping[str, int]): How often each cell occurs.
-    options (Options): `format` and `label` allow spellings that cells alone do not show.
+    options (ReadingOptions): `format` and `label` allow spellings that cells alone do not show.
     lower (bool): Whether o is O.
     RETURNS (Assessment | None): None where they can be no tags: none has an entity, or is O.
     """
     total = sum(counts.values())
-    inside = {tag: n for tag, n in counts.items() if not is_outside(tag, lower) and tag != UNKNOWN}
+    inside = {tag: n for tag, n in counts.items() if not is_outside(tag, lower) and tag != UNKNOWN_TAG}
     outside = sum(n for tag, n in counts.items() if is_outside(tag, lower))
     if not inside:
         return Assessment(USUAL, frozenset(), (total - sum(inside.values())) / total) if outside else None
@@ -114,7 +114,7 @@ def assess(counts: Mapping[str, int], options: Options, lower: bool = False) -> 
     return best
 
 
-def _spellings(counts: Mapping[str, int], inside: Mapping[str, int], options: Options) -> Iterator[Spelling]:
+def _spellings(counts: Mapping[str, int], inside: Mapping[str, int], options: ReadingOptions) -> Iterator[Spelling]:
     if options.format == "io":
         yield _BARE_SPELLING
         return

@@ -14,7 +14,7 @@ from .columns.reading import read_columns
 from .documents import CorpusError, Splits
 from .hub import load_hub
 from .notes import Notes
-from .reading_options import Options
+from .reading_options import ReadingOptions
 from .rows import dataset_rows, parquet_rows, read_rows
 
 # Every name of a split, by ours.
@@ -63,13 +63,13 @@ class SplitFiles:
 
 
 def read_corpus(
-    source: str | Path, sample: Path | None = None, options: Options | None = None, notes: Notes | None = None
+    source: str | Path, sample: Path | None = None, options: ReadingOptions | None = None, notes: Notes | None = None
 ) -> Splits:
     """Read a corpus from wherever it is.
 
     source (str | Path): A folder of CoNLL column files or of parquet splits, "sample", or a data set's id on the Hub.
     sample (Path | None): The folder that "sample" stands for, if it stands for one.
-    options (Options | None): What the user says of it.
+    options (ReadingOptions | None): What the user says of it.
     notes (Notes | None): Gets what was assumed.
     RETURNS (Splits): The documents of "train", "dev" and "test", in this order; no split is empty.
     RAISES: CorpusError that says what was found and what was expected.

@@ -14,7 +14,7 @@ MEASURES = ("documents", "sentences", "tokens", "unannotated tokens", "entities"
 _RARE = ("sentences", "unannotated tokens")
 
 
-def count(docs: "Sequence[Doc]") -> dict[str, int]:
+def count_corpus(docs: "Sequence[Doc]") -> dict[str, int]:
     """Count a split. RETURNS (dict[str, int]): The measures, then the entities of each type by name."""
     types = Counter(ent.label_ for doc in docs for ent in doc.ents)
     totals = (
@@ -33,7 +33,7 @@ def summary_table(splits: "Mapping[str, Sequence[Doc] | None]") -> str:
     splits (Mapping[str, Sequence[Doc] | None]): The documents of each split; None for one that is missing.
     RETURNS (str): The table, several lines.
     """
-    counts = {name: None if docs is None else count(docs) for name, docs in splits.items()}
+    counts = {name: None if docs is None else count_corpus(docs) for name, docs in splits.items()}
     known = [counted for counted in counts.values() if counted is not None]
     labels = sorted({key for counted in known for key in counted} - set(MEASURES))
     measures = [key for key in MEASURES if key not in _RARE or any(counted[key] for counted in known)]

@@ -9,16 +9,16 @@ from spacy_bert_ner.tags import OUTSIDE, read_entities
 
 from .documents import CorpusError, Document, Sentence
 from .notes import Notes
-from .reading_options import Options
+from .reading_options import ReadingOptions
 from .schemes import check_scheme
 from .sentences import TaggedSentence
-from .spelling import UNKNOWN, USUAL, Spelling, assess, is_outside, is_typeless, unknown_tag
+from .spelling import UNKNOWN_TAG, USUAL, Spelling, assess, is_outside, is_typeless, unknown_tag
 
 
 def make_documents(
     sentences: Sequence[TaggedSentence],
     source: str,
-    options: Options | None = None,
+    options: ReadingOptions | None = None,
     notes: Notes | None = None,
     *,
     chosen: bool = False,
@@ -27,20 +27,22 @@ def make_documents(
 
     sentences (Sequence[TaggedSentence]): All sentences of a split, in order.
     source (str): What notes call the split.
-    options (Options | None): What the user says of it.
+    options (ReadingOptions | None): What the user says of it.
     notes (Notes | None): Gets what was assumed.
     chosen (bool): Whether the user has chosen the column of the tags, in which o is O, too.
     RETURNS (list[Document]): One per run of sentences of one document; where none has an id, one per sentence, or as
         many as `options` says.
     RAISES: CorpusError where a tag is none, or tags contradict each other.
     """
-    options, notes = options or Options(), notes or Notes()
+    options, notes = options or ReadingOptions(), notes or Notes()
     made = make_sentences(sentences, options, notes, chosen=chosen)
-    return group([(new, old.document) for new, old in zip(made, sentences, strict=True)], source, options, notes)
+    return group_sentences(
+        [(new, old.document) for new, old in zip(made, sentences, strict=True)], source, options, notes
+    )
 
 
 def make_sentences(
-    sentences: Sequence[TaggedSentence], options: Options, notes: Notes, *, chosen: bool = False
+    sentences: Sequence[TaggedSentence], options: ReadingOptions, notes: Notes, *, chosen: bool = False
 ) -> list[Sentence]:
     """Read entities off the tags, as `make_documents` does. RETURNS (list[Sentence]): A sentence for each."""
     respelt = respell(sentences, options, notes, lower=chosen)
@@ -50,21 +52,21 @@ def make_sentences(
 
 
 def respell(
-    sentences: Sequence[TaggedSentence], options: Options, notes: Notes, *, lower: bool = False
+    sentences: Sequence[TaggedSentence], options: ReadingOptions, notes: Notes, *, lower: bool = False
 ) -> list[TaggedSentence]:
-    """Spell all tags O, PREFIX-LABEL, or UNKNOWN. RAISES: CorpusError with the place of what is no tag."""
+    """Spell all tags O, PREFIX-LABEL, or UNKNOWN_TAG. RAISES: CorpusError with the place of what is no tag."""
     counts = Counter(tag for sentence in sentences for tag in sentence.tags)
     found = assess(counts, options, lower)
     spelling = found.spelling if found and found.share == 1 else USUAL
     table: dict[str, str] = {}
     for tag in counts:
-        spelt = OUTSIDE if is_outside(tag, lower) else tag if tag == UNKNOWN else spelling.read(tag)
+        spelt = OUTSIDE if is_outside(tag, lower) else tag if tag == UNKNOWN_TAG else spelling.read(tag)
         if spelt is None:
             raise _first_place(sentences, tag, spelling, is_typeless(counts))
         table[tag] = spelt
     if spelling is not USUAL:
         notes.say(f"tags are spelt {spelling.example} instead of B-PER, and were read so{_meaning(spelling)}")
-    _check_unknown(sentences, table, notes, counts[UNKNOWN])
+    _check_unknown(sentences, table, notes, counts[UNKNOWN_TAG])
     _drop_type_o(sentences, table, notes, counts)
     if all(tag == spelt for tag, spelt in table.items()):
         return list(sentences)
@@ -79,17 +81,17 @@ def _first_place(sentences: Sequence[TaggedSentence], tag: str, spelling: Spelli
     """Make the error for the first tag that is none."""
     for sentence in sentences:
         for i, found in enumerate(sentence.tags):
-            if not is_outside(found) and found != UNKNOWN and spelling.read(found) is None:
+            if not is_outside(found) and found != UNKNOWN_TAG and spelling.read(found) is None:
                 return unknown_tag(sentence.where(i), found)
     return unknown_tag(sentences[0].source, tag)
 
 
 def _check_unknown(sentences: Sequence[TaggedSentence], table: dict[str, str], notes: Notes, count: int) -> None:
     """Take - for a token of which nothing is known, where that is certain."""
-    if UNKNOWN not in table:
+    if UNKNOWN_TAG not in table:
         return
     if OUTSIDE not in table.values() and not any(spelt[0] in "LU" for spelt in table.values()):
-        where = next(s.where(s.tags.index(UNKNOWN)) for s in sentences if UNKNOWN in s.tags)
+        where = next(s.where(s.tags.index(UNKNOWN_TAG)) for s in sentences if UNKNOWN_TAG in s.tags)
         raise CorpusError(
             f"{where}: tag '-' in a corpus without O could be outside of all entities or unknown: replace it by O in "
             "the one case; in the other no token is known to be outside, and a component learns nothing from that"
@@ -117,19 +119,19 @@ def _drop_type_o(
 
 
 def _make_sentence(sentence: TaggedSentence) -> Sentence:
-    unknown = tuple(i for i, tag in enumerate(sentence.tags) if tag == UNKNOWN)
-    tags = [OUTSIDE if tag == UNKNOWN else tag for tag in sentence.tags] if unknown else sentence.tags
+    unknown = tuple(i for i, tag in enumerate(sentence.tags) if tag == UNKNOWN_TAG)
+    tags = [OUTSIDE if tag == UNKNOWN_TAG else tag for tag in sentence.tags] if unknown else sentence.tags
     return Sentence(sentence.tokens, tuple(read_entities(tags)), unknown)
 
 
-def group(
-    sentences: Sequence[tuple[Sentence, str | None]], source: str, options: Options, notes: Notes
+def group_sentences(
+    sentences: Sequence[tuple[Sentence, str | None]], source: str, options: ReadingOptions, notes: Notes
 ) -> list[Document]:
     """Gather sentences into documents.
 
     sentences (Sequence[tuple[Sentence, str | None]]): Sentences and the ids of their documents.
     source (str): What notes call the split.
-    options (Options): How many sentences make a document where none has an id.
+    options (ReadingOptions): How many sentences make a document where none has an id.
     notes (Notes): Gets what was assumed.
     RETURNS (list[Document]): The documents.
     """

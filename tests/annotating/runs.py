@@ -15,7 +15,7 @@ from spacy.util import fix_random_seed
 from spacy_bert_ner.annotating import Summary, annotate
 from spacy_bert_ner.annotating import orchestration as running
 from spacy_bert_ner.annotating.scheduling import Event, Pool, Task
-from spacy_bert_ner.annotating.worker import Worker, WorkerSettings, describe
+from spacy_bert_ner.annotating.worker import Worker, WorkerSettings, describe_error
 from tests.annotating import trouble
 from tests.scenarios import CNN, examples_of
 
@@ -101,7 +101,7 @@ class InlinePool:
             self.stop(number)
             return [Event(number, "died", "SIGKILL")]
         except Exception as error:
-            return [Event(number, "failed", describe(error))]
+            return [Event(number, "failed", describe_error(error))]
 
     def stop(self, worker: int) -> None:
         del self._workers[worker]

@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 
 import spacy_bert_ner
 from spacy_bert_ner.annotating import annotate
-from spacy_bert_ner.annotating.journal import Done
-from spacy_bert_ner.annotating.progress import Progress, duration
+from spacy_bert_ner.annotating.journal import FinishedShard
+from spacy_bert_ner.annotating.progress import ProgressLine, duration
 from spacy_bert_ner.cli import bert_ner_cli
 from tests.annotating.runs import TEXTS, InlinePool, numbered, read_lines, write_jsonl
 
@@ -67,9 +67,9 @@ def test_the_package_offers_the_function() -> None:
 def test_a_worker_imports_no_more_than_its_pipeline_needs(ruler: Path, texts: None) -> None:
     probe = (
         "import json, sys; from spacy_bert_ner.annotating.worker import Worker, WorkerSettings;"
-        "from spacy_bert_ner.annotating.output_options import Options; import spacy;"
+        "from spacy_bert_ner.annotating.output_options import OutputOptions; import spacy;"
         "from tests.annotating import trouble;"
-        f"Worker(WorkerSettings({str(ruler)!r}, Options())).annotate(0, (), {{}}, False);"
+        f"Worker(WorkerSettings({str(ruler)!r}, OutputOptions())).annotate(0, (), {{}}, False);"
         "print(json.dumps(sorted(sys.modules)))"
     )
     root = Path(__file__).parents[2]
@@ -82,11 +82,11 @@ def test_a_worker_imports_no_more_than_its_pipeline_needs(ruler: Path, texts: No
 def test_progress_is_a_line_a_minute(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     now = [1000.0]
     monkeypatch.setattr("time.monotonic", lambda: now[0])
-    progress = Progress(total=1000, quiet=False)
+    progress = ProgressLine(total=1000, quiet=False)
     progress.skip(100)
     for i in range(1, 13):
         now[0] += 10
-        progress.update(Done(i, "", "", 100 + 50 * i, 5, 2000, 0, 1, {}))
+        progress.update(FinishedShard(i, "", "", 100 + 50 * i, 5, 2000, 0, 1, {}))
     progress.close()
     assert capsys.readouterr().err.splitlines() == [
         "30 documents, 12,000 words, 200 words/s, 6 failed, 2 min left",

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from spacy_bert_ner.annotating import AnnotationError
-from spacy_bert_ner.annotating.engine_local import how_it_ended
-from spacy_bert_ner.annotating.records import AnnotatedShard, Record, Shard
+from spacy_bert_ner.annotating.engine_local import describe_exit
+from spacy_bert_ner.annotating.records import AnnotatedShard, InputRecord, Shard
 from spacy_bert_ner.annotating.scheduling import MAX_FAILED_STARTS, Event, Scheduler, Task
 from tests.annotating.runs import TEXTS, InlinePool, contents, numbered, read_lines, read_parts, run, write_jsonl
 
@@ -29,7 +29,7 @@ def test_a_text_that_kills_is_left_alone(ruler: Path, tmp_path: Path, pools: lis
     assert (summary.documents, summary.failed) == (3 * len(MANY), 2)
     failures = read_lines(tmp_path / "out" / "failed.jsonl")
     assert [failure["record"]["text"] for failure in failures] == ["IBM KILLS", "KILLS Paris"]
-    assert failures[0]["error"] == "its worker died, twice (SIGKILL): the text is left alone"
+    assert failures[0]["error"] == "its worker died, twice (SIGKILL): the text is quarantined"
     # Twice in a batch and twice alone, for each of both.
     assert pools[0].started == 1 + 2 * 4
     assert [each["id"] for each in read_parts(tmp_path / "out")] == [
@@ -78,7 +78,7 @@ class ScriptedPool:
     def _step(self, worker: int) -> Event:
         task = self._tasks[worker]
         method, key = ("load", None) if task is None else (task.method, task.arguments[0])
-        if isinstance(key, Record):
+        if isinstance(key, InputRecord):
             key = key.place
         self.done.append((method, key))
         if self._deaths[method, key]:
@@ -96,7 +96,7 @@ class ScriptedPool:
 
 def schedule(pool: ScriptedPool, shards: int = 4, workers: int = 2) -> dict[int, AnnotatedShard]:
     """Let a pool annotate shards of three texts. RETURNS: The shards, each once."""
-    texts = [tuple(Record(f"{number}{letter}", {}) for letter in "abc") for number in range(shards)]
+    texts = [tuple(InputRecord(f"{number}{letter}", {}) for letter in "abc") for number in range(shards)]
     results = list(Scheduler(pool, iter([Shard(i, each, i) for i, each in enumerate(texts)]), workers, {}).run())
     assert sorted(shard.number for shard, _ in results) == list(range(shards))
     assert all(shard.number == annotated.number for shard, annotated in results)
@@ -125,7 +125,7 @@ def test_texts_of_a_shard_that_only_kill_together_are_done_one_by_one() -> None:
 
 def test_a_shard_that_kills_whatever_is_tried() -> None:
     with pytest.raises(
-        AnnotationError, match=r"Workers die \(SIGKILL\) at the shard that begins with 1a, though at none"
+        AnnotationError, match=r"Workers die \(SIGKILL\) at the shard that starts with 1a, though at none"
     ):
         schedule(ScriptedPool({("annotate", 1): 6}))
 
@@ -137,7 +137,9 @@ def test_workers_that_never_begin() -> None:
 
 
 def test_a_worker_with_another_model_is_refused() -> None:
-    scheduler = Scheduler(ScriptedPool({}), iter([Shard(0, (Record("a", {}),), 0)]), 1, {"versions": {"spacy": "3.8"}})
+    scheduler = Scheduler(
+        ScriptedPool({}), iter([Shard(0, (InputRecord("a", {}),), 0)]), 1, {"versions": {"spacy": "3.8"}}
+    )
     with pytest.raises(AnnotationError, match=r"something else: spacy was 3\.8 and is not installed"):
         list(scheduler.run())
 
@@ -146,7 +148,7 @@ def test_a_worker_with_another_model_is_refused() -> None:
     ("code", "words"), [(-9, "SIGKILL, as where memory runs out"), (-11, "SIGSEGV"), (3, "exit code 3")]
 )
 def test_how_a_process_ended(code: int, words: str) -> None:
-    assert how_it_ended(code) == words
+    assert describe_exit(code) == words
 
 
 # --- real processes --------------------------------------------------------------------------------------------------

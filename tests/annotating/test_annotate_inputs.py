@@ -16,15 +16,15 @@ from spacy.tokens import DocBin
 
 from spacy_bert_ner.annotating.annotation_error import AnnotationError
 from spacy_bert_ner.annotating.inputs import find_sources
-from spacy_bert_ner.annotating.long_texts import cut
-from spacy_bert_ner.annotating.output_options import Options
+from spacy_bert_ner.annotating.long_texts import split_text
+from spacy_bert_ner.annotating.output_options import OutputOptions
 from spacy_bert_ner.annotating.readers import read_sources
-from spacy_bert_ner.annotating.records import MAX_SHARD_CHARACTERS, Positioned, Record, make_shards
+from spacy_bert_ner.annotating.records import MAX_SHARD_CHARACTERS, InputRecord, Positioned, make_shards
 from tests.annotating.runs import TEXTS, write_jsonl
 
 
-def read(*inputs: Path | str, **options: Any) -> list[Record]:
-    chosen = Options(**options)
+def read(*inputs: Path | str, **options: Any) -> list[InputRecord]:
+    chosen = OutputOptions(**options)
     found = find_sources([str(each) for each in inputs], chosen.stdin_format, [])
     positioned = list(read_sources(found.sources, chosen))
     positions = [position for _, position in positioned]
@@ -101,9 +101,9 @@ def test_jsonl(tmp_path: Path) -> None:
     path = tmp_path / "texts.jsonl"
     path.write_bytes(b'\xef\xbb\xbf{"text": "one"}\r\n\n  \n{"text": "two\\n", "n": 1.5}\n{"text": "no end"}')
     assert read(path) == [
-        Record(f"{path}:1", {"text": "one"}),
-        Record(f"{path}:4", {"text": "two\n", "n": 1.5}),
-        Record(f"{path}:5", {"text": "no end"}),
+        InputRecord(f"{path}:1", {"text": "one"}),
+        InputRecord(f"{path}:4", {"text": "two\n", "n": 1.5}),
+        InputRecord(f"{path}:5", {"text": "no end"}),
     ]
 
 
@@ -111,10 +111,10 @@ def test_text_by_line_and_by_file(tmp_path: Path) -> None:
     path = tmp_path / "texts.txt"
     path.write_bytes(b"\xef\xbb\xbfone\r\n\ntwo\x0b\x85?\n".replace(b"\x85", "\u2028".encode()))
     assert read(path, text_field="body") == [
-        Record(f"{path}:1", {"body": "one"}),
-        Record(f"{path}:3", {"body": "two\x0b\u2028?"}),
+        InputRecord(f"{path}:1", {"body": "one"}),
+        InputRecord(f"{path}:3", {"body": "two\x0b\u2028?"}),
     ]
-    assert read(path, text_files="documents") == [Record(str(path), {"text": "one\r\n\ntwo\x0b\u2028?\n"})]
+    assert read(path, text_files="documents") == [InputRecord(str(path), {"text": "one\r\n\ntwo\x0b\u2028?\n"})]
 
 
 def test_csv_and_tsv(tmp_path: Path) -> None:
@@ -173,7 +173,7 @@ def test_spacy(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["texts.spacy", "texts.parquet"])
 def test_a_file_that_is_no_such(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"text")
-    with pytest.raises(AnnotationError, match=f"{name}: no .*file"):
+    with pytest.raises(AnnotationError, match=f"{name}: not a .*file"):
         read(tmp_path / name)
 
 
@@ -194,7 +194,7 @@ def test_standard_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 @given(st.lists(st.integers(0, 3)), st.integers(1, 5))
 def test_shards_hold_every_record_once(lengths: list[int], size: int) -> None:
     third = MAX_SHARD_CHARACTERS // 3
-    records = [Positioned(Record(str(i), {"text": "x" * third * n}), i) for i, n in enumerate(lengths)]
+    records = [Positioned(InputRecord(str(i), {"text": "x" * third * n}), i) for i, n in enumerate(lengths)]
     shards = list(make_shards(iter(records), size))
     assert [record for shard in shards for record in shard.records] == [record for record, _ in records]
     assert [shard.number for shard in shards] == list(range(len(shards)))
@@ -206,7 +206,7 @@ def test_shards_hold_every_record_once(lengths: list[int], size: int) -> None:
 
 @given(st.text(alphabet="ab \n.!。🙂"), st.integers(1, 9))
 def test_pieces_are_the_text(text: str, most: int) -> None:
-    pieces = list(cut(text, most))
+    pieces = list(split_text(text, most))
     assert "".join(piece.text for piece in pieces) == text
     assert all(0 < len(piece.text) <= most for piece in pieces) or pieces == [(0, "")]
     assert all(text.startswith(piece.text, piece.start) for piece in pieces)
@@ -226,4 +226,4 @@ def test_pieces_are_the_text(text: str, most: int) -> None:
 )
 def test_texts_are_cut_where_they_end(text: str, pieces: list[str]) -> None:
     most = 24 if "一" not in text else 20
-    assert [piece.text for piece in cut(text, most)] == pieces
+    assert [piece.text for piece in split_text(text, most)] == pieces

@@ -59,7 +59,7 @@ def test_standard_input_that_differs_is_refused(
     annotate(MANY)
     before = contents(tmp_path / "out")
     annotate(MANY)
-    with pytest.raises(AnnotationError, match="-:6: the input differs from what was annotated before, from there on"):
+    with pytest.raises(AnnotationError, match="-:6: from here on the input differs from what was annotated before"):
         annotate([*MANY[:7], "another", *MANY[8:]])
     with pytest.raises(AnnotationError, match="The input has ended after 2 shards, and had more"):
         annotate(MANY[:10])

@@ -170,7 +170,7 @@ def test_what_others_wrote_is_not_touched(ruler: Path, texts: Path, tmp_path: Pa
     (tmp_path / "out.jsonl").touch()
     with pytest.raises(AnnotationError, match=r"holds notes.doc and no manifest.json"):
         run(ruler, texts, tmp_path / "out", fresh=True)
-    with pytest.raises(AnnotationError, match="is there already, and not by a run that can go on"):
+    with pytest.raises(AnnotationError, match="exists already, and not by a run that can be resumed"):
         run(ruler, texts, tmp_path / "out.jsonl", fresh=True)
     with pytest.raises(AnnotationError, match="a file of another kind, expected a folder"):
         run(ruler, texts, tmp_path / "out" / "notes.doc")
@@ -210,7 +210,7 @@ ERRORS = [
     "field text is of type int, expected text",
     "no field text among id, body: name it with --text-field",
     "field text holds half of a surrogate pair at 4, expected Unicode: export it again",
-    "a field entities is there already: name another with --entities-field, or leave it out with --fields",
+    "a field entities exists already: name another with --entities-field, or leave it out with --fields",
     "no JSON: Expecting value at character 1, expected one object",
     "JSON of type list, expected one object",
     "no UTF-8: byte 0xff at 10, expected UTF-8: convert the file",

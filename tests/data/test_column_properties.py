@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from spacy_bert_ner.data import CorpusError, Sentence
 from spacy_bert_ner.data.formats import Contents, read_file
-from spacy_bert_ner.data.reading_options import Options
+from spacy_bert_ner.data.reading_options import ReadingOptions
 from spacy_bert_ner.tags import SCHEMES, Entity
 
 Sentences = list[Sentence]
@@ -215,14 +215,14 @@ PIECES = [
         max_size=30,
     ).map("".join),
     options=st.builds(
-        Options,
+        ReadingOptions,
         token_column=st.sampled_from(["", "1", "-2", "word"]),
         tag_column=st.sampled_from(["", "2", "-1", "NE", "9"]),
         format=st.sampled_from(["", "io", "iob"]),
         label=st.sampled_from(["", "X"]),
     ),
 )
-def test_any_text_is_read_or_refused(text: str, options: Options, tmp_path: Path) -> None:
+def test_any_text_is_read_or_refused(text: str, options: ReadingOptions, tmp_path: Path) -> None:
     path = tmp_path / "any"
     path.write_bytes(text.encode())
     refused = str(path)

@@ -6,7 +6,7 @@ import pytest
 
 from spacy_bert_ner.data import CorpusError, Document, Sentence
 from spacy_bert_ner.data.formats import read_file
-from spacy_bert_ner.data.reading_options import Options
+from spacy_bert_ner.data.reading_options import ReadingOptions
 from spacy_bert_ner.tags import SCHEMES
 
 CASES = Path(__file__).parent / "cases"
@@ -26,7 +26,7 @@ def spell(sentence: Sentence) -> str:
 
 def read(path: Path, options: dict[str, str]) -> tuple[str, str]:
     """RETURNS (tuple[str, str]): The documents, and what the notes say."""
-    contents = read_file(path, Options(**options))  # type: ignore[arg-type]
+    contents = read_file(path, ReadingOptions(**options))  # type: ignore[arg-type]
     notes = "\n".join(line for kind, places in contents.notes.lines() for line in [kind, *places])
     return show(contents.documents), notes
 
@@ -131,7 +131,7 @@ REFUSED: list[tuple[str, dict[str, str], str]] = [
 @pytest.mark.parametrize(("file", "options", "message"), REFUSED)
 def test_cases_are_refused(file: str, options: dict[str, str], message: str) -> None:
     with pytest.raises(CorpusError) as error:
-        read_file(CASES / file, Options(**options))  # type: ignore[arg-type]
+        read_file(CASES / file, ReadingOptions(**options))  # type: ignore[arg-type]
     assert str(error.value) == f"{CASES / file}{message}"
 
 
@@ -337,6 +337,9 @@ WRITTEN: dict[str, tuple[str, str | bytes, dict[str, str], str, str]] = {
         "",
     ),
     "pipes as columns": ("x.txt", "Ada|NNP|B-PER\nran|V|O\n\n||S|O\n", {}, "Ada/B-PER ran\n|", ""),
+    "a hash with a pipe": ("x.iob", "#|O\n\nAda|B-PER ran|O\n", {}, "#\nAda/B-PER ran", "column 2 of 2"),
+    "a hash with pipes in columns": ("x.txt", "#|N|O\nAda|NNP|B-PER\n", {}, "# Ada/B-PER", "column 3 of 3"),
+    "a comment with a pipe": ("x.txt", "# a|b\n#a|b\nAda|B-PER\nran|O\n", {}, "Ada/B-PER ran", "2 comment lines"),
     "pipes behind a hash": ("x.iob", "#1|N|O Ada|N|B-PER\n#|N|O\n", {}, "#1 Ada/B-PER\n#", "column 3 of 3"),
     "colons": ("x.txt", "Ada B:PER\nran O\n", {}, "Ada/B-PER ran", "spelt B:PER"),
     "suffixes with underscores": ("x.txt", "Ada PER_B\nLi PER_I\nran O\n", {}, "Ada/B-PER Li/I-PER ran", "spelt PER_B"),

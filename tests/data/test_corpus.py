@@ -28,7 +28,7 @@ from spacy_bert_ner.data import (
     write_docs,
 )
 from spacy_bert_ner.data.notes import Notes
-from spacy_bert_ner.data.reading_options import Options
+from spacy_bert_ner.data.reading_options import ReadingOptions
 from spacy_bert_ner.tags import SCHEMES, Entity
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
@@ -204,7 +204,7 @@ def test_columns_refused(tmp_path: Path, content: str | bytes, message: str) -> 
 @pytest.mark.parametrize(("n_sents", "sizes"), [(0, [1] * 23), (1, [1] * 23), (10, [10, 10, 3]), (99, [23])])
 def test_sentences_to_a_document_where_nothing_tells(tmp_path: Path, n_sents: int, sizes: list[int]) -> None:
     notes = Notes()
-    documents = read_columns(write(tmp_path, "a O\n\n" * 23), Options(n_sents=n_sents), notes)
+    documents = read_columns(write(tmp_path, "a O\n\n" * 23), ReadingOptions(n_sents=n_sents), notes)
     assert [len(document.sentences) for document in documents] == sizes
     assumed = [
         kind for kind, _ in notes.lines() if "nothing tells where documents end, so each of the 23 sentences" in kind
@@ -214,7 +214,7 @@ def test_sentences_to_a_document_where_nothing_tells(tmp_path: Path, n_sents: in
 
 def test_marked_documents_stay_as_they_are(tmp_path: Path) -> None:
     notes = Notes()
-    documents = read_columns(write(tmp_path, "-DOCSTART- O\n\n" + TINY), Options(n_sents=1), notes)
+    documents = read_columns(write(tmp_path, "-DOCSTART- O\n\n" + TINY), ReadingOptions(n_sents=1), notes)
     assert layout(documents) == ONE
     assert "its documents are marked, and --n-sents changes nothing" in str(list(notes.lines()))
 

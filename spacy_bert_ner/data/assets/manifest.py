@@ -21,7 +21,7 @@ class AssetError(ValueError):
 
 
 @dataclass(frozen=True)
-class Origin:
+class AssetOrigin:
     """Where an asset came from.
 
     kind (str): "folder", "builtin", "hub" or "pypi".
@@ -38,18 +38,18 @@ class Origin:
 class Fetched:
     """What a fetch did.
 
-    origin (Origin): Where the asset came from.
+    origin (AssetOrigin): Where the asset came from.
     changed (tuple[str, ...]): Names of the files that were written or removed; empty where all was up to date.
     """
 
-    origin: Origin
+    origin: AssetOrigin
     changed: tuple[str, ...]
 
 
-def keep(origin: Origin, folder: Path) -> Fetched | None:
+def keep(origin: AssetOrigin, folder: Path) -> Fetched | None:
     """Say whether a folder already holds, unharmed, what an origin on the network gave.
 
-    origin (Origin): The origin; of whichever revision.
+    origin (AssetOrigin): The origin; of whichever revision.
     folder (Path): The folder.
     RETURNS (Fetched | None): With the revision that is there; None where it has to be fetched.
     """
@@ -59,13 +59,13 @@ def keep(origin: Origin, folder: Path) -> Fetched | None:
         return None
     if any(_entry(folder / file["name"]) != file for file in files):
         return None
-    return Fetched(Origin(origin.kind, origin.source, manifest.get("revision")), ())
+    return Fetched(AssetOrigin(origin.kind, origin.source, manifest.get("revision")), ())
 
 
-def store(origin: Origin, files: Mapping[str, Path], folder: Path) -> Fetched:
+def store(origin: AssetOrigin, files: Mapping[str, Path], folder: Path) -> Fetched:
     """Make a folder hold these files, and none that an earlier manifest names besides.
 
-    origin (Origin): Where they came from.
+    origin (AssetOrigin): Where they came from.
     files (Mapping[str, Path]): The file to copy for each name.
     folder (Path): Where they go; what is there and in no manifest is left alone, unless it bears one of the names.
     RETURNS (Fetched): What was written or removed.

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from spacy_bert_ner.data.documents import CorpusError
 from spacy_bert_ner.data.notes import Notes
-from spacy_bert_ner.data.reading_options import Options
+from spacy_bert_ner.data.reading_options import ReadingOptions
 from spacy_bert_ner.data.sentences import DOCSTART, TaggedSentence
 from spacy_bert_ner.data.spelling import Assessment, assess, is_outside, is_typeless
 
@@ -39,7 +39,7 @@ class Columns:
     says: str
 
 
-def choose_columns(table: Table, options: Options) -> Columns:
+def choose_columns(table: Table, options: ReadingOptions) -> Columns:
     """Choose the columns of tokens and tags, and say which.
 
     RAISES: CorpusError where none or several could hold the entities, or the user's choice is none.
@@ -104,7 +104,7 @@ def _named(table: Table, names: frozenset[str], other_than: int | None = None) -
     return found[0] if len(found) == 1 else None
 
 
-def _candidates(table: Table, options: Options, token: int | None) -> dict[int, Assessment]:
+def _candidates(table: Table, options: ReadingOptions, token: int | None) -> dict[int, Assessment]:
     """Find columns that could hold tags, some with mistakes among them, some with O alone."""
     found = {}
     for i in range(table.width):
@@ -121,7 +121,7 @@ def _first_other(table: Table, taken: set[int]) -> int:
     return next((i for i in range(table.width) if i not in taken), 0)
 
 
-def _choose(table: Table, found: dict[int, Assessment], options: Options, token: int) -> int:
+def _choose(table: Table, found: dict[int, Assessment], options: ReadingOptions, token: int) -> int:
     """Choose among the columns that could hold tags."""
     entities = [i for i, column in found.items() if column.labels]
     if len(entities) > 1:
@@ -154,7 +154,7 @@ def _types(column: Assessment) -> str:
     return ", ".join(shown) + (", …" if len(column.labels) > len(shown) else "")
 
 
-def refuse_header(table: Table, columns: Columns, options: Options) -> None:
+def refuse_header(table: Table, columns: Columns, options: ReadingOptions) -> None:
     """Stop where the first row seems to name the columns, in other words than are known.
 
     RAISES: CorpusError where it alone has no tag, or the name of a column of tags for one.

@@ -11,11 +11,11 @@ import io
 from collections import Counter
 
 from spacy_bert_ner.data.documents import CorpusError
-from spacy_bert_ner.data.reading_options import Options
+from spacy_bert_ner.data.reading_options import ReadingOptions
 from spacy_bert_ner.data.spelling import assess
 
 from .lines import SEPARATORS
-from .tables import Block, Row, Table, is_header
+from .tables import Block, Table, TableRow, is_header
 
 _DELIMITERS = ",;\t|"
 
@@ -54,7 +54,7 @@ def _with_header(text: str, source: str, delimiter: str) -> Table:
                 f"with a {delimiter!r} or a quote in it stands in quotes"
             )
         else:
-            blocks[-1].rows.append(Row(row.line, tuple(cell.strip(SEPARATORS) for cell in row.cells)))
+            blocks[-1].rows.append(TableRow(row.line, tuple(cell.strip(SEPARATORS) for cell in row.cells)))
     return Table(source, [block for block in blocks if block.rows], len(header), header)
 
 
@@ -69,7 +69,7 @@ def _without_header(text: str, source: str, first: str) -> Table | None:
             continue
         for row in rows:
             if any(cell.strip(SEPARATORS) for cell in row.cells):
-                blocks[-1].rows.append(Row(row.line, tuple(cell.strip(SEPARATORS) for cell in row.cells)))
+                blocks[-1].rows.append(TableRow(row.line, tuple(cell.strip(SEPARATORS) for cell in row.cells)))
             else:
                 blocks.append(Block([]))
         blocks = [block for block in blocks if block.rows]
@@ -86,10 +86,12 @@ def _has_tags(table: Table) -> bool:
     if table.width < 2 or any(len(cells) != table.width for cells in rows) or not any(any(own[:-1]) for own in rows):
         return False
     tags = [cells[-1] for cells in rows]
-    return any((found := assess(Counter(own), Options())) and found.share == 1 for own in (tags, tags[1:]) if own)
+    return any(
+        (found := assess(Counter(own), ReadingOptions())) and found.share == 1 for own in (tags, tags[1:]) if own
+    )
 
 
-def _rows(text: str, source: str, delimiter: str) -> list[Row]:
+def _rows(text: str, source: str, delimiter: str) -> list[TableRow]:
     """Parse a CSV text. RAISES: CorpusError where a quote opens and does not close."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     rows = []
@@ -100,7 +102,7 @@ def _rows(text: str, source: str, delimiter: str) -> list[Row]:
                 raise CorpusError(
                     f'{source}:{line}: a quote opens and does not close in this line; a cell that is a quote is """"'
                 )
-            rows.append(Row(line, tuple(cells)))
+            rows.append(TableRow(line, tuple(cells)))
             line = reader.line_num + 1
     except csv.Error as error:
         raise CorpusError(f'{source}:{line}: this is no CSV: {error}; a cell that is a quote is """"') from error

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from spacy_bert_ner.data.documents import CorpusError, Sentence
 from spacy_bert_ner.data.notes import Notes
 from spacy_bert_ner.data.overlaps import flatten
-from spacy_bert_ner.data.reading_options import Options
+from spacy_bert_ner.data.reading_options import ReadingOptions
 from spacy_bert_ner.data.sentences import TaggedSentence
 from spacy_bert_ner.data.spelling import assess
 from spacy_bert_ner.data.tagged import make_sentences
@@ -34,12 +34,12 @@ def is_conllu(lines: Lines) -> bool:
     return bool(rows) and all(len(cells) == _WIDTH and _ID.fullmatch(cells[0]) for cells in rows)
 
 
-def read_conllu(lines: Lines, source: str, options: Options, notes: Notes) -> list[tuple[Sentence, str | None]]:
+def read_conllu(lines: Lines, source: str, options: ReadingOptions, notes: Notes) -> list[tuple[Sentence, str | None]]:
     """Read CoNLL-U.
 
     lines (Lines): Its lines.
     source (str): The file.
-    options (Options): `tag_column` is a name in MISC, or a column's number.
+    options (ReadingOptions): `tag_column` is a name in MISC, or a column's number.
     notes (Notes): Gets where the tags were found, and what could not be read.
     RETURNS (list[tuple[Sentence, str | None]]): Sentences and the ids of their documents.
     RAISES: CorpusError where nothing, or more than one thing, can be the tags.
@@ -117,8 +117,8 @@ def _find_name(sentences: list[Words], source: str, notes: Notes) -> str:
         for cells in words.cells():
             for key, value in read_misc(cells).items():
                 counts.setdefault(key, Counter())[value] += 1
-    found = [key for key, values in counts.items() if (tags := assess(values, Options())) and tags.share == 1]
-    with_entities = [key for key in found if (tags := assess(counts[key], Options())) and tags.labels]
+    found = [key for key, values in counts.items() if (tags := assess(values, ReadingOptions())) and tags.share == 1]
+    with_entities = [key for key in found if (tags := assess(counts[key], ReadingOptions())) and tags.labels]
     names = with_entities or found
     if len(names) > 1:
         listed = " and ".join(f"{name}=" for name in names)
@@ -132,7 +132,7 @@ def _find_name(sentences: list[Words], source: str, notes: Notes) -> str:
     if names or brackets:
         return (names or brackets)[0]
     merged = (words for words, _ in merge(sentences, str(_WIDTH), Notes()))
-    last = assess(Counter(cells[MISC] for words in merged for _, cells in words.words()), Options())
+    last = assess(Counter(cells[MISC] for words in merged for _, cells in words.words()), ReadingOptions())
     if last and last.labels and last.share == 1:
         return str(_WIDTH)
     raise CorpusError(

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, field
 
 from spacy_bert_ner.data.sentences import DOCSTART
-from spacy_bert_ner.data.spelling import UNKNOWN, is_tag
+from spacy_bert_ner.data.spelling import UNKNOWN_TAG, is_tag
 
 # Blanks and tabs alone: a no-break space or a line separator may be (part of) a token.
 SEPARATORS = " \t"
@@ -70,12 +70,12 @@ def read_lines(text: str) -> Lines:
 
 
 def is_comment(line: str) -> bool:
-    """Say whether a line at the beginning of a sentence is a comment."""
+    """RETURNS (bool): Whether a line at the start of a sentence is a comment."""
     if not line.startswith("#"):
         return False
     cells = GAP.split(line)
-    # Behind a token's last pipe stands its tag, too.
+    # A token's tag may also follow its last pipe.
     last = cells[-1].rpartition("|")[2]
-    if len(cells) == 1 or (_PAIR.match(line) and len(cells) > 2):
+    if last == line or (_PAIR.match(line) and len(cells) > 2):
         return True
-    return not (is_tag(last) or last in (UNKNOWN, "o") or is_tag(last.replace("_", "-", 1)))
+    return not (is_tag(last) or last in (UNKNOWN_TAG, "o") or is_tag(last.replace("_", "-", 1)))

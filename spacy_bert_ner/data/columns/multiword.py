@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from spacy_bert_ner.data.documents import Sentence
 from spacy_bert_ner.data.notes import Notes
 from spacy_bert_ner.data.overlaps import TokenSpan, flatten
-from spacy_bert_ner.data.reading_options import Options
+from spacy_bert_ner.data.reading_options import ReadingOptions
 from spacy_bert_ner.data.spelling import USUAL, Spelling, assess
 from spacy_bert_ner.tags import OUTSIDE
 
@@ -90,7 +90,7 @@ def merge(sentences: Sequence[Words], name: str, notes: Notes) -> Iterator[tuple
     YIELDS (tuple[Words, set[int]]): Each sentence, and the indices of such tokens.
     """
     counts = Counter(tag for words in sentences for cells in words.cells() if (tag := read_tag(cells, name)))
-    found = assess(counts, Options()) if counts else None
+    found = assess(counts, ReadingOptions()) if counts else None
     for words in sentences:
         yield _merge(words, name, found.spelling if found else USUAL, notes)
 

@@ -5,11 +5,11 @@ Anna|NNP|B-PER Berg|NNP|I-PER sang|VBD|O
 
 from collections import Counter
 
-from spacy_bert_ner.data.reading_options import Options
+from spacy_bert_ner.data.reading_options import ReadingOptions
 from spacy_bert_ner.data.spelling import assess
 
 from .lines import GAP, SEPARATORS, Lines
-from .tables import Block, Row, Table
+from .tables import Block, Table, TableRow
 
 
 def read_pipes(lines: Lines, source: str) -> Table | None:
@@ -29,20 +29,20 @@ def read_pipes(lines: Lines, source: str) -> Table | None:
     pipes = min((item.count("|") for item in items), default=0)
     if not pipes:
         return None
-    tags = assess(Counter(item.rpartition("|")[2] for item in items), Options())
+    tags = assess(Counter(item.rpartition("|")[2] for item in items), ReadingOptions())
     if not tags or tags.share < 1:
         return None
     if all(len(sentence) == 1 for _, _, sentence in sentences):
         blocks = [
             Block(
-                [Row(number, _cells(line.strip(SEPARATORS), pipes)) for number, line in block.lines],
+                [TableRow(number, _cells(line.strip(SEPARATORS), pipes)) for number, line in block.lines],
                 lines.document(block),
             )
             for block in lines.blocks
         ]
     else:
         blocks = [
-            Block([Row(number, _cells(item, pipes)) for item in sentence], document)
+            Block([TableRow(number, _cells(item, pipes)) for item in sentence], document)
             for document, number, sentence in sentences
         ]
     return Table(source, blocks, pipes + 1)

@@ -16,21 +16,21 @@ from pathlib import Path
 from spacy_bert_ner.data.documents import CorpusError, Document
 from spacy_bert_ner.data.encodings import decode
 from spacy_bert_ner.data.notes import Notes
-from spacy_bert_ner.data.reading_options import Options
+from spacy_bert_ner.data.reading_options import ReadingOptions
 from spacy_bert_ner.data.spelling import USUAL, assess, is_tag
-from spacy_bert_ner.data.tagged import group, make_documents
+from spacy_bert_ner.data.tagged import group_sentences, make_documents
 
 from .choosing import choose_columns, has_one_sentence, read_sentences, refuse_header
 from .comma import read_commas
 from .conllu import is_conllu, read_conllu
 from .lines import GAP, SEPARATORS, Lines, read_lines
 from .pipes import read_pipes
-from .tables import Block, Row, Table, is_header, regroup
+from .tables import Block, Table, TableRow, is_header, regroup
 from .webanno import is_webanno, read_webanno
 
 # Fewer rows than these may have a blank in each token.
 _FEW = 3
-EXPECTED = "expected lines of a token and its tag, a blank line after each sentence"
+EXPECTED_LINES = "expected lines of a token and its tag, a blank line after each sentence"
 
 
 class TextFile:
@@ -38,11 +38,11 @@ class TextFile:
 
     text (str): What the file holds.
     source (str): The file.
-    options (Options): What the user says of it.
+    options (ReadingOptions): What the user says of it.
     notes (Notes): Gets what was assumed, and what was left out.
     """
 
-    def __init__(self, text: str, source: str, options: Options, notes: Notes) -> None:
+    def __init__(self, text: str, source: str, options: ReadingOptions, notes: Notes) -> None:
         # Lines end with CR alone where there is no LF: nobody has both.
         self.text = text if "\n" in text else text.replace("\r", "\n")
         self.source, self.options, self.notes = source, options, notes
@@ -66,7 +66,7 @@ class TextFile:
 
 
 @dataclass(frozen=True)
-class Layout:
+class FileLayout:
     """A layout of rows of tokens.
 
     name (str): What messages and the guide call it.
@@ -81,17 +81,17 @@ class Layout:
     read: Callable[[TextFile], list[Document]]
 
 
-def read_columns(path: Path, options: Options | None = None, notes: Notes | None = None) -> list[Document]:
+def read_columns(path: Path, options: ReadingOptions | None = None, notes: Notes | None = None) -> list[Document]:
     """Read a file of one of the LAYOUTS, in any of the tag schemes.
 
     path (Path): The file: UTF-8, or UTF-16 with a byte order mark; lines ended by LF or CRLF.
-    options (Options | None): What the user says of it.
+    options (ReadingOptions | None): What the user says of it.
     notes (Notes | None): Gets what was assumed, and what was left out.
     RETURNS (list[Document]): A document per DOCSTART line that sentences follow, one for sentences before the first;
         where nothing tells, a document per sentence, or as many as `options` says.
     RAISES: CorpusError with file and line of what is wrong.
     """
-    file = TextFile(decode(path.read_bytes(), path), str(path), options or Options(), notes or Notes())
+    file = TextFile(decode(path.read_bytes(), path), str(path), options or ReadingOptions(), notes or Notes())
     return next(layout for layout in LAYOUTS if layout.matches(file)).read(file)
 
 
@@ -101,7 +101,7 @@ def _read_webanno(file: TextFile) -> list[Document]:
 
 def _read_conllu(file: TextFile) -> list[Document]:
     sentences = read_conllu(file.lines, file.source, file.options, file.notes)
-    return group(sentences, file.source, file.options, file.notes)
+    return group_sentences(sentences, file.source, file.options, file.notes)
 
 
 def _read_table(file: TextFile) -> list[Document]:
@@ -112,14 +112,14 @@ def _read_table(file: TextFile) -> list[Document]:
         table = file.pipes or _split(file.lines, file.source)
     table = regroup(table)
     if not table.blocks:
-        raise CorpusError(f"{file.source}: no sentences, {EXPECTED}")
+        raise CorpusError(f"{file.source}: no sentences, {EXPECTED_LINES}")
     columns = choose_columns(table, file.options)
     refuse_header(table, columns, file.options)
     file.columns = columns.says
     file.notes.say(f"{file.source}: {columns.says}")
     sentences = read_sentences(table, columns, file.notes)
     if not sentences:
-        raise CorpusError(f"{file.source}: no sentences, {EXPECTED}")
+        raise CorpusError(f"{file.source}: no sentences, {EXPECTED_LINES}")
     if has_one_sentence(sentences):
         file.notes.say(
             f"{file.source}: one sentence of {len(sentences[0].tokens):,} tokens, as no blank line and no column of "
@@ -128,32 +128,32 @@ def _read_table(file: TextFile) -> list[Document]:
     return make_documents(sentences, file.source, file.options, file.notes, chosen=columns.chosen)
 
 
-LAYOUTS: tuple[Layout, ...] = (
-    Layout(
+LAYOUTS: tuple[FileLayout, ...] = (
+    FileLayout(
         "WebAnno, INCEpTION",
         "TSV 3, which begins with `#FORMAT=WebAnno TSV 3.3`",
         lambda file: is_webanno(file.text),
         _read_webanno,
     ),
-    Layout(
+    FileLayout(
         "CSV",
         "`Sentence #,Word,POS,Tag`, or `token,tag` rows without a header; sentence ids or blank lines",
         lambda file: file.commas is not None,
         _read_table,
     ),
-    Layout(
+    FileLayout(
         "CoNLL-U",
         "ten columns; the tag in the last one, as `name=B-PER`, `NE=B-PER` or CorefUD's `Entity=(…)`",
         lambda file: is_conllu(file.lines),
         _read_conllu,
     ),
-    Layout(
+    FileLayout(
         "tokens with pipes",
         r"`Anna\|NNP\|B-PER sang\|VBD\|O`, a sentence a line",
         lambda file: file.pipes is not None,
         _read_table,
     ),
-    Layout(
+    FileLayout(
         "column file",
         "a token and its tag a line, between blanks or tabs, a blank line after each sentence",
         lambda file: True,
@@ -182,7 +182,7 @@ def _split(lines: Lines, source: str) -> Table:
 
 def _has_blanks_for_tabs(table: Table) -> bool:
     """Say whether blanks separate columns, too: `EU NNP⇥B-ORG` in all rows, while some tokens have no blank in them."""
-    tags = (assess(table.counts(i), Options()) for i in range(table.width))
+    tags = (assess(table.counts(i), ReadingOptions()) for i in range(table.width))
     if not any(found and found.share == 1 for found in tags):
         return True
     few = sum(1 for _ in table.rows()) < _FEW
@@ -199,7 +199,7 @@ def _split_by(split: Callable[[str], list[str]], lines: Lines, source: str) -> T
             width = width or len(cells)
             if len(cells) != width:
                 return None
-            rows.append(Row(number, cells))
+            rows.append(TableRow(number, cells))
         blocks.append(Block(rows, lines.document(block)))
     return _table(source, blocks, width) if width > 1 else None
 
@@ -219,7 +219,7 @@ def _split_by_either(lines: Lines, source: str) -> Table:
     width = first = 0
     if lines.blocks and not any(is_tag(by_gaps(line)[-1]) for block in lines.blocks for _, line in block.lines):
         number, line = lines.blocks[0].lines[0]
-        raise CorpusError(f"{source}:{number}: found {line[:60]!r} and no tag in any line, {EXPECTED}")
+        raise CorpusError(f"{source}:{number}: found {line[:60]!r} and no tag in any line, {EXPECTED_LINES}")
     for block in lines.blocks:
         rows = []
         for number, line in block.lines:
@@ -227,12 +227,12 @@ def _split_by_either(lines: Lines, source: str) -> Table:
             if not width:
                 width, first = len(cells), number
                 if width == 1:
-                    raise CorpusError(f"{source}:{number}: 1 column, {EXPECTED}")
+                    raise CorpusError(f"{source}:{number}: 1 column, {EXPECTED_LINES}")
             if len(cells) != width:
                 cells = by_tabs(line)
             if len(cells) != width:
                 raise CorpusError(_ragged(f"{source}:{number}", by_gaps(line), width, first) + _blank_in_type(lines))
-            rows.append(Row(number, tuple(cells)))
+            rows.append(TableRow(number, tuple(cells)))
         blocks.append(Block(rows, lines.document(block)))
     return _table(source, blocks, width)
 

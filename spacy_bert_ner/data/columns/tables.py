@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class TableRow:
     """A row: its line, counted from 1, and its cells."""
 
     line: int
@@ -21,11 +21,11 @@ class Row:
 class Block:
     """A sentence.
 
-    rows (list[Row]): Its rows.
+    rows (list[TableRow]): Its rows.
     document (str | None): Id of its document; None where nothing tells.
     """
 
-    rows: list[Row]
+    rows: list[TableRow]
     document: str | None = None
 
 
@@ -44,8 +44,8 @@ class Table:
     width: int
     header: tuple[str, ...] = field(default=())
 
-    def rows(self) -> Iterator[Row]:
-        """YIELDS (Row): All rows."""
+    def rows(self) -> Iterator[TableRow]:
+        """YIELDS (TableRow): All rows."""
         for block in self.blocks:
             yield from block.rows
 

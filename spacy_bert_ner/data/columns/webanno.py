@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from spacy_bert_ner.data.documents import CorpusError, Document
 from spacy_bert_ner.data.notes import Notes
 from spacy_bert_ner.data.overlaps import TokenSpan, flatten
-from spacy_bert_ner.data.reading_options import Options
+from spacy_bert_ner.data.reading_options import ReadingOptions
 
 from .lines import SEPARATORS
 
@@ -64,12 +64,12 @@ def is_webanno(text: str) -> bool:
     return FORMAT.match(text) is not None
 
 
-def read_webanno(text: str, source: str, options: Options, notes: Notes) -> Document:
+def read_webanno(text: str, source: str, options: ReadingOptions, notes: Notes) -> Document:
     """Read a file of WebAnno's TSV.
 
     text (str): What it holds.
     source (str): The file.
-    options (Options): `tag_column` names a layer, a feature, or LAYER.FEATURE.
+    options (ReadingOptions): `tag_column` names a layer, a feature, or LAYER.FEATURE.
     notes (Notes): Gets which layer was read, and entities that overlap, are discontinuous or cut tokens.
     RETURNS (Document): All its sentences.
     RAISES: CorpusError where it is another version, nothing or several things can be the entities, or a line is none.
@@ -146,7 +146,7 @@ def _values(unit: Unit, feature: Feature) -> list[tuple[str, str]]:
     return [(match["label"], match["id"] or "") for match in matches if match]
 
 
-def _choose(features: list[Feature], units: list[Unit], options: Options, source: str) -> Feature:
+def _choose(features: list[Feature], units: list[Unit], options: ReadingOptions, source: str) -> Feature:
     """Choose the feature that holds the types of entities."""
     listed = ", ".join(feature.full for feature in features)
     said = options.tag_column

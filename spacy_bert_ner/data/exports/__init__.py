@@ -10,18 +10,18 @@ from .annotated import AnnotatedText, CharSpan, Draft, DraftSpan
 from .binary import merge_answers
 from .fields import choose_texts
 from .settle import settle
-from .shapes import SHAPES, Shape, read_record
-from .unwrapping import Record, list_records
+from .shapes import EXPORT_SHAPES, ExportShape, read_record
+from .unwrapping import ExportRecord, list_records
 from .visible import Visible
 
 __all__ = [
-    "SHAPES",
+    "EXPORT_SHAPES",
     "AnnotatedText",
     "CharSpan",
     "Draft",
     "DraftSpan",
-    "Record",
-    "Shape",
+    "ExportRecord",
+    "ExportShape",
     "Visible",
     "list_records",
     "read_export",
@@ -29,10 +29,10 @@ __all__ = [
 ]
 
 
-def read_export(records: list[Record], notes: Notes) -> list[AnnotatedText]:
+def read_export(records: list[ExportRecord], notes: Notes) -> list[AnnotatedText]:
     """Read an export of an annotation tool.
 
-    records (list[Record]): What it holds.
+    records (list[ExportRecord]): What it holds.
     notes (Notes): Gets what was left out, merged or taken otherwise.
     RETURNS (list[AnnotatedText]): Texts in order; those that nobody has annotated, or that were rejected, ignored or
         cancelled, are left out.

@@ -6,8 +6,8 @@ from spacy_bert_ner.data.documents import CorpusError
 from spacy_bert_ner.data.notes import Notes
 
 from .annotated import Draft, DraftSpan
-from .spans import read_spans, read_text
-from .unwrapping import Record
+from .spans import check_text, read_span_list
+from .unwrapping import ExportRecord
 from .visible import Visible
 
 
@@ -16,7 +16,7 @@ def is_item(value: Any) -> bool:
     return isinstance(value, dict) and "content" in value and "annotation" in value
 
 
-def read_item(record: Record, notes: Notes) -> list[Draft]:
+def read_item(record: ExportRecord, notes: Notes) -> list[Draft]:
     """Read an item. RETURNS (list[Draft]): One; none where nobody has annotated it."""
     where, item = record.where, record.value
     if item["annotation"] is None:
@@ -27,7 +27,7 @@ def read_item(record: Record, notes: Notes) -> list[Draft]:
         for entry in item["annotation"]:
             for point in entry["points"]:
                 # The end is that of Python's slices here, and a point's own text decides between both.
-                spans += read_spans(where, [{**point, "end": point["end"] + 1, "label": x} for x in entry["label"]])
+                spans += read_span_list(where, [{**point, "end": point["end"] + 1, "label": x} for x in entry["label"]])
     except (KeyError, TypeError) as error:
         raise CorpusError(f'{where}: found other "annotation" than Dataturks writes') from error
-    return [Draft(where, {"content": Visible(read_text(where, item["content"]))}, spans)]
+    return [Draft(where, {"content": Visible(check_text(where, item["content"]))}, spans)]

@@ -5,8 +5,8 @@ from typing import Any
 from spacy_bert_ner.data.notes import Notes
 
 from .annotated import Draft
-from .spans import read_spans, read_text
-from .unwrapping import Record
+from .spans import check_text, read_span_list
+from .unwrapping import ExportRecord
 from .visible import Visible
 
 # The last one of doccano 1.0 and before, whose labels were numbers.
@@ -18,12 +18,12 @@ def is_document(value: Any) -> bool:
     return isinstance(value, dict) and "text" in value and any(key in value for key in _KEYS)
 
 
-def read_document(record: Record, notes: Notes) -> list[Draft]:
+def read_document(record: ExportRecord, notes: Notes) -> list[Draft]:
     """Read a document. RETURNS (list[Draft]): One; none where its entities are null."""
     value = record.value
     found = next((value[key] for key in _KEYS if value.get(key) is not None), None)
     if found is None:
         notes.count("{n} texts without annotation were left out")
         return []
-    text = Visible(read_text(record.where, value["text"]))
-    return [Draft(record.where, {"text": text}, read_spans(record.where, found))]
+    text = Visible(check_text(record.where, value["text"]))
+    return [Draft(record.where, {"text": text}, read_span_list(record.where, found))]

@@ -10,7 +10,7 @@ from .placing import count_fitting, fit
 from .references import is_reference, may_be_reference
 from .visible import Visible
 
-USUAL = "text"
+USUAL_FIELD = "text"
 
 
 def choose_texts(drafts: list[Draft], notes: Notes) -> list[Draft]:
@@ -48,7 +48,7 @@ def _vote(draft: Draft) -> str | None:
         for name, visible in draft.texts.items()
     }
     best = [name for name, score in scores.items() if score and score == max(scores.values())]
-    return USUAL if USUAL in best else best[0] if len(best) == 1 else None
+    return USUAL_FIELD if USUAL_FIELD in best else best[0] if len(best) == 1 else None
 
 
 def _usual(draft: Draft, votes: dict[str, Counter[str]]) -> list[str]:
@@ -62,11 +62,11 @@ def _usual(draft: Draft, votes: dict[str, Counter[str]]) -> list[str]:
             names = names[:1] if draft.spans else names
         if names:
             return names
-    if USUAL in draft.texts:
-        return [USUAL]
+    if USUAL_FIELD in draft.texts:
+        return [USUAL_FIELD]
     raise CorpusError(
         f"{draft.where}: nothing tells which of the fields is the text: {', '.join(map(repr, draft.texts))}; expected "
-        f"spans that carry their own text, or a field called {USUAL!r}: rename the one that was annotated"
+        f"spans that carry their own text, or a field called {USUAL_FIELD!r}: rename the one that was annotated"
     )
 
 

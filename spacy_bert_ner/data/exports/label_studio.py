@@ -15,13 +15,13 @@ from spacy_bert_ner.data.documents import CorpusError
 from spacy_bert_ner.data.notes import Notes
 
 from .annotated import Draft, DraftSpan
-from .fields import USUAL
-from .spans import read_spans, read_text
-from .unwrapping import Record
+from .fields import USUAL_FIELD
+from .spans import check_text, read_span_list
+from .unwrapping import ExportRecord
 from .visible import Visible, from_html, from_paragraphs
 
 PLAIN, HTML, PARAGRAPHS = "labels", "hypertextlabels", "paragraphlabels"
-KINDS = (PLAIN, HTML, PARAGRAPHS)
+REGION_KINDS = (PLAIN, HTML, PARAGRAPHS)
 _MARKUP = re.compile(r"</?[a-zA-Z][^<>]*>|&(?:\w+|#\d+);")
 _QUOTED = re.compile(r"\s*\[\s*\{")
 UNREAD = "{n} fields begin as a list of regions does, and are no JSON: they were not read, and their texts left out:"
@@ -31,7 +31,7 @@ _AS_HTML = " (HTML)"
 _ADDED = frozenset(["annotator", "created_at", "updated_at"])
 
 
-def is_task(value: Any) -> bool:
+def is_label_studio_task(value: Any) -> bool:
     """Say whether a JSON value is a task with its annotations."""
     keys = ("annotations", "completions", "predictions")
     return isinstance(value, dict) and isinstance(value.get("data"), dict) and any(key in value for key in keys)
@@ -44,7 +44,7 @@ def is_short_task(value: Any) -> bool:
     return "annotation_id" in value or any(_is_regions(_unquoted(key, own)) for key, own in value.items())
 
 
-def read_task(record: Record, notes: Notes) -> list[Draft]:
+def read_label_studio_task(record: ExportRecord, notes: Notes) -> list[Draft]:
     """Read a task: the last annotation that was not cancelled.
 
     RETURNS (list[Draft]): A draft for each text with regions; one where there is no region, none where nobody has
@@ -66,12 +66,14 @@ def read_task(record: Record, notes: Notes) -> list[Draft]:
     return _drafts(where, _texts(where, task["data"]), regions, notes)
 
 
-def read_short_task(record: Record, notes: Notes) -> list[Draft]:
-    """Read a task in the short form. RETURNS (list[Draft]): As `read_task` does; none where regions are cut off."""
+def read_short_task(record: ExportRecord, notes: Notes) -> list[Draft]:
+    """Read a task of JSON-MIN. RETURNS (list[Draft]): Empty where its regions are cut off."""
     task = {key: _unquoted(key, value) for key, value in record.value.items()}
     regions = [(None, key, region) for key, value in task.items() if _is_regions(value) for region in value]
     fields = {key: value for key, value in task.items() if key not in _ADDED and not _is_regions(value)}
-    unread = [key for key, value in fields.items() if key != USUAL and isinstance(value, str) and _QUOTED.match(value)]
+    unread = [
+        key for key, value in fields.items() if key != USUAL_FIELD and isinstance(value, str) and _QUOTED.match(value)
+    ]
     for key in unread:
         notes.place(UNREAD, f"{record.where}: {key!r}: {fields[key][:60]}")
     if unread:
@@ -81,7 +83,7 @@ def read_short_task(record: Record, notes: Notes) -> list[Draft]:
 
 def _unquoted(key: str, value: Any) -> Any:
     """Parse a list of objects that is written as a string of JSON, as in CSV exports that were turned into JSON."""
-    if key == USUAL or not isinstance(value, str) or not _QUOTED.match(value):
+    if key == USUAL_FIELD or not isinstance(value, str) or not _QUOTED.match(value):
         return value
     try:
         return json.loads(value)
@@ -93,7 +95,9 @@ def _is_regions(value: Any) -> bool:
     """Say whether a value of the short form is a list of regions."""
     if not isinstance(value, list) or not value:
         return False
-    return all(isinstance(item, dict) and any(isinstance(item.get(kind), list) for kind in KINDS) for item in value)
+    return all(
+        isinstance(item, dict) and any(isinstance(item.get(kind), list) for kind in REGION_KINDS) for item in value
+    )
 
 
 def _drafts(where: str, texts: dict[str, Visible], regions: list[tuple[Any, str, Any]], notes: Notes) -> list[Draft]:
@@ -115,10 +119,10 @@ def _shown(texts: dict[str, Visible], kind: str) -> dict[str, Visible]:
 
 
 def _kind(kind: Any, value: Any) -> str | None:
-    """Tell a region's kind: one of KINDS, or None. Some versions name none."""
-    if not isinstance(value, dict) or (kind is not None and kind not in KINDS):
+    """Tell a region's kind: one of REGION_KINDS, or None. Some versions name none."""
+    if not isinstance(value, dict) or (kind is not None and kind not in REGION_KINDS):
         return None
-    return kind or next((name for name in KINDS if isinstance(value.get(name), list)), None)
+    return kind or next((name for name in REGION_KINDS if isinstance(value.get(name), list)), None)
 
 
 def _region(where: str, kind: str, value: dict[str, Any]) -> list[DraftSpan]:
@@ -128,7 +132,7 @@ def _region(where: str, kind: str, value: dict[str, Any]) -> list[DraftSpan]:
     if kind == PLAIN and type(value.get("start")) is int:
         plain = {key: value.get(key) for key in ("start", "end", "text")}
         # An unlabelled region is read with any label, which it then loses.
-        named = read_spans(where, [{**plain, "label": label or PLAIN} for label in labels])
+        named = read_span_list(where, [{**plain, "label": label or PLAIN} for label in labels])
         return [span if label else replace(span, label="") for span, label in zip(named, labels, strict=True)]
     start, end = _offsets(value.get("globalOffsets"), "start", "end") or (None, None)
     if quoted is None and kind != PLAIN:
@@ -156,16 +160,16 @@ def _texts(where: str, fields: dict[str, Any]) -> dict[str, Visible]:
     texts: dict[str, Visible] = {}
     for name, value in fields.items():
         if isinstance(value, str):
-            texts[name] = Visible(read_text(where, value))
+            texts[name] = Visible(check_text(where, value))
             if _MARKUP.search(value):
                 texts[f"{name}{_AS_HTML}"] = from_html(value)
         elif isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
             for key in value[0]:
                 paragraphs = [item.get(key) for item in value]
                 if all(isinstance(paragraph, str) for paragraph in paragraphs):
-                    texts[f"{name}.{key}"] = from_paragraphs([read_text(where, text) for text in paragraphs])
+                    texts[f"{name}.{key}"] = from_paragraphs([check_text(where, text) for text in paragraphs])
         elif isinstance(value, list) and value and all(isinstance(item, str) for item in value):
-            texts[name] = from_paragraphs([read_text(where, text) for text in value])
+            texts[name] = from_paragraphs([check_text(where, text) for text in value])
     if not texts:
         raise CorpusError(f"{where}: found no text among the fields {', '.join(map(repr, fields))}; expected one")
     return texts

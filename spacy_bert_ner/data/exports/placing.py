@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, field
 
 from .annotated import CharSpan, Draft, DraftSpan
-from .readings import Counter, Reading, same_text
+from .readings import OffsetCounter, Reading, same_text
 from .visible import Visible
 
 AMBIGUOUS = "several ways of counting fit, at different places"
@@ -38,7 +38,7 @@ class Fit:
     decided: bool = False
 
 
-def place(draft: Draft, visible: Visible, readings: list[Reading]) -> Placed:
+def place_spans(draft: Draft, visible: Visible, readings: list[Reading]) -> Placed:
     """Find the characters of a draft's spans.
 
     Where readings differ about a span, nothing tells where it is.
@@ -71,7 +71,7 @@ def fit(visible: Visible, spans: list[DraftSpan], counts_utf16: bool = False) ->
     counts_utf16 (bool): Whether offsets without a text may be UTF-16 units.
     RETURNS (Fit): All that fit all spans, of the first tier of `readings` that has any.
     """
-    counter, text = Counter(visible), visible.text
+    counter, text = OffsetCounter(visible), visible.text
     if counts_utf16 and not text.isascii():
         return _by_words(text, spans, counter)
     best = counter.plain()
@@ -117,7 +117,7 @@ def _trim(text: str, found: tuple[int, int] | None) -> tuple[int, int] | None:
     return start, start + len(stripped)
 
 
-def _by_words(text: str, spans: list[DraftSpan], counter: Counter) -> Fit:
+def _by_words(text: str, spans: list[DraftSpan], counter: OffsetCounter) -> Fit:
     """Choose between characters and UTF-16 units by the tool's habit of marking whole words."""
     readings = [counter.plain(), counter.utf16()]
     if (readings[0].at == readings[1].at).all():

@@ -5,8 +5,8 @@ from typing import Any
 from spacy_bert_ner.data.notes import Notes
 
 from .annotated import Draft
-from .spans import read_spans, read_text
-from .unwrapping import Record
+from .spans import check_text, read_span_list
+from .unwrapping import ExportRecord
 from .visible import Visible
 
 _KEYS = ("answer", "_view_id", "_input_hash", "_task_hash", "_is_binary")
@@ -14,14 +14,14 @@ _KEYS = ("answer", "_view_id", "_input_hash", "_task_hash", "_is_binary")
 _OTHER_KEYS = ("label", "labels", "options", "entities")
 
 
-def is_task(value: Any) -> bool:
+def is_prodigy_task(value: Any) -> bool:
     """Say whether a JSON value is a task."""
     if not isinstance(value, dict) or "text" not in value:
         return False
     return "spans" in value or (any(key in value for key in _KEYS) and not any(key in value for key in _OTHER_KEYS))
 
 
-def read_task(record: Record, notes: Notes) -> list[Draft]:
+def read_prodigy_task(record: ExportRecord, notes: Notes) -> list[Draft]:
     """Read a task. RETURNS (list[Draft]): One; none where it was ignored, rejected as a whole, or has no answer."""
     value, where = record.value, record.where
     answer = value.get("answer")
@@ -34,8 +34,8 @@ def read_task(record: Record, notes: Notes) -> list[Draft]:
     if found is None and answer != "accept":
         notes.count("{n} texts without annotation were left out")
         return []
-    text = Visible(read_text(where, value["text"]))
-    spans = read_spans(where, [] if found is None else found)
+    text = Visible(check_text(where, value["text"]))
+    spans = read_span_list(where, [] if found is None else found)
     return [Draft(where, {"text": text}, spans, answer=(answer or "accept") if binary else None)]
 
 

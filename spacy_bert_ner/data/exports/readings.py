@@ -86,7 +86,7 @@ class Reading:
         return first, last
 
 
-class Counter:
+class OffsetCounter:
     """Counts a text in all ways.
 
     visible (Visible): The text.

@@ -1,11 +1,11 @@
 """From drafts to annotated texts: every entity has its characters, or is listed and its tokens unknown."""
 
 from spacy_bert_ner.data.documents import CorpusError
-from spacy_bert_ner.data.notes import SHOWN, Notes
+from spacy_bert_ner.data.notes import MAX_PLACES, Notes
 
 from .annotated import AnnotatedText, CharSpan, Draft, DraftSpan
 from .conflicts import overlaps
-from .placing import Fit, Placed, fit, occurrences, place
+from .placing import Fit, Placed, fit, occurrences, place_spans
 from .readings import Reading
 from .visible import Visible
 
@@ -25,8 +25,8 @@ def settle(drafts: list[Draft], notes: Notes) -> list[AnnotatedText]:
     known = {found.readings[0].name for found in fits if found.decided}
     texts = [_settle(draft, _known(found, known), notes, faults) for draft, found in zip(drafts, fits, strict=True)]
     if faults:
-        more = [f"... and {len(faults) - SHOWN} more"] if len(faults) > SHOWN else []
-        raise CorpusError("\n".join(faults[:SHOWN] + more))
+        more = [f"... and {len(faults) - MAX_PLACES} more"] if len(faults) > MAX_PLACES else []
+        raise CorpusError("\n".join(faults[:MAX_PLACES] + more))
     return texts
 
 
@@ -44,7 +44,7 @@ def _known(found: Fit, known: set[str]) -> list[Reading]:
 def _settle(draft: Draft, readings: list[Reading], notes: Notes, faults: list[str]) -> AnnotatedText:
     visible = _text(draft)
     text = visible.text
-    placed = place(draft, visible, readings)
+    placed = place_spans(draft, visible, readings)
     if placed.reading and placed.spans:
         notes.count(f"{{n}} texts have offsets that count {placed.reading}: their spans fit so, and were read so")
     if visible.is_markup:

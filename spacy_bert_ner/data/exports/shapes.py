@@ -21,52 +21,54 @@ from spacy_bert_ner.data.notes import Notes
 
 from . import dataturks, doccano, label_studio, prodigy, spacy_json
 from .annotated import Draft
-from .unwrapping import Record
+from .unwrapping import ExportRecord
 
 
 @dataclass(frozen=True)
-class Shape:
+class ExportShape:
     """A shape of records.
 
     name (str): The tool.
     holds (str): A line for the guide: what records look like.
     matches (Callable[[Any], bool]): Whether a JSON value has this shape.
-    read (Callable[[Record, Notes], list[Draft]]): Its reader.
+    read (Callable[[ExportRecord, Notes], list[Draft]]): Its reader.
     """
 
     name: str
     holds: str
     matches: Callable[[Any], bool]
-    read: Callable[[Record, Notes], list[Draft]]
+    read: Callable[[ExportRecord, Notes], list[Draft]]
 
 
-SHAPES: tuple[Shape, ...] = (
-    Shape(
+EXPORT_SHAPES: tuple[ExportShape, ...] = (
+    ExportShape(
         "Label Studio, JSON",
         '`{"data": {…}, "annotations": [{"result": […]}]}`',
-        label_studio.is_task,
-        label_studio.read_task,
+        label_studio.is_label_studio_task,
+        label_studio.read_label_studio_task,
     ),
-    Shape(
+    ExportShape(
         "Label Studio, JSON-MIN",
         '`{"text": …, "label": [{"start": 0, "end": 4, "labels": ["PER"]}]}`, the names being those of the project',
         label_studio.is_short_task,
         label_studio.read_short_task,
     ),
-    Shape("Prodigy", '`{"text": …, "spans": […], "answer": "accept"}`', prodigy.is_task, prodigy.read_task),
-    Shape(
+    ExportShape(
+        "Prodigy", '`{"text": …, "spans": […], "answer": "accept"}`', prodigy.is_prodigy_task, prodigy.read_prodigy_task
+    ),
+    ExportShape(
         "doccano",
         '`{"text": …, "label": [[0, 4, "PER"]]}`, or `entities` with `start_offset` and `end_offset`',
         doccano.is_document,
         doccano.read_document,
     ),
-    Shape(
+    ExportShape(
         "spaCy, NER Annotator",
         '`[text, {"entities": [[0, 4, "PER"]]}]`, in an array or in `{"annotations": […]}`; `doc.to_json()`',
         spacy_json.is_example,
         spacy_json.read_example,
     ),
-    Shape(
+    ExportShape(
         "Dataturks",
         '`{"content": …, "annotation": [{"label": ["PER"], "points": [{"start": 0, "end": 3, "text": "Anna"}]}]}`',
         dataturks.is_item,
@@ -86,10 +88,10 @@ _OTHERS = {
 }
 
 
-def read_record(record: Record, notes: Notes) -> list[Draft]:
+def read_record(record: ExportRecord, notes: Notes) -> list[Draft]:
     """Read a record.
 
-    record (Record): The record.
+    record (ExportRecord): The record.
     notes (Notes): Gets what is left out.
     RETURNS (list[Draft]): Its texts, mostly one; none where nobody has annotated it.
     RAISES: CorpusError where it has no known shape.
@@ -97,7 +99,7 @@ def read_record(record: Record, notes: Notes) -> list[Draft]:
     if record.value is None:
         notes.count("{n} texts without annotation were left out")
         return []
-    for shape in SHAPES:
+    for shape in EXPORT_SHAPES:
         if shape.matches(record.value):
             return shape.read(record, notes)
     raise CorpusError(f"{record.where}: found {_describe(record.value)}; {_EXPECTED}")

@@ -6,8 +6,8 @@ from spacy_bert_ner.data.documents import CorpusError
 from spacy_bert_ner.data.notes import Notes
 
 from .annotated import Draft
-from .spans import read_spans, read_text
-from .unwrapping import Record, is_pair
+from .spans import check_text, read_span_list
+from .unwrapping import ExportRecord, is_pair
 from .visible import Visible
 
 
@@ -16,11 +16,11 @@ def is_example(value: Any) -> bool:
     return is_pair(value) or (isinstance(value, dict) and "text" in value and isinstance(value.get("ents"), list))
 
 
-def read_example(record: Record, notes: Notes) -> list[Draft]:
+def read_example(record: ExportRecord, notes: Notes) -> list[Draft]:
     """Read an example. RETURNS (list[Draft]): One. RAISES: CorpusError where it has no entities, such as of spancat."""
     where, value = record.where, record.value
     text, found = value if is_pair(value) else (value["text"], {"entities": value["ents"]})
     if "entities" not in found:
         raise CorpusError(f'{where}: found the keys {", ".join(map(repr, found))} beside the text, expected "entities"')
-    spans = read_spans(where, found["entities"])
-    return [Draft(where, {"text": Visible(read_text(where, text))}, spans, counts_utf16=record.is_ner_annotator)]
+    spans = read_span_list(where, found["entities"])
+    return [Draft(where, {"text": Visible(check_text(where, text))}, spans, counts_utf16=record.is_ner_annotator)]

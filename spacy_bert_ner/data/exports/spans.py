@@ -33,7 +33,7 @@ def read_span(where: str, span: Any) -> DraftSpan:
     return DraftSpan(start, end, label, quoted if isinstance(quoted, str) and quoted.strip() else None)
 
 
-def read_spans(where: str, found: Any) -> list[DraftSpan]:
+def read_span_list(where: str, found: Any) -> list[DraftSpan]:
     """Read a list of entities. RAISES: CorpusError where it is none."""
     if not isinstance(found, list):
         raise CorpusError(
@@ -43,7 +43,7 @@ def read_spans(where: str, found: Any) -> list[DraftSpan]:
     return [read_span(where, span) for span in found]
 
 
-def read_text(where: str, text: Any) -> str:
+def check_text(where: str, text: Any) -> str:
     """Check a text. RAISES: CorpusError where it is none, or holds half of a surrogate pair."""
     if not isinstance(text, str):
         raise CorpusError(f"{where}: found no text; expected one, beside its entities")

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from spacy_bert_ner.data.json_values import read_json
 
 
-class Record(NamedTuple):
+class ExportRecord(NamedTuple):
     """A text with its annotation, as the file has it.
 
     where (str): FILE:LINE, or FILE:#N for the Nth of an array.
@@ -19,12 +19,12 @@ class Record(NamedTuple):
     is_ner_annotator: bool = False
 
 
-def list_records(path: Path, text: str) -> list[Record]:
+def list_records(path: Path, text: str) -> list[ExportRecord]:
     """List the records of a file of JSON: one a line, in one array, in one object, or alone.
 
     path (Path): The file, for places.
     text (str): What it holds.
-    RETURNS (list[Record]): The records in order.
+    RETURNS (list[ExportRecord]): The records in order.
     RAISES: CorpusError with the place of what is no JSON.
     """
     values = read_json(path, text)
@@ -38,16 +38,16 @@ def is_pair(value: Any) -> bool:
     return isinstance(value, list) and len(value) == 2 and isinstance(value[0], str) and isinstance(value[1], dict)
 
 
-def _unwrap(place: str, where: str, value: Any) -> list[Record]:
+def _unwrap(place: str, where: str, value: Any) -> list[ExportRecord]:
     if isinstance(value, list) and not is_pair(value):
         places = [f"{place}:#{i}" for i in range(1, len(value) + 1)]
         return [r for at, item in zip(places, value, strict=True) for r in _unwrap_object(at, at, item)]
     return _unwrap_object(place, where, value)
 
 
-def _unwrap_object(place: str, where: str, value: Any) -> list[Record]:
+def _unwrap_object(place: str, where: str, value: Any) -> list[ExportRecord]:
     items = value.get("annotations") if isinstance(value, dict) and not {"data", "text"} & value.keys() else None
     # NER Annotator writes null for a text that nobody came to.
     if isinstance(items, list) and all(item is None or is_pair(item) for item in items):
-        return [Record(f"{place}:#{i}", item, is_ner_annotator=True) for i, item in enumerate(items, start=1)]
-    return [Record(where, value)]
+        return [ExportRecord(f"{place}:#{i}", item, is_ner_annotator=True) for i, item in enumerate(items, start=1)]
+    return [ExportRecord(where, value)]
