@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from spacy.util import fix_random_seed
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 from transformers import (
     AutoConfig,
@@ -21,6 +22,12 @@ from transformers import (
     RobertaTokenizerFast,
     XLMRobertaTokenizerFast,
 )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Seed all generators before a test's fixtures, so that no result depends on the tests before it."""
+    fix_random_seed(0)
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

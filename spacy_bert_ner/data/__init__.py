@@ -1,7 +1,7 @@
-"""Corpora: column files or rows -> documents of sentences -> Doc, and nothing that is wrong gets through.
+"""Corpora: column files or rows become documents of sentences, and those become Docs; what is wrong is an error.
 
 source ──► splits ──► documents ──► Doc ──► train.spacy, dev.spacy, test.spacy
-sources.py finds them; columns.py, rows.py and hub.py read them; documents.py writes them
+splits.py finds the files; columns/, rows.py and hub.py read them; documents.py writes Docs
 """
 
 from .columns.reading import read_columns

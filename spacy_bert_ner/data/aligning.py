@@ -1,4 +1,4 @@
-"""From characters to tokens: annotated texts become documents, and what no token fits is listed."""
+"""Alignment of character spans with tokens: annotated texts become Docs, and misaligned entities are listed."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -16,11 +16,10 @@ MISALIGNED = "{n} entities begin or end within a token; the tokens that they tou
 def align(nlp: "Language", texts: Iterable[AnnotatedText], notes: Notes, *, partial: bool = False) -> "list[Doc]":
     """Tokenize texts and set their entities.
 
-    nlp (Language): For its tokenizer, which gets texts of any length.
-    texts (Iterable[AnnotatedText]): The texts.
-    notes (Notes): Gets entities that begin or end within a token.
-    partial (bool): Whether nothing is known of what no span covers, in all of them.
-    RETURNS (list[Doc]): A document for each.
+    nlp (Language): For its tokenizer, which accepts texts of any length.
+    notes (Notes): Receives entities that begin or end within a token.
+    partial (bool): Whether tokens outside of all spans are unannotated, in all texts.
+    RETURNS (list[Doc]): One for each text.
     """
     return [_align(nlp.make_doc(text.text), text, notes, partial or text.partial) for text in texts]
 

@@ -1,4 +1,4 @@
-"""brat's standoff: a text, and beside it a file of entities in characters.
+"""brat's standoff format: a text file, and a file with its entities in characters.
 
     T1	Person 0 9	Anna Berg
     T2	Disease 14 18;31 37	lung cancer        discontinuous
@@ -36,7 +36,7 @@ _KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """An entity of an .ann file: its place, its fragments' first and last characters, its type and its text."""
+    """An entity of an .ann file: its line, its fragments in characters, its type and its text."""
 
     where: str
     fragments: tuple[tuple[int, int], ...]
@@ -45,7 +45,7 @@ class Mark:
 
 
 def partner(path: Path) -> Path | None:
-    """Find the other file of a pair. RETURNS (Path | None): X.txt of X.ann, or the other way about."""
+    """Find the other file of a pair. RETURNS (Path | None): X.txt for X.ann, and the reverse."""
     suffix = {".ann": ".txt", ".txt": ".ann"}.get(path.suffix.lower())
     other = path.with_suffix(suffix) if suffix else None
     return other if other and other.is_file() else None
@@ -54,10 +54,10 @@ def partner(path: Path) -> Path | None:
 def read_pairs(paths: Sequence[Path], notes: Notes) -> list[AnnotatedText]:
     """Read texts and their annotation.
 
-    paths (Sequence[Path]): Either file of each pair. One way of counting characters is looked for in all.
-    notes (Notes): Gets entities that overlap, are discontinuous or contradict the text, and lines of other kinds.
-    RETURNS (list[AnnotatedText]): The texts; what those entities cover is unknown.
-    RAISES: CorpusError where one of two files is missing, or a line is none.
+    paths (Sequence[Path]): Either file of each pair; one way of counting characters holds for all.
+    notes (Notes): Receives entities that overlap, are discontinuous or contradict the text, and lines of other kinds.
+    RETURNS (list[AnnotatedText]): The characters of those entities are unknown.
+    RAISES: CorpusError where a file of a pair is missing, or a line is malformed.
     """
     drafts, hidden = [], []
     for path in paths:
@@ -69,7 +69,7 @@ def read_pairs(paths: Sequence[Path], notes: Notes) -> list[AnnotatedText]:
 
 
 def _read_pair(path: Path, notes: Notes) -> tuple[Draft, set[tuple[int, int]]]:
-    """Read a pair. RETURNS: What can be entities, and the characters of the rest."""
+    """Read a pair. RETURNS: A draft with the valid entities, and the characters of the others."""
     other = partner(path)
     if other is None:
         raise CorpusError(
@@ -80,7 +80,7 @@ def _read_pair(path: Path, notes: Notes) -> tuple[Draft, set[tuple[int, int]]]:
     marks = _read_marks(annotation, notes)
     (reading, *_) = fit(Visible(text), [span for mark in marks for span in _draft_spans(mark)]).readings
     bad = _bad(text, marks, [[reading.locate(*part) for part in mark.fragments] for mark in marks], notes)
-    # What is whole although it has fragments goes on over a line's end: brat writes it so.
+    # brat writes an entity that continues over a line's end as fragments: it is contiguous.
     spans = [
         DraftSpan(mark.fragments[0][0], mark.fragments[-1][1], mark.label, mark.quoted or None)
         for i, mark in enumerate(marks)
@@ -118,14 +118,14 @@ def _read_marks(path: Path, notes: Notes) -> list[Mark]:
 def _draft_spans(mark: Mark) -> list[DraftSpan]:
     if len(mark.fragments) == 1:
         return [DraftSpan(*mark.fragments[0], mark.label, mark.quoted or None)]
-    # The text of all fragments says of none where it ends.
+    # The quoted text is of all fragments together.
     return [DraftSpan(start, end, mark.label) for start, end in mark.fragments]
 
 
 def _bad(
     text: str, marks: Sequence[Mark], located: Sequence[Sequence[tuple[int, int] | None]], notes: Notes
 ) -> dict[int, list[tuple[int, int]]]:
-    """Find entities that no tags can express, and list them. RETURNS: The characters of each, by its index."""
+    """Find entities that tags cannot express, and list them. RETURNS: The characters of each, by its index."""
     bad: dict[int, list[tuple[int, int]]] = {}
     known: dict[tuple[object, str], int] = {}
     for i, (mark, parts) in enumerate(zip(marks, located, strict=True)):
@@ -150,6 +150,6 @@ def _bad(
 
 
 def _is_whole(text: str, parts: Sequence[tuple[int, int]]) -> bool:
-    """Say whether only whitespace is between fragments: brat writes an entity of two lines so."""
+    """RETURNS (bool): Whether only whitespace is between the fragments, as over a line's end."""
     gaps = [text[left[1] : right[0]] for left, right in pairwise(parts)]
     return all(not gap.strip() for gap in gaps)

@@ -1,4 +1,4 @@
-"""Documents of sentences, and how they become spaCy's Doc and .spacy files."""
+"""Documents of sentences, and their conversion to spaCy's Doc and .spacy files."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class Sentence:
     tokens (tuple[str, ...]): At least one; none is empty.
     entities (tuple[Entity, ...]): In the order of the text, without overlaps, as token indices of this sentence: by
         construction no entity crosses its end.
-    unknown (tuple[int, ...]): Tokens of which nobody knows whether they are in an entity.
+    unknown (tuple[int, ...]): Indices of unannotated tokens.
     """
 
     tokens: tuple[str, ...]
@@ -34,9 +34,9 @@ class Sentence:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A run of sentences that belong together.
+    """Consecutive sentences of one document.
 
-    id (str): The source's own id where it has one, else the document's number within its split.
+    id (str): The source's id where it has one, else the document's number within its split.
     sentences (tuple[Sentence, ...]): At least one.
     """
 
@@ -50,11 +50,9 @@ Splits: TypeAlias = dict[str, list[Document]]
 def make_doc(document: Document, vocab: "Vocab", *, partial: bool = False) -> "Doc":
     """Make one Doc of a document: sentence starts set, every token inside or outside an entity.
 
-    Spaces stay unknown, as corpora of tokens do not tell them, and because `spacy.Corpus` keeps the tokens of such
-    documents only: where spaces are known it tokenises the text anew, and entities no longer align.
+    Spaces stay unknown, as corpora of tokens do not record them, and because `spacy.Corpus` keeps only the tokens of
+    such documents: where spaces are known it tokenises the text again, and entities no longer align.
 
-    document (Document): The document.
-    vocab (Vocab): The vocabulary of the Doc.
     partial (bool): Whether tokens outside of all entities are unannotated instead of outside.
     RETURNS (Doc): Its `has_unknown_spaces` is True.
     """
@@ -75,8 +73,7 @@ def make_doc(document: Document, vocab: "Vocab", *, partial: bool = False) -> "D
 def write_docs(documents: Iterable[Document], path: Path) -> None:
     """Write documents as a .spacy file, atomically: the same documents always give the same bytes.
 
-    documents (Iterable[Document]): The documents, one Doc each.
-    path (Path): The file; its folder is made where it is missing.
+    path (Path): The file; its folder is created where it is missing.
     """
     from spacy.vocab import Vocab
 
@@ -85,10 +82,10 @@ def write_docs(documents: Iterable[Document], path: Path) -> None:
 
 
 def save_docs(docs: "Iterable[Doc]", path: Path) -> None:
-    """Write documents of spaCy's as a .spacy file, atomically.
+    """Write Docs as a .spacy file, atomically.
 
-    docs (Iterable[Doc]): Documents whose entities are set.
-    path (Path): The file; its folder is made where it is missing.
+    docs (Iterable[Doc]): With entities set.
+    path (Path): The file; its folder is created where it is missing.
     """
     from spacy.tokens import DocBin
 

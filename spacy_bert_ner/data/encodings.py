@@ -1,4 +1,4 @@
-"""From a file's bytes to text: UTF-8, or UTF-16 and UTF-32 where the file shows that it is; nothing is guessed."""
+"""Decoding of a file: UTF-8, or UTF-16 and UTF-32 where its first bytes show it; no encoding is guessed."""
 
 import json
 from pathlib import Path
@@ -7,13 +7,13 @@ from .documents import CorpusError
 
 
 def decode(raw: bytes, path: Path) -> str:
-    """Decode a text file, a byte order mark left out.
+    """Decode a text file without its byte order mark.
 
-    raw (bytes): All of it. UTF-16 and UTF-32 are known by their byte order mark, or by the zero bytes of the first
+    raw (bytes): UTF-16 and UTF-32 are recognised by their byte order mark, or by the zero bytes of the first
         characters.
-    path (Path): The file, for the error.
-    RETURNS (str): The text, line ends as they are.
-    RAISES: CorpusError with line and offset of the first byte that is wrong.
+    path (Path): For the error.
+    RETURNS (str): The text, with the file's line ends.
+    RAISES: CorpusError with line and offset of the first invalid byte.
     """
     # RFC 4627's rule, which looks at the first four bytes; it holds for any text that begins with ASCII.
     encoding = json.detect_encoding(raw)
@@ -24,13 +24,13 @@ def decode(raw: bytes, path: Path) -> str:
             raise CorpusError(
                 f"{path}: begins as {encoding.upper()} but is damaged at byte {error.start}: copy or export it again"
             ) from error
-        # Of its own part of the file, where a byte order mark comes first.
+        # The error counts without a byte order mark.
         at = error.start + len(raw) - len(error.object)
         raise undecodable(path, raw.count(b"\n", 0, at) + 1, raw[at], at) from error
 
 
 def undecodable(path: Path, line: int, byte: int, offset: int) -> CorpusError:
-    """Make the error for a byte that is not UTF-8; which encoding it is, the file does not say."""
+    """Make the error for an invalid byte; the file's encoding is unknown."""
     return CorpusError(
         f"{path}:{line}: byte 0x{byte:02x} at offset {offset} is not UTF-8, expected a UTF-8 file: convert it with "
         "`iconv -f ENCODING -t UTF-8`, where ENCODING is the one of the program that wrote it (Windows writes CP1252, "

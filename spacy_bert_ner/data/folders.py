@@ -1,4 +1,4 @@
-"""From what a user names to what is in it: a file, a folder of splits, a folder of documents."""
+"""Reading of a corpus that the user names: a file, a folder of splits, or a folder of documents."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,18 +14,17 @@ from .reading_options import ReadingOptions
 from .rows import parquet_rows, read_rows
 from .splits import EXPORT_SUFFIXES, SPLITS, find_splits, split_of
 
-# The name of what is no split.
+# The key of a corpus without splits.
 WHOLE = ""
 
 
 def read_parts(source: Path | None, said: Mapping[str, Path], options: ReadingOptions) -> dict[str, Contents]:
-    """Read the splits of a corpus, or what is not split.
+    """Read the splits of a corpus, or a corpus without splits.
 
     source (Path | None): A file; a folder of files with usual names of splits, of folders with such names, or of
-        documents (brat's pairs, WebAnno's TSV); None where all files are said.
-    said (Mapping[str, Path]): Files of splits that the user names, as they are or within the folder.
-    options (ReadingOptions): What the user says besides.
-    RETURNS (dict[str, Contents]): What is in each split there is, in the order train, dev, test; or in WHOLE.
+        documents (brat's pairs, WebAnno's TSV); None where `said` names all files.
+    said (Mapping[str, Path]): The user's files by split, as paths or as names within the folder.
+    RETURNS (dict[str, Contents]): The splits in the order train, dev, test; or WHOLE.
     RAISES: CorpusError where nothing can be converted, or splits have their tags in different columns.
     """
     if source is not None and source.is_file() and not said:
@@ -61,7 +60,7 @@ def _read_split(paths: tuple[Path, ...], options: ReadingOptions) -> Contents:
 
 
 def _check_columns(parts: Mapping[str, Contents]) -> None:
-    """Refuse splits whose tags were found in different columns: they do not hold the same."""
+    """RAISES: CorpusError where the splits' tags are in different columns."""
     said = {split: contents.columns for split, contents in parts.items() if contents.columns}
     if len(set(said.values())) > 1:
         listed = "; ".join(f"{split}: {columns}" for split, columns in said.items())
@@ -69,7 +68,7 @@ def _check_columns(parts: Mapping[str, Contents]) -> None:
 
 
 def _split_folders(source: Path) -> dict[str, Path]:
-    """Find folders of documents that are called as splits are."""
+    """Find folders of documents with names of splits."""
     found: dict[str, Path] = {}
     for folder in sorted(path for path in source.iterdir() if path.is_dir()):
         split = split_of(folder.name)
@@ -82,7 +81,7 @@ def _split_folders(source: Path) -> dict[str, Path]:
 
 
 def _documents(folder: Path) -> list[Path]:
-    """Find the documents of a folder and of those within: brat's pairs, or WebAnno's TSV."""
+    """Find the documents of a folder and its subfolders: brat's pairs, or WebAnno's TSV."""
     annotated = sorted(path for path in folder.rglob("*.ann") if path.is_file())
     if annotated:
         return annotated
@@ -95,7 +94,7 @@ def _is_webanno(path: Path) -> bool:
 
 
 def _read_documents(folder: Path, paths: list[Path], options: ReadingOptions | None = None) -> Contents:
-    """Read documents that have a file, or two, each."""
+    """Read documents of one or two files each."""
     whole = Contents()
     whole.texts.extend(read_pairs([path for path in paths if path.suffix == ".ann"], whole.notes))
     for path in paths if not whole.texts else ():

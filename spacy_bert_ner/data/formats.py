@@ -1,6 +1,6 @@
-"""The formats that `convert` reads, as one table: the first whose content a file has is its format.
+"""The formats that `convert` reads, as one table: a file has the first format that matches its content.
 
-Each reader takes a SourceFile and returns Contents: documents of tokens, or texts whose entities stand in characters.
+Each reader takes a SourceFile and returns Contents: documents of tokens, or texts with entities in characters.
 """
 
 from collections.abc import Callable
@@ -26,12 +26,12 @@ _JSON_SUFFIXES = frozenset([".json", ".jsonl", ".ndjson", ".jsonlines"])
 
 @dataclass(frozen=True)
 class Contents:
-    """What a file holds: one of both.
+    """What a file holds: either documents or texts.
 
-    documents (list[Document]): Documents that have tokens of their own.
-    texts (list[AnnotatedText]): Texts, to be tokenized.
-    notes (Notes): What was left out, merged or taken otherwise.
-    columns (str): Where rows had their tokens and tags; empty where that is no question.
+    documents (list[Document]): Already tokenized.
+    texts (list[AnnotatedText]): To be tokenized.
+    notes (Notes): What was left out, merged or reinterpreted.
+    columns (str): Which columns held tokens and tags; empty for formats with fixed ones.
     """
 
     documents: list[Document] = field(default_factory=list)
@@ -41,11 +41,7 @@ class Contents:
 
 
 class SourceFile:
-    """A file, read no further than a format's test asks for.
-
-    path (Path): The file.
-    options (ReadingOptions | None): What the user says of it.
-    """
+    """A file, read lazily, as far as the formats' tests need."""
 
     def __init__(self, path: Path, options: ReadingOptions | None = None) -> None:
         self.path = path
@@ -59,31 +55,31 @@ class SourceFile:
 
     @cached_property
     def text(self) -> str:
-        """All its text. RAISES: CorpusError where it is in no encoding that it shows."""
+        """All its text. RAISES: CorpusError where it cannot be decoded."""
         return decode(self.raw, self.path)
 
     @cached_property
     def is_json(self) -> bool:
-        """Whether its name says JSON, or its first line is a JSON object or array, or opens one."""
+        """Whether its suffix is JSON's, or its first line is or opens a JSON object or array."""
         if self.path.suffix.lower() in _JSON_SUFFIXES:
             return True
-        # Bytes, as other formats are decoded by their own readers.
+        # On bytes, as other formats are decoded by their readers.
         first = self.raw.removeprefix(b"\xef\xbb\xbf").lstrip().split(b"\n", 1)[0].strip()
         return first.startswith((b'{"', b"[{", b'["', b'[["')) or first in (b"{", b"[")
 
     @cached_property
     def records(self) -> list[ExportRecord]:
-        """Its JSON records. RAISES: CorpusError where it is no JSON."""
+        """Its JSON records. RAISES: CorpusError where it is not JSON."""
         return list_records(self.path, self.text)
 
     @cached_property
     def lines(self) -> TextFile:
-        """Its text, as what reads rows of tokens takes it."""
+        """Its text for the readers of rows of tokens."""
         return TextFile(self.text, str(self.path), self.options, self.notes)
 
     @property
     def first(self) -> Any:
-        """The first JSON record that is not null; None where there is none, or it is no JSON."""
+        """The first JSON record that is not null; None where there is none, or the file is not JSON."""
         return next((r.value for r in self.records if r.value is not None), None) if self.is_json else None
 
 
@@ -91,9 +87,9 @@ class SourceFile:
 class Format:
     """A format.
 
-    name (str): What messages and the guide call it.
-    holds (str): What a file of it holds, by which it is recognised: a line for the guide.
-    matches (Callable[[SourceFile], bool]): Whether a file is one.
+    name (str): For messages and the guide.
+    holds (str): The content by which it is recognised: a line for the guide.
+    matches (Callable[[SourceFile], bool]): Whether a file has this format.
     read (Callable[[SourceFile], Contents]): Its reader; raises CorpusError.
     """
 
@@ -106,10 +102,7 @@ class Format:
 def read_file(path: Path, options: ReadingOptions | None = None) -> Contents:
     """Read an annotated file of any of the formats.
 
-    path (Path): The file.
-    options (ReadingOptions | None): What the user says of it.
-    RETURNS (Contents): What it holds.
-    RAISES: CorpusError with the place of what is wrong.
+    RAISES: CorpusError with the place of the first error.
     """
     source = SourceFile(path, options)
     refuse_format(path, source.raw)
@@ -172,7 +165,7 @@ FORMATS: tuple[Format, ...] = (
         _read_json_rows,
     ),
     *map(_export, EXPORT_SHAPES),
-    # JSON of no shape above: the reader says what it found instead.
+    # JSON of no shape above: the reader's error says what was found.
     Format("JSON", "", lambda source: source.is_json, _read_export),
     Format(
         "PubTator",

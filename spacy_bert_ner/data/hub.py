@@ -6,7 +6,7 @@ from typing import Any
 
 from .documents import CorpusError
 
-# Where the Hub keeps its own conversion of data sets that are Python scripts, which `datasets` no longer runs.
+# The branch with the Hub's conversion of data sets that are Python scripts, which `datasets` no longer runs.
 PARQUET_BRANCH = "refs/convert/parquet"
 TIMEOUT = 30.0
 
@@ -15,8 +15,8 @@ TIMEOUT = 30.0
 class HubCorpus:
     """A data set of the Hub.
 
-    revision (str | None): The commit that was loaded; None where only the cache was at hand.
-    splits (Mapping[str, Any]): A `datasets.Dataset` per name that the data set gives its splits.
+    revision (str | None): The commit that was loaded; None where only the cache was available.
+    splits (Mapping[str, Any]): A `datasets.Dataset` by the data set's name of the split.
     """
 
     revision: str | None
@@ -24,11 +24,11 @@ class HubCorpus:
 
 
 def load_hub(source: str) -> HubCorpus:
-    """Load a data set from the Hub, or from its cache where HF_HUB_OFFLINE=1 says so.
+    """Load a data set from the Hub, or with HF_HUB_OFFLINE=1 from its cache.
 
     source (str): `name`, `org/name`, or either with `:config` where the data set has several configurations.
-    RETURNS (HubCorpus): Its splits, at the commit that its main branch, or that of the Hub's conversion, has now.
-    RAISES: CorpusError where it cannot be loaded, which names the local way.
+    RETURNS (HubCorpus): Its splits, at the current commit of its main branch or of the Hub's conversion.
+    RAISES: CorpusError where it cannot be loaded; it names the local alternative.
     """
     from datasets import DatasetDict, load_dataset
     from datasets.exceptions import DatasetsError
@@ -58,7 +58,7 @@ def load_hub(source: str) -> HubCorpus:
 
 
 def _commit(name: str, branch: str | None) -> str | None:
-    """Look up a branch's commit. RETURNS (str | None): None where HF_HUB_OFFLINE forbids to."""
+    """Look up a branch's commit. RETURNS (str | None): None with HF_HUB_OFFLINE=1."""
     from huggingface_hub import HfApi
     from huggingface_hub.errors import OfflineModeIsEnabled
 
@@ -69,10 +69,10 @@ def _commit(name: str, branch: str | None) -> str | None:
 
 
 def _converted(name: str, config: str) -> tuple[str | None, str]:
-    """Find a configuration in the Hub's conversion, where each is a folder.
+    """Find a configuration in the Hub's conversion, which has a folder for each.
 
     RETURNS (tuple[str | None, str]): The commit and the folder.
-    RAISES: ValueError where the name of one of several configurations is wanted.
+    RAISES: ValueError where there are several configurations and none is named.
     """
     from huggingface_hub import HfApi
 

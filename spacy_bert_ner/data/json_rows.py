@@ -17,7 +17,7 @@ _TAGS = ("ner_tags", "tags", "ner", "labels")
 
 
 def is_row(value: Any) -> bool:
-    """Say whether a JSON value is a row: a list of words and a list of as many tags."""
+    """RETURNS (bool): Whether a JSON value is a row: a list of words and a list of tags."""
     if not isinstance(value, dict):
         return False
     tokens, tags = _column(value, _TOKENS), _column(value, _TAGS)
@@ -27,12 +27,11 @@ def is_row(value: Any) -> bool:
 def read_json_rows(path: Path, records: list[ExportRecord], options: ReadingOptions, notes: Notes) -> list[Document]:
     """Read rows.
 
-    path (Path): The file, for the log.
-    records (list[ExportRecord]): What it holds; the first one's columns are those of all.
-    options (ReadingOptions): What the user says of it.
-    notes (Notes): Gets what was assumed.
-    RETURNS (list[Document]): The documents, as `make_documents` gathers them.
-    RAISES: CorpusError with the place of what is no row, or no tag.
+    path (Path): For messages.
+    records (list[ExportRecord]): The file's records; the first one's columns are those of all.
+    notes (Notes): Receives assumptions.
+    RETURNS (list[Document]): As `make_documents` groups them.
+    RAISES: CorpusError with the place of an invalid row or tag.
     """
     first = next(record.value for record in records if is_row(record.value))
     tokens, tags = str(_column(first, _TOKENS)), str(_column(first, _TAGS))
@@ -65,5 +64,5 @@ def _read(record: ExportRecord, tokens: str, tags: str, document: str | None) ->
         if not isinstance(tag, str):
             raise unknown_tag(f"{where}, token {i}", tag)
     own_id = None if document is None else str(row.get(document))
-    # A place names a record, not a token, as lines and numbers in an array do.
+    # The place is the record's, not the token's.
     return TaggedSentence(tuple(row[tokens]), tuple(row[tags]), own_id, where)

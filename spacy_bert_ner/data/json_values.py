@@ -1,4 +1,4 @@
-"""The JSON values of a file with their places: one a line, one array, one object, however they are laid out."""
+"""The JSON values of a file with their places: one a line, one array or one object, in any layout."""
 
 import json
 from collections.abc import Iterator
@@ -11,15 +11,14 @@ _WHITESPACE = " \t\r\n"
 
 
 def read_json(path: Path, text: str) -> list[tuple[str, Any]]:
-    """Read what a file of JSON holds.
+    """Read the values of a JSON file.
 
-    path (Path): The file, for places.
-    text (str): What it holds: one value a line (JSONL), or values one after the other, each over as many lines as it
-        likes.
+    path (Path): For places.
+    text (str): One value a line (JSONL), or consecutive values of any number of lines each.
     RETURNS (list[tuple[str, Any]]): Values with their places: FILE:LINE of their first line.
-    RAISES: CorpusError with the place of what is no JSON.
+    RAISES: CorpusError with the place of invalid JSON.
     """
-    # Not splitlines, which takes other characters than line feeds for ends.
+    # Not splitlines, which also splits at characters other than line feeds.
     lines = [(number, line) for number, line in enumerate(text.split("\n"), start=1) if line.strip(_WHITESPACE)]
     if len(lines) > 1 and _has_one_value_a_line([line for _, line in lines[:2]]):
         return [(f"{path}:{number}", _parse(line, f"{path}:{number}")) for number, line in lines]
@@ -27,7 +26,7 @@ def read_json(path: Path, text: str) -> list[tuple[str, Any]]:
 
 
 def _has_one_value_a_line(first: list[str]) -> bool:
-    """Say whether a file is JSONL; also where its first line is the one that is broken."""
+    """RETURNS (bool): Whether a file is JSONL, also where its first line is the invalid one."""
     if _is_json(first[0]):
         return True
     return first[0].lstrip().startswith("{") and first[1].lstrip().startswith("{") and _is_json(first[1])
@@ -51,7 +50,7 @@ def _parse(text: str, where: str) -> Any:
 
 
 def _scan(path: Path, text: str) -> Iterator[tuple[str, Any]]:
-    """Yield values that stand one after the other."""
+    """Yield consecutive values."""
     decoder = json.JSONDecoder()
     at = _skip(text, 0)
     while at < len(text):
@@ -77,5 +76,5 @@ def _no_json(where: str, error: json.JSONDecodeError) -> CorpusError:
 
 
 def _unreadable(where: str, error: Exception) -> CorpusError:
-    # Numbers of thousands of digits, or brackets nested as deep.
+    # Numbers of thousands of digits, or brackets nested too deep.
     return CorpusError(f"{where}: this JSON cannot be read: {error}")

@@ -1,4 +1,4 @@
-"""What a reader has to say beside what it read: nothing is left out, merged or taken otherwise without a line here."""
+"""A reader's remarks: nothing is left out, merged or reinterpreted without a line here."""
 
 from collections.abc import Iterator
 
@@ -7,9 +7,9 @@ MAX_PLACES = 20
 
 
 class Notes:
-    """Remarks of a reader, by kind; a kind is a sentence with `{n}` for how often it came up.
+    """Remarks of a reader, by kind; a kind is a sentence with `{n}` for its count.
 
-    Kinds keep the order in which they came up first.
+    Kinds keep the order of their first occurrence.
     """
 
     def __init__(self) -> None:
@@ -17,40 +17,36 @@ class Notes:
         self._places: dict[str, list[str]] = {}
 
     def count(self, kind: str, times: int = 1) -> None:
-        """Count something that needs no place.
+        """Count a remark without a place.
 
-        kind (str): What, such as "{n} texts were rejected: left out".
-        times (int): How often.
+        kind (str): Such as "{n} texts were rejected: left out".
         """
         if times:
             self._counts[kind] = self._counts.get(kind, 0) + times
 
     def say(self, sentence: str) -> None:
-        """Say something once, in whatever characters.
-
-        sentence (str): What.
-        """
+        """Add a sentence once; braces in it are literal."""
         kind = sentence.replace("{", "{{").replace("}", "}}")
         self._counts.setdefault(kind, 1)
 
     def place(self, kind: str, place: str) -> None:
-        """Count something and keep where it is.
+        """Count a remark and keep its place.
 
-        kind (str): What, such as "{n} entities contradict their own text".
+        kind (str): Such as "{n} entities contradict their own text".
         place (str): File, line and what is there.
         """
         self.count(kind)
         self._places.setdefault(kind, []).append(place)
 
     def add(self, others: "Notes") -> None:
-        """Take over another reader's remarks; what both say of the whole is said once."""
+        """Merge another reader's remarks into these."""
         for kind, count in others._counts.items():
             self._counts[kind] = self._counts.get(kind, 0) + count
             if kind in others._places:
                 self._places.setdefault(kind, []).extend(others._places[kind])
 
     def lines(self, shown: int = MAX_PLACES) -> Iterator[tuple[str, list[str]]]:
-        """YIELDS (tuple[str, list[str]]): Each kind in words, and its places, no more than `shown` of them."""
+        """YIELDS (tuple[str, list[str]]): Each kind with its count, and at most `shown` of its places."""
         for kind, count in self._counts.items():
             places = self._places.get(kind, [])
             more = [f"... and {len(places) - shown} more"] if len(places) > shown else []

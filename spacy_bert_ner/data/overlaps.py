@@ -1,4 +1,4 @@
-"""Spans of tokens that one tag a token cannot express: nested, overlapping, discontinuous ones."""
+"""Entities that one tag a token cannot express: nested, overlapping and discontinuous ones."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,10 +17,9 @@ REPEATED = "{n} entities were given more than once, and kept once"
 class TokenSpan:
     """An entity as a file has it.
 
-    tokens (tuple[int, ...]): Its tokens in the sentence, sorted; at least one.
-    label (str): Its type.
+    tokens (tuple[int, ...]): Indices in the sentence, sorted; at least one.
     where (str): Its place.
-    is_listed (bool): Whether its reader has listed it as what no tag can express.
+    is_listed (bool): Whether its reader has already listed it as inexpressible.
     """
 
     tokens: tuple[int, ...]
@@ -30,17 +29,15 @@ class TokenSpan:
 
     @property
     def is_discontinuous(self) -> bool:
-        """Whether tokens between its first and last are not in it."""
+        """Whether it lacks a token between its first and last."""
         return self.tokens[-1] - self.tokens[0] >= len(self.tokens)
 
 
 def flatten(tokens: tuple[str, ...], spans: Iterable[TokenSpan], notes: Notes) -> Sentence:
-    """Make a sentence of spans: what overlaps or is discontinuous is listed, and its tokens are unknown.
+    """Make a sentence of spans: overlapping and discontinuous ones are listed, and their tokens unannotated.
 
-    tokens (tuple[str, ...]): The sentence.
     spans (Iterable[TokenSpan]): Entities, in any order.
-    notes (Notes): Gets those that cannot be entities.
-    RETURNS (Sentence): Entities without overlaps, and unknown tokens.
+    notes (Notes): Receives those that cannot be expressed.
     """
     spans = list(spans)
     unique = list({(span.tokens, span.label): span for span in spans}.values())

@@ -5,7 +5,8 @@
     10021369	18	22	APC2	Gene	10297
     10021369	CID	D003000	D009369        a relation: no entity
 
-Offsets count from the title's beginning, the line end between both being one. Source: Wei et al. 2013, PubTator.
+Offsets count from the title's start; the line end between title and abstract is one character. Source: Wei et al.
+2013, PubTator.
 """
 
 import re
@@ -26,18 +27,17 @@ class _Abstract:
 
 
 def is_pubtator(text: str) -> bool:
-    """Say whether a text is PubTator's."""
+    """RETURNS (bool): Whether a text is in PubTator's format."""
     return bool(re.match(r"\s*\w+\|t\|", text))
 
 
 def read_pubtator(text: str, source: str, notes: Notes) -> list[AnnotatedText]:
-    """Read a file of PubTator's.
+    """Read a file in PubTator's format.
 
-    text (str): What it holds.
-    source (str): The file.
-    notes (Notes): Gets what is no entity, and what contradicts the text.
+    source (str): The file's name, for messages.
+    notes (Notes): Receives relations, and entities that contradict the text.
     RETURNS (list[AnnotatedText]): A text for each title with its abstract.
-    RAISES: CorpusError with the place of what is no line of it, or of entities that overlap.
+    RAISES: CorpusError with the place of a malformed line, or of entities that overlap.
     """
     found: dict[str, _Abstract] = {}
     for number, line in enumerate(text.split("\n"), start=1):

@@ -1,4 +1,4 @@
-"""Files of formats that are known, and not read: each is named, with the nearest that is."""
+"""Known formats that are not read: the error names the format and the nearest one that is."""
 
 import re
 from pathlib import Path
@@ -27,16 +27,11 @@ _TEXTS = (
 
 
 def refuse_format(path: Path, raw: bytes) -> None:
-    """Refuse a file of a format that is known, and not read.
-
-    path (Path): The file.
-    raw (bytes): What it holds.
-    RAISES: CorpusError that names the format.
-    """
-    for begins, says in _BYTES:
-        if raw.startswith(begins):
-            raise CorpusError(f"{path}: {says}")
+    """RAISES: CorpusError where a file has a known format that is not read; it names the format."""
+    for start, message in _BYTES:
+        if raw.startswith(start):
+            raise CorpusError(f"{path}: {message}")
     first = raw[:2000].removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace")
-    for pattern, says in _TEXTS:
+    for pattern, message in _TEXTS:
         if pattern.match(first):
-            raise CorpusError(f"{path}: {says}")
+            raise CorpusError(f"{path}: {message}")

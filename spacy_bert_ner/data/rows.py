@@ -1,7 +1,7 @@
 """The Hub's row format: a row per sentence, with a list of tokens and a list of tags.
 
     document_id  tokens                          ner_tags
-    1            ["EU", "rejects", "German"]     [3, 0, 7]     ClassLabel: names stand in the features
+    1            ["EU", "rejects", "German"]     [3, 0, 7]     ClassLabel: the features hold the names
     1            ["Peter", "Blackburn"]          [1, 2]        or the names themselves, as strings
 
 The tokens may be called words, and the tags, ner or labels. Source: `tomaarsen/conll2003` and the many data sets in the
@@ -23,7 +23,7 @@ from .sentences import DOCSTART, TaggedSentence
 from .spelling import are_bare, unknown_tag
 from .tagged import make_documents
 
-# What columns of tokens and of tags are called, the surer names first.
+# Usual names of columns of tokens and of tags, the most specific first.
 TOKENS = ("tokens", "words")
 TAGS = ("ner_tags", "tags", "ner", "labels")
 DOCUMENT_IDS = ("document_id", "doc_id")
@@ -32,9 +32,9 @@ BATCH_SIZE = 1000
 
 @dataclass(frozen=True)
 class Rows:
-    """A table of rows from wherever it comes.
+    """A table of rows from any source.
 
-    name (str): What errors call it.
+    name (str): For messages.
     features (Mapping[str, Any]): `datasets` feature of each column.
     count (int): Number of rows.
     batches (Callable[[list[str]], Iterator[Mapping[str, list[Any]]]]): Reads columns, some rows at a time.
@@ -47,11 +47,9 @@ class Rows:
 
 
 def parquet_rows(path: Path) -> Rows:
-    """Open a parquet file; names of tags come from its own metadata, and nothing is written to any cache.
+    """Open a parquet file; names of tags come from its metadata, and nothing is written to a cache.
 
-    path (Path): The file.
-    RETURNS (Rows): Its rows.
-    RAISES: CorpusError where it is no parquet file, or its features are of a kind that `datasets` does not know.
+    RAISES: CorpusError where it is not a parquet file, or `datasets` does not know its features.
     """
     import pyarrow.parquet
     from datasets import Features
@@ -79,11 +77,10 @@ def parquet_rows(path: Path) -> Rows:
 
 
 def dataset_rows(dataset: Any, name: str) -> Rows:
-    """Give the rows of a split that `datasets` has loaded.
+    """Wrap a split that `datasets` has loaded.
 
     dataset (datasets.Dataset): The split.
-    name (str): What errors call it.
-    RETURNS (Rows): Its rows.
+    name (str): For messages.
     """
 
     def batches(columns: list[str]) -> Iterator[Mapping[str, list[Any]]]:
@@ -99,11 +96,10 @@ def read_rows(
     """Read the shards of a split, in order.
 
     shards (Sequence[Rows]): At least one.
-    options (ReadingOptions | None): What the user says of it.
-    notes (Notes | None): Gets what was assumed.
-    RETURNS (list[Document]): A document per run of rows with one document id; where there is no such column, one
-        per row of a single DOCSTART token; where there is neither, one per row, or as many as `options` says.
-    RAISES: CorpusError with file and row (counted from 0, as in `dataset[row]`) of what is wrong.
+    notes (Notes | None): Receives assumptions.
+    RETURNS (list[Document]): A document per run of rows with the same document id; where there is no such column, one
+        per row of a single DOCSTART token; where there is neither, one per `options.n_sents` rows.
+    RAISES: CorpusError with file and row (counted from 0, as in `dataset[row]`) of the first error.
     """
     options, notes = options or ReadingOptions(), notes or Notes()
     name = shards[0].name
@@ -112,7 +108,7 @@ def read_rows(
     with tqdm(total=sum(rows.count for rows in shards), desc=name, unit="row", disable=None, leave=False) as bar:
         for rows in shards:
             columns = _choose(rows, options, notes)
-            # Its features name all tags there are, and nothing needs to be concluded from those that occur.
+            # The features name all tags, so that nothing is inferred from those that occur.
             if are_bare(getattr(_item(rows.features[columns[1]]), "names", None) or ()):
                 options = replace(options, format="io")
             for sentence in _read_table(rows, *columns):
@@ -130,7 +126,7 @@ def read_rows(
 
 
 def _read_table(rows: Rows, token_column: str, tag_column: str) -> Iterator[TaggedSentence]:
-    """Yield a table's rows, checked, as sentences; rows without tokens and DOCSTART rows are among them."""
+    """Yield a table's rows, checked, as sentences, including rows without tokens and DOCSTART rows."""
     names = getattr(_item(rows.features[tag_column]), "names", None)
     id_column = _id_column(rows)
     columns = [token_column, tag_column, *([id_column] if id_column else [])]
@@ -149,7 +145,7 @@ def _read_table(rows: Rows, token_column: str, tag_column: str) -> Iterator[Tagg
             if document is None:
                 raise CorpusError(f"{where}: no {id_column}, expected one in every row, or no such column")
             _check_tokens(where, tokens)
-            # A DOCSTART row's tag says nothing, and need not be one.
+            # A DOCSTART row's tag is not read.
             read = [] if tokens == [DOCSTART] else [_read_tag(where, i, tag, names) for i, tag in enumerate(tags)]
             own_id = str(document) if id_column else None
             yield TaggedSentence(tuple(tokens), tuple(read), own_id, rows.name, at)
@@ -175,7 +171,7 @@ def _read_tag(where: str, token: int, tag: Any, names: Sequence[str] | None) -> 
 def _choose(rows: Rows, options: ReadingOptions, notes: Notes) -> tuple[str, str]:
     """Choose a table's columns of tokens and tags. RETURNS (tuple[str, str]): Their names.
 
-    RAISES: CorpusError where there are none, or their features are others.
+    RAISES: CorpusError where there are none, or their features have other types.
     """
     tags = _find(rows, options.tag_column, TAGS, "--tag-column", "tags")
     tokens = _find(rows, options.token_column, TOKENS, "--token-column", "tokens")
@@ -197,7 +193,7 @@ def _choose(rows: Rows, options: ReadingOptions, notes: Notes) -> tuple[str, str
 
 
 def _find(rows: Rows, said: str, names: tuple[str, ...], option: str, what: str) -> str:
-    """Find a column by what the user says, or by its usual names; lists of text before others of them."""
+    """Find a column by the user's choice, or by its usual names, preferring lists of text."""
     listed = ", ".join(rows.features)
     if said:
         if said not in rows.features:
@@ -217,7 +213,7 @@ def _is_readable(item: Any) -> bool:
 
 
 def _fitting(rows: Rows, tags: str) -> str:
-    """Choose between columns of tokens and of words: the one that has as many as there are tags, throughout."""
+    """Choose between columns of tokens and of words: the one with as many items as there are tags in every row."""
     fits = dict.fromkeys(TOKENS, True)
     same = True
     for batch in islice(rows.batches([*TOKENS, tags]), 10):
@@ -235,7 +231,7 @@ def _fitting(rows: Rows, tags: str) -> str:
 
 
 def _item(feature: Any) -> Any:
-    """Give the feature of a list's items; None where the feature is no list. `datasets` has spelt lists in two ways."""
+    """RETURNS: The feature of a list's items; None for others. Versions of `datasets` spell lists in two ways."""
     if isinstance(feature, list):
         return feature[0]
     return getattr(feature, "feature", None)

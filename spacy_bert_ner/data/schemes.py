@@ -1,4 +1,4 @@
-"""Which prefixes belong together, and what contradicts itself.
+"""Tag schemes: which prefixes belong together, and which sequences contradict themselves.
 
     token    Peter  Blackburn  visited  New    York   Paris
     IOB1     I-PER  I-PER      O        I-LOC  I-LOC  B-LOC    B- only where an entity follows another of its type
@@ -7,8 +7,8 @@
     BILUO    B-PER  L-PER      O        B-LOC  L-LOC  U-LOC
     IOBES    B-PER  E-PER      O        B-LOC  E-LOC  S-LOC
 
-IOB1, IOB2 and IOE (Ramshaw & Marcus 1995; Tjong Kim Sang & Veenstra 1999) need no telling apart: read by conlleval's
-rules, every sequence of them means one thing. BILUO and IOBES are redundant: what contradicts itself is an error.
+IOB1, IOB2 and IOE (Ramshaw & Marcus 1995; Tjong Kim Sang & Veenstra 1999) need not be distinguished: by conlleval's
+rules, every sequence of them has one meaning. BILUO and IOBES are redundant: a contradiction is an error.
 """
 
 from collections.abc import Iterator, Sequence
@@ -26,10 +26,10 @@ _OWNER = {"L": "BILUO", "U": "BILUO", "E": "IOBES", "S": "IOBES"}
 
 
 def check_scheme(sentences: Sequence[TaggedSentence], notes: Notes) -> None:
-    """Check the tags of a split whose prefixes say that it is BILUO or IOBES; IOB and IOE need no check.
+    """Check the tags of a split whose prefixes are those of BILUO or IOBES; IOB and IOE need no check.
 
     sentences (Sequence[TaggedSentence]): All sentences of a split.
-    notes (Notes): Gets the scheme where it has no prefix of its own for entities of one token.
+    notes (Notes): Receives the count of entities of one token where the scheme's prefix for them does not occur.
     RAISES: CorpusError with the first contradiction.
     """
     prefixes = {tag[0] for sentence in sentences for tag in sentence.tags}
@@ -55,7 +55,7 @@ def check_scheme(sentences: Sequence[TaggedSentence], notes: Notes) -> None:
 
 
 def _scheme_tags(sentences: Sequence[TaggedSentence]) -> Iterator[tuple[str, str, str]]:
-    """Yield place, tag and scheme of each tag that belongs to one scheme alone."""
+    """Yield place, tag and scheme of each tag that only one scheme has."""
     for sentence in sentences:
         for i, tag in enumerate(sentence.tags):
             scheme = _OWNER.get(tag[0])

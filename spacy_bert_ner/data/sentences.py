@@ -1,4 +1,4 @@
-"""A sentence as its reader found it: tokens, tags, and where they stand."""
+"""A sentence as its reader found it: tokens, tags and their places."""
 
 from dataclasses import dataclass
 
@@ -9,11 +9,10 @@ DOCSTART = "-DOCSTART-"
 class TaggedSentence:
     """A sentence as it was read.
 
-    tokens (tuple[str, ...]): Its tokens.
     tags (tuple[str, ...]): One tag per token, as the file spells it; `respell` checks them.
-    document (str | None): Id of its document; None where the source tells none.
-    source (str): The file it stands in, or whatever else a user knows it by.
-    at (int): Its row, counted from 0 as `dataset[row]` does; 0 where its tokens have lines.
+    document (str | None): Id of its document; None where the source has none.
+    source (str): The file or split, for messages.
+    at (int): Its row, counted from 0 as in `dataset[row]`; 0 where its tokens have lines.
     lines (tuple[int, ...]): The line of each token, counted from 1; empty where the sentence is a row.
     """
 
@@ -25,7 +24,7 @@ class TaggedSentence:
     lines: tuple[int, ...] = ()
 
     def where(self, token: int) -> str:
-        """Name a token's place in an error message."""
+        """RETURNS (str): A token's place, for error messages."""
         if self.lines:
             return f"{self.source}:{self.lines[token]}"
         return f"{self.source}: row {self.at}, token {token}"

@@ -1,9 +1,9 @@
-"""How tags are spelt: what the tags of a corpus have in common decides, and every tag is then spelt PREFIX-LABEL.
+"""Spellings of tags: the one that all tags of a corpus share is found, and every tag is respelt PREFIX-LABEL.
 
-    B-PER  I-PER  O     prefix first, as nearly everywhere; also B_PER and B:PER
+    B-PER  I-PER  O     prefix first, as in most corpora; also B_PER and B:PER
     PER-B  PER-I  O     prefix last; also PER_B
     B      I      O     no type: the user names it
-    PER    PER    O     no prefix: neighbours of one type are one entity
+    PER    PER    O     no prefix: adjacent tokens of one type are one entity
 
 Prefixes are those of IOB, IOE, BILUO and IOBES; M (BMES) is I, and W (BMEWO) is S.
 """
@@ -18,11 +18,11 @@ from spacy_bert_ner.tags import OUTSIDE
 from .documents import CorpusError
 from .reading_options import ReadingOptions
 
-# spaCy's tag of tokens of which nothing is known.
+# spaCy's tag of unannotated tokens.
 UNKNOWN_TAG = "-"
 
 _PREFIXES = {**{prefix: prefix for prefix in "BILUES"}, "M": "I", "W": "S"}
-# What is certainly no misspelt PREFIX-LABEL: person-actor, but not X-PER.
+# Certainly not a misspelt PREFIX-LABEL: person-actor, but not X-PER.
 _BARE = re.compile(r"[^\W\d_](?![-_:])[\w.&/+-]*\w")
 
 
@@ -30,8 +30,8 @@ _BARE = re.compile(r"[^\W\d_](?![-_:])[\w.&/+-]*\w")
 class Spelling:
     """A way to spell tags.
 
-    example (str): What messages call it.
-    read (Callable[[str], str | None]): Respells a tag that is not O as PREFIX-LABEL; None where it is not spelt so.
+    example (str): For messages.
+    read (Callable[[str], str | None]): Respells a tag other than O as PREFIX-LABEL; None for other spellings.
     """
 
     example: str
@@ -40,10 +40,10 @@ class Spelling:
 
 @dataclass(frozen=True)
 class Assessment:
-    """What the cells of a column are as tags.
+    """How well the cells of a column read as tags.
 
-    spelling (Spelling): The spelling that most of them have.
-    labels (frozenset[str]): Types of entities.
+    spelling (Spelling): The most frequent one.
+    labels (frozenset[str]): Entity types.
     share (float): Share of the cells that are tags.
     """
 
@@ -82,22 +82,22 @@ _BARE_SPELLING = Spelling("PER", _bare)
 
 
 def is_outside(tag: str, lower: bool = False) -> bool:
-    """Say whether a tag is O; `lower`: or o, where the user chose the column."""
+    """RETURNS (bool): Whether a tag is O, or with `lower`, where the user chose the column, o."""
     return tag == OUTSIDE or (lower and tag == "o")
 
 
 def is_tag(tag: str) -> bool:
-    """Say whether a tag is `O` or spelt as in nearly all corpora."""
+    """RETURNS (bool): Whether a tag is O or in the usual spelling."""
     return tag == OUTSIDE or USUAL.read(tag) is not None
 
 
 def assess(counts: Mapping[str, int], options: ReadingOptions, lower: bool = False) -> Assessment | None:
     """Find the spelling of a column's tags.
 
-    counts (Mapping[str, int]): How often each cell occurs.
-    options (ReadingOptions): `format` and `label` allow spellings that cells alone do not show.
+    counts (Mapping[str, int]): Occurrences of each cell.
+    options (ReadingOptions): `format` and `label` allow spellings that the cells alone do not show.
     lower (bool): Whether o is O.
-    RETURNS (Assessment | None): None where they can be no tags: none has an entity, or is O.
+    RETURNS (Assessment | None): None where the cells cannot be tags.
     """
     total = sum(counts.values())
     inside = {tag: n for tag, n in counts.items() if not is_outside(tag, lower) and tag != UNKNOWN_TAG}
@@ -121,23 +121,23 @@ def _spellings(counts: Mapping[str, int], inside: Mapping[str, int], options: Re
     yield from _PREFIXED
     if options.label:
         yield Spelling("B", partial(_typeless, options.label))
-    # Certain where O is the most frequent, and nothing looks like a prefix.
+    # Only where O is the most frequent, and nothing looks like a prefix.
     if counts.get(OUTSIDE, 0) >= max(inside.values()) and all(_BARE.fullmatch(tag) for tag in inside):
         yield _BARE_SPELLING
 
 
 def are_bare(tags: Collection[str]) -> bool:
-    """Say whether all tags that there are have no prefix."""
+    """RETURNS (bool): Whether no tag has a prefix."""
     return OUTSIDE in tags and len(tags) > 1 and all(tag == OUTSIDE or _BARE.fullmatch(tag) for tag in tags)
 
 
 def is_typeless(counts: Mapping[str, int]) -> bool:
-    """Say whether tags are prefixes without types: B, I and O."""
+    """RETURNS (bool): Whether tags are prefixes without types: B, I and O."""
     return "B" in counts and OUTSIDE in counts and all(tag in _PREFIXES or tag == OUTSIDE for tag in counts)
 
 
 def unknown_tag(where: str, tag: object) -> CorpusError:
-    """Make the error for what is no tag, which names the nearest format."""
+    """Make the error for an unknown tag, which names the nearest format."""
     expected = "O or PREFIX-LABEL, with a prefix of B, I (IOB), B, I, L, U (BILUO) or B, I, E, S (IOBES)"
     return CorpusError(f"{where}: unknown tag {tag!r}, expected {expected}{_hint(tag)}")
 

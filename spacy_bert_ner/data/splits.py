@@ -1,4 +1,4 @@
-"""From what a user types to the documents of three splits."""
+"""The splits of a corpus: finding their files, and reading them."""
 
 import re
 from collections import defaultdict
@@ -17,7 +17,7 @@ from .notes import Notes
 from .reading_options import ReadingOptions
 from .rows import dataset_rows, parquet_rows, read_rows
 
-# Every name of a split, by ours.
+# The usual names of each split.
 SPLITS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "train": ("train", "training"),
@@ -32,7 +32,7 @@ _COLUMN_SUFFIXES = (
     *("", ".txt", ".conll", ".conllu", ".conll03", ".conll2003", ".tsv", ".col", ".data"),
     *(".iob", ".iob1", ".iob2", ".bio", ".bio2", ".bioes", ".iobes", ".biluo", ".bilou", ".csv"),
 )
-# What only `convert` reads.
+# Read by `convert` alone.
 EXPORT_SUFFIXES = (".json", ".jsonl", ".ndjson", ".jsonlines")
 # eng.testa, train.txt, conll2003_dev.iob, wnut17train.conll, emerging.test.annotated, train-00000-of-00002.parquet
 _FILE_NAME = re.compile(
@@ -51,10 +51,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class SplitFiles:
-    """The files of a folder that are a corpus.
+    """The files of a corpus.
 
-    form (Literal["columns", "parquet"]): What they are.
-    paths (Mapping[str, tuple[Path, ...]]): The files of train, dev and test, as far as they are there: one each, or all
+    paths (Mapping[str, tuple[Path, ...]]): The files of the existing splits of train, dev and test: one each, or all
         shards in order.
     """
 
@@ -65,12 +64,11 @@ class SplitFiles:
 def read_corpus(
     source: str | Path, sample: Path | None = None, options: ReadingOptions | None = None, notes: Notes | None = None
 ) -> Splits:
-    """Read a corpus from wherever it is.
+    """Read a corpus from a folder or from the Hub.
 
     source (str | Path): A folder of CoNLL column files or of parquet splits, "sample", or a data set's id on the Hub.
-    sample (Path | None): The folder that "sample" stands for, if it stands for one.
-    options (ReadingOptions | None): What the user says of it.
-    notes (Notes | None): Gets what was assumed.
+    sample (Path | None): The folder that "sample" stands for.
+    notes (Notes | None): Receives assumptions.
     RETURNS (Splits): The documents of "train", "dev" and "test", in this order; no split is empty.
     RAISES: CorpusError that says what was found and what was expected.
     """
@@ -91,7 +89,7 @@ def read_corpus(
 
 
 def corpus_kind(source: str, sample: Path | None) -> SourceKind:
-    """Tell what kind of source a corpus is. RAISES: CorpusError where it can be none."""
+    """RETURNS (SourceKind): The kind of a corpus's source. RAISES: CorpusError where it has none."""
     kind = source_kind(source, [SAMPLE] if sample else [])
     if kind is None:
         found = "a file" if Path(source).is_file() else "no folder that exists, and not the form of a Hub id"
@@ -103,9 +101,9 @@ def corpus_kind(source: str, sample: Path | None) -> SourceKind:
 
 
 def name_splits(found: Mapping[str, T], source: str) -> dict[str, tuple[str, T]]:
-    """Sort a data set's splits out. RETURNS (dict[str, tuple[str, T]]): Its own name and the split, by our name.
+    """Map a data set's splits to train, dev and test. RETURNS (dict[str, tuple[str, T]]): Its own name and the split.
 
-    RAISES: CorpusError where one of the three is missing, or there twice.
+    RAISES: CorpusError where one of the three is missing or ambiguous.
     """
     named: dict[str, tuple[str, T]] = {}
     for split, names in SPLITS.items():
@@ -118,7 +116,7 @@ def name_splits(found: Mapping[str, T], source: str) -> dict[str, tuple[str, T]]
 
 
 def split_of(name: str) -> str | None:
-    """Tell which split a name is of. RETURNS (str | None): train, dev, test, or None where it is of none."""
+    """RETURNS (str | None): The split that a file's name stands for: train, dev, test, or None."""
     match = _FILE_NAME.fullmatch(name)
     return _BY_NAME[match["split"].lower()] if match else None
 
@@ -129,14 +127,13 @@ def find_splits(
     said: Mapping[str, tuple[Path, ...]] = MappingProxyType({}),
     suffixes: tuple[str, ...] = (),
 ) -> SplitFiles:
-    """Find the files of the three splits among whatever else a folder holds.
+    """Find the files of the three splits in a folder.
 
-    folder (Path): The folder; folders within it are not looked into.
-    needed (Collection[str]): The splits that must be there; one of the three must.
-    said (Mapping[str, tuple[Path, ...]]): Files of splits that need not be found.
+    folder (Path): Subfolders are not searched.
+    needed (Collection[str]): The splits that must exist; at least one of the three must.
+    said (Mapping[str, tuple[Path, ...]]): Files of splits that the user names.
     suffixes (tuple[str, ...]): Further suffixes of files.
-    RETURNS (SplitFiles): The files of each split.
-    RAISES: CorpusError where a split has no file, or more than one could be it.
+    RAISES: CorpusError where a split has no file, or several that could be it.
     """
     names = [path.name for path in folder.iterdir() if not path.name.startswith(".")]
     taken = {path.name for paths in said.values() for path in paths}
@@ -162,7 +159,7 @@ def find_splits(
 
 
 def _in_order(folder: Path, split: str, matches: list[re.Match[str]]) -> list[str]:
-    """Put a split's shards in order. RAISES: CorpusError where they are not one whole set."""
+    """Sort a split's shards. RAISES: CorpusError where they are not one complete set."""
     names = [match[0] for match in matches]
     if len(matches) == 1 and not matches[0]["shard"]:
         return names

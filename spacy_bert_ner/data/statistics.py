@@ -1,4 +1,4 @@
-"""What a corpus holds, counted."""
+"""Counts of a corpus."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from spacy.tokens import Doc
 
 MEASURES = ("documents", "sentences", "tokens", "unannotated tokens", "entities")
-# Said only where there are any.
+# Shown only where there are any.
 _RARE = ("sentences", "unannotated tokens")
 
 
@@ -28,9 +28,9 @@ def count_corpus(docs: "Sequence[Doc]") -> dict[str, int]:
 
 
 def summary_table(splits: "Mapping[str, Sequence[Doc] | None]") -> str:
-    """Lay the counts out, a column per split: documents, sentences, tokens, entities, and entities by type.
+    """Tabulate documents, sentences, tokens, entities, and entities by type, a column per split.
 
-    splits (Mapping[str, Sequence[Doc] | None]): The documents of each split; None for one that is missing.
+    splits (Mapping[str, Sequence[Doc] | None]): The documents of each split; None for a missing one.
     RETURNS (str): The table, several lines.
     """
     counts = {name: None if docs is None else count_corpus(docs) for name, docs in splits.items()}

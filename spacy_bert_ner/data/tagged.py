@@ -1,4 +1,4 @@
-"""What all readers of tokens bring in, sentences with a tag per token, turned into documents with entities."""
+"""Tagged sentences, as all readers of tokens return them, become documents with entities."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -23,16 +23,15 @@ def make_documents(
     *,
     chosen: bool = False,
 ) -> list[Document]:
-    """Read entities off the tags and gather sentences into documents.
+    """Decode entities from the tags and group sentences into documents.
 
     sentences (Sequence[TaggedSentence]): All sentences of a split, in order.
-    source (str): What notes call the split.
-    options (ReadingOptions | None): What the user says of it.
-    notes (Notes | None): Gets what was assumed.
+    source (str): The split's name, for messages.
+    notes (Notes | None): Receives assumptions.
     chosen (bool): Whether the user has chosen the column of the tags, in which o is O, too.
-    RETURNS (list[Document]): One per run of sentences of one document; where none has an id, one per sentence, or as
-        many as `options` says.
-    RAISES: CorpusError where a tag is none, or tags contradict each other.
+    RETURNS (list[Document]): One per run of sentences with the same document id; where none has an id, one per
+        `options.n_sents` sentences.
+    RAISES: CorpusError where a tag is unknown, or tags contradict each other.
     """
     options, notes = options or ReadingOptions(), notes or Notes()
     made = make_sentences(sentences, options, notes, chosen=chosen)
@@ -44,7 +43,7 @@ def make_documents(
 def make_sentences(
     sentences: Sequence[TaggedSentence], options: ReadingOptions, notes: Notes, *, chosen: bool = False
 ) -> list[Sentence]:
-    """Read entities off the tags, as `make_documents` does. RETURNS (list[Sentence]): A sentence for each."""
+    """Decode entities from the tags, as `make_documents` does. RETURNS (list[Sentence]): One for each sentence."""
     respelt = respell(sentences, options, notes, lower=chosen)
     if options.format != "iob":
         check_scheme(respelt, notes)
@@ -54,7 +53,7 @@ def make_sentences(
 def respell(
     sentences: Sequence[TaggedSentence], options: ReadingOptions, notes: Notes, *, lower: bool = False
 ) -> list[TaggedSentence]:
-    """Spell all tags O, PREFIX-LABEL, or UNKNOWN_TAG. RAISES: CorpusError with the place of what is no tag."""
+    """Respell all tags as O, PREFIX-LABEL or UNKNOWN_TAG. RAISES: CorpusError with the place of an unknown tag."""
     counts = Counter(tag for sentence in sentences for tag in sentence.tags)
     found = assess(counts, options, lower)
     spelling = found.spelling if found and found.share == 1 else USUAL
@@ -78,7 +77,7 @@ def _meaning(spelling: Spelling) -> str:
 
 
 def _first_place(sentences: Sequence[TaggedSentence], tag: str, spelling: Spelling, typeless: bool) -> CorpusError:
-    """Make the error for the first tag that is none."""
+    """Make the error for the first unknown tag."""
     for sentence in sentences:
         for i, found in enumerate(sentence.tags):
             if not is_outside(found) and found != UNKNOWN_TAG and spelling.read(found) is None:
@@ -87,7 +86,7 @@ def _first_place(sentences: Sequence[TaggedSentence], tag: str, spelling: Spelli
 
 
 def _check_unknown(sentences: Sequence[TaggedSentence], table: dict[str, str], notes: Notes, count: int) -> None:
-    """Take - for a token of which nothing is known, where that is certain."""
+    """Take the tag - for unannotated, where it cannot be a corpus's O. RAISES: CorpusError where it can."""
     if UNKNOWN_TAG not in table:
         return
     if OUTSIDE not in table.values() and not any(spelt[0] in "LU" for spelt in table.values()):
@@ -102,7 +101,7 @@ def _check_unknown(sentences: Sequence[TaggedSentence], table: dict[str, str], n
 def _drop_type_o(
     sentences: Sequence[TaggedSentence], table: dict[str, str], notes: Notes, counts: Counter[str]
 ) -> None:
-    """Take B-O for O, where O cannot be a type among other types of one letter."""
+    """Take B-O for O, unless O may be a type among other types of one letter. RAISES: CorpusError where it may."""
     labels = {spelt.partition("-")[2] for spelt in table.values()} - {"", OUTSIDE}
     typed = [tag for tag, spelt in table.items() if spelt.partition("-")[2] == OUTSIDE]
     if not typed:
@@ -127,13 +126,12 @@ def _make_sentence(sentence: TaggedSentence) -> Sentence:
 def group_sentences(
     sentences: Sequence[tuple[Sentence, str | None]], source: str, options: ReadingOptions, notes: Notes
 ) -> list[Document]:
-    """Gather sentences into documents.
+    """Group sentences into documents.
 
     sentences (Sequence[tuple[Sentence, str | None]]): Sentences and the ids of their documents.
-    source (str): What notes call the split.
+    source (str): The split's name, for messages.
     options (ReadingOptions): How many sentences make a document where none has an id.
-    notes (Notes): Gets what was assumed.
-    RETURNS (list[Document]): The documents.
+    notes (Notes): Receives assumptions.
     """
     if all(document is None for _, document in sentences):
         size = options.n_sents or 1

@@ -1,4 +1,4 @@
-"""Equal texts that are annotated otherwise: what one teaches, the other takes back."""
+"""Equal texts with different annotation, which contradict each other in training."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -15,18 +15,17 @@ CONTRADICTORY = (
 
 
 def find_contradictions(docs: "Sequence[Doc]", places: Sequence[str], notes: Notes) -> None:
-    """List texts that come again with other entities. What is unknown contradicts nothing.
+    """List texts that are repeated with other entities. Unannotated tokens contradict nothing.
 
-    docs (Sequence[Doc]): Documents with their annotation.
-    places (Sequence[str]): Where each of them stands in its file.
-    notes (Notes): Gets the texts.
+    places (Sequence[str]): The place of each document in its file.
+    notes (Notes): Receives the texts.
     """
     twins: dict[tuple[str, ...], list[int]] = defaultdict(list)
     for i, doc in enumerate(docs):
         if len(doc):
             twins[tuple(token.text for token in doc)].append(i)
     for first, *others in twins.values():
-        # One of each kind, as there may be thousands of one text.
+        # One document per annotation, as a text may occur thousands of times.
         kinds = {_annotation(docs[first]): first}
         for i in others:
             annotation = _annotation(docs[i])
@@ -46,5 +45,5 @@ def _annotation(doc: "Doc") -> tuple[tuple[int, int], ...]:
 
 
 def _differ(left: tuple[tuple[int, int], ...], right: tuple[tuple[int, int], ...]) -> list[int]:
-    """RETURNS (list[int]): Tokens of which both know something, and not the same."""
+    """RETURNS (list[int]): Tokens that both annotate, and differently."""
     return [i for i, (a, b) in enumerate(zip(left, right, strict=True)) if a[0] and b[0] and a != b]

@@ -1,4 +1,4 @@
-"""What to know of data and config before training: what `bert-ner debug` finds."""
+"""Checks of data and config before training, for `bert-ner debug`."""
 
 from .annotation import Finding, inspect_annotation, inspect_batches
 from .order import inspect_order, inspect_sources

@@ -1,4 +1,4 @@
-"""Faults of the gold annotation, each with its place."""
+"""Errors of the gold annotation, each with its place."""
 
 import re
 from collections import Counter
@@ -20,10 +20,10 @@ _TAG = re.compile(r"[BILUESMW][-_](.+)|(.+)[-_][BILUESMW]", re.DOTALL)
 
 @dataclass(frozen=True)
 class Finding:
-    """Something about the data or the config that a user should know.
+    """A problem of the data or the config.
 
     level (str): "error" where training fails or learns nothing, else "warning".
-    kind (str): A name for programs.
+    kind (str): Its name in the JSON output.
     message (str): What was found and what to do.
     places (list[dict]): Where: split, document (from 0), tokens (end exclusive), characters, text and label.
     """
@@ -37,14 +37,14 @@ class Finding:
 def inspect_annotation(
     splits: Mapping[str, Sequence[Example]], labels: Collection[str]
 ) -> tuple[dict[str, Any], list[Finding]]:
-    """Look at the entities of train and dev.
+    """Check the entities of train and dev.
 
     splits (Mapping[str, Sequence[Example]]): The examples of "train" and "dev", their documents in one form or in both.
     labels (Collection[str]): The component's labels.
-    RETURNS (tuple[dict[str, Any], list[Finding]]): Counts by split, and what is wrong.
+    RETURNS (tuple[dict[str, Any], list[Finding]]): Counts by split, and the problems.
     """
     annotated = {split: first_forms(examples) for split, examples in splits.items()}
-    counts = {split: count(examples) for split, examples in annotated.items()}
+    counts = {split: count_annotation(examples) for split, examples in annotated.items()}
     findings = [
         *_of_labels(counts, labels),
         *_of_alignment(splits),
@@ -67,7 +67,7 @@ def inspect_annotation(
 def inspect_batches(
     train: Sequence[Example], batcher: Callable[[Iterable[Example]], Iterable[list[Example]]]
 ) -> list[Finding]:
-    """Look for documents that no batch takes. RETURNS: What is wrong."""
+    """Check that the batcher discards no documents. RETURNS (list[Finding]): The problems."""
     train = first_forms(train)
     lost = len(train) - sum(map(len, batcher(train)))
     if not lost:
@@ -79,7 +79,7 @@ def inspect_batches(
     return [Finding("error" if lost == len(train) else "warning", "discarded", message)]
 
 
-def count(examples: Sequence[Example]) -> dict[str, Any]:
+def count_annotation(examples: Sequence[Example]) -> dict[str, Any]:
     """RETURNS (dict[str, Any]): Documents, tokens, tokens without annotation, and entities by label."""
     docs = [example.reference for example in examples]
     return {
@@ -90,8 +90,8 @@ def count(examples: Sequence[Example]) -> dict[str, Any]:
     }
 
 
-def place(split: str, number: int, ent: Span) -> dict[str, Any]:
-    """RETURNS (dict[str, Any]): Where an entity is, as Finding's places say it."""
+def describe_place(split: str, number: int, ent: Span) -> dict[str, Any]:
+    """RETURNS (dict[str, Any]): An entity's place, as in Finding.places."""
     return {
         "split": split,
         "document": number,
@@ -128,9 +128,8 @@ def _of_labels(counts: Mapping[str, dict[str, Any]], labels: Collection[str]) ->
 def tag_like(labels: Iterable[str]) -> list[str]:
     """Find labels that are tags of a scheme such as BIO: `B-PER`, `PER_I`, `O`.
 
-    labels (Iterable[str]): Entity types.
-    RETURNS (list[str]): Those with a tag's prefix or suffix, where the rest of them occurs otherwise too, or where all
-        labels have one; and `O`. A lone `B-X` among others is a type's own name.
+    RETURNS (list[str]): Labels with a tag's prefix or suffix, where the rest also occurs without it or with another,
+        or where all labels have one; and `O`. A single `B-X` among others is the name of a type.
     """
     labels = set(labels)
     types = {label: tag[1] or tag[2] for label in labels if (tag := _TAG.fullmatch(label))}
@@ -146,7 +145,7 @@ def _of_alignment(splits: Mapping[str, Sequence[Example]]) -> Iterator[Finding]:
             if [t.text for t in example.predicted] != [t.text for t in example.reference]:
                 ents = example.reference.ents
                 lost = (ent for ent in ents if example.predicted.char_span(ent.start_char, ent.end_char) is None)
-                places += [place(split, number, ent) for ent in lost]
+                places += [describe_place(split, number, ent) for ent in lost]
     if places:
         message = (
             f"{len(places)} entities begin or end within a token of this pipeline's tokenizer: they cannot be found in "
@@ -162,11 +161,11 @@ def _of_entities(splits: Mapping[str, Sequence[Example]]) -> Iterator[Finding]:
             for ent in example.reference.ents:
                 spaces = [token.is_space for token in ent]
                 if spaces[0] or spaces[-1]:
-                    edges.append(place(split, i, ent))
+                    edges.append(describe_place(split, i, ent))
                 elif any(spaces):
-                    inside.append(place(split, i, ent))
+                    inside.append(describe_place(split, i, ent))
                 if any(token.is_sent_start for token in ent[1:]):
-                    across.append(place(split, i, ent))
+                    across.append(describe_place(split, i, ent))
     for kind, places, message in (
         ("whitespace_edge", edges, "begin or end with whitespace: predictions never do; trim them"),
         ("whitespace_inside", inside, "have whitespace tokens within"),
@@ -199,5 +198,5 @@ def _of_duplicates(splits: Mapping[str, Sequence[Example]]) -> Iterator[Finding]
 
 
 def _text(doc: Doc) -> str:
-    # By words, so that spacing does not hide a twin.
+    # By words, so that spacing does not hide duplicates.
     return " ".join(token.text for token in doc if not token.is_space)

@@ -1,4 +1,4 @@
-"""Faults of a pipeline's make-up."""
+"""Errors in the composition of a pipeline."""
 
 from spacy.language import Language
 from thinc.api import Config
@@ -11,10 +11,10 @@ from .annotation import Finding
 
 
 def inspect_order(nlp: Language) -> list[Finding]:
-    """Look for what is missing, and for components that `doc_cleaner` leaves nothing to read.
+    """Check that there is a `bert_ner`, and that no listener runs after a `doc_cleaner` of its input.
 
     nlp (Language): An initialized pipeline.
-    RETURNS (list[Finding]): What is wrong.
+    RETURNS (list[Finding]): The problems.
     """
     findings = []
     if not any(isinstance(pipe, BertNER) for _, pipe in nlp.pipeline):
@@ -25,19 +25,20 @@ def inspect_order(nlp: Language) -> list[Finding]:
         if nlp.get_pipe_meta(name).factory == "doc_cleaner" and "_.trf_data" in nlp.get_pipe_config(name)["attrs"]:
             cleaner = name
         elif cleaner and hasattr(pipe, "model") and listens(pipe.model):
-            # Training does not run the cleaner, so that nothing would be seen of it there.
+            # Training does not run the cleaner and would not show the error.
             message = (
-                f"{name} listens to the transformer behind {cleaner}, which leaves nothing of it: put {cleaner} last"
+                f"{name} listens to the transformer, but runs after {cleaner}, which deletes its output: put {cleaner} "
+                "last"
             )
             findings.append(Finding("error", "behind_cleaner", message))
     return findings
 
 
 def inspect_sources(config: Config) -> list[Finding]:
-    """Look for settings of [initialize.components] that no component reads: spaCy initializes none that is sourced.
+    """Check for settings of [initialize.components] without effect: spaCy does not initialize sourced components.
 
-    config (Config): Training config, variables not yet filled in.
-    RETURNS (list[Finding]): What is wrong.
+    config (Config): Training config, before interpolation.
+    RETURNS (list[Finding]): The problems.
     """
     settings = config.interpolate().get("initialize", {}).get("components", {})
     return [

@@ -1,4 +1,4 @@
-"""What training will take on this device, from a few real updates."""
+"""Time and memory of training on this device, estimated from a few real updates."""
 
 import math
 import sys
@@ -17,27 +17,29 @@ EVALUATED_WORDS = 2000
 
 
 def estimate(nlp: Language, splits: dict[str, list[Example]], training: dict[str, Any]) -> dict[str, Any]:
-    """Time updates, after one that warms up, and an evaluation. The pipeline's weights change.
+    """Time updates, after one for warm-up, and an evaluation. The pipeline's weights change.
 
     nlp (Language): An initialized pipeline.
     splits (dict[str, list[Example]]): The examples of "train" and "dev".
     training (dict[str, Any]): The resolved [training] block.
-    RETURNS (dict[str, Any]): Seconds of an epoch, of an evaluation and of the run at its longest, None where nothing
-        but patience ends it; the evaluations' share of it; and the peak memory in bytes.
+    RETURNS (dict[str, Any]): Seconds of an epoch, of an evaluation and of the longest possible run, None where only
+        patience ends it; the evaluations' share of it; and the peak memory in bytes.
     """
     batcher = training["batcher"]
-    # A small corpus several times.
+    # A small corpus is repeated.
     batches = chain.from_iterable(batcher(splits["train"]) for _ in range(UPDATES + 1))
     times = time_updates(nlp, islice(batches, UPDATES + 1), training)
     timed = times[1:] or times
-    epoch = sum(seconds for seconds, _ in timed) / max(sum(size for _, size in timed), 1) * words(splits["train"])
-    evaluation = time_evaluation(nlp, splits["dev"]) * words(splits["dev"])
+    epoch = (
+        sum(seconds for seconds, _ in timed) / max(sum(size for _, size in timed), 1) * count_tokens(splits["train"])
+    )
+    evaluation = time_evaluation(nlp, splits["dev"]) * count_tokens(splits["dev"])
     steps = sum(1 for _ in batcher(splits["train"]))
     between = epoch / max(steps, 1) * training["eval_frequency"]
-    most = min(
+    max_steps = min(
         training["max_steps"] or math.inf, steps * training["max_epochs"] if training["max_epochs"] > 0 else math.inf
     )
-    run = most / training["eval_frequency"] * (between + evaluation)
+    run = max_steps / training["eval_frequency"] * (between + evaluation)
     return {
         "updates_timed": len(timed),
         "steps_per_epoch": steps,
@@ -50,7 +52,7 @@ def estimate(nlp: Language, splits: dict[str, list[Example]], training: dict[str
 
 
 def time_updates(nlp: Language, batches: Iterable[list[Example]], training: dict[str, Any]) -> list[tuple[float, int]]:
-    """Train on a few batches by spaCy's own loop. RETURNS: Each one's seconds and words."""
+    """Train on a few batches by spaCy's loop. RETURNS (list[tuple[float, int]]): Seconds and words of each."""
     steps = train_while_improving(
         nlp,
         training["optimizer"],
@@ -66,41 +68,41 @@ def time_updates(nlp: Language, batches: Iterable[list[Example]], training: dict
         before_update=training["before_update"],
     )
     times = []
-    begun = perf_counter()
+    start = perf_counter()
     for batch, _, _ in steps:
-        # A GPU is given work, not waited for.
+        # A GPU computes asynchronously.
         if torch.cuda.is_available():
             torch.cuda.synchronize()
-        times.append((perf_counter() - begun, words(batch)))
-        begun = perf_counter()
+        times.append((perf_counter() - start, count_tokens(batch)))
+        start = perf_counter()
     return times
 
 
 def time_evaluation(nlp: Language, dev: list[Example]) -> float:
-    """Evaluate on the first documents. RETURNS (float): Seconds a word."""
+    """Evaluate on the first documents. RETURNS (float): Seconds per word."""
     chosen, taken = [], 0
     for example in dev:
         if taken >= EVALUATED_WORDS:
             break
         chosen.append(example)
         taken += len(example.predicted)
-    begun = perf_counter()
+    start = perf_counter()
     nlp.evaluate(chosen)
-    return (perf_counter() - begun) / max(taken, 1)
+    return (perf_counter() - start) / max(taken, 1)
 
 
-def words(examples: Iterable[Example]) -> int:
+def count_tokens(examples: Iterable[Example]) -> int:
     """RETURNS (int): Tokens of the examples."""
     return sum(len(example.predicted) for example in examples)
 
 
 def peak_memory() -> dict[str, int]:
-    """RETURNS (dict[str, int]): The most bytes this process has held so far: main memory, and the GPU's if used."""
+    """RETURNS (dict[str, int]): Peak memory of this process in bytes: main memory, and the GPU's if used."""
     found = {}
     # Windows has no such module.
     if sys.platform != "win32":
         import resource
 
-        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        found["main"] = most if sys.platform == "darwin" else most * 1024
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        found["main"] = peak if sys.platform == "darwin" else peak * 1024
     return found | ({"gpu": torch.cuda.max_memory_allocated()} if torch.cuda.is_available() else {})

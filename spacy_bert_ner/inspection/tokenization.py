@@ -1,4 +1,4 @@
-"""How the encoder's tokenizer and windows take the words of a corpus."""
+"""Statistics of the encoder's tokenizer and windows on a corpus."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,11 +14,11 @@ from spacy_bert_ner.encoder.settings import Settings
 from spacy_bert_ner.encoder.shim import EncoderShim
 from spacy_bert_ner.rawtext.retokenizing import first_forms
 
-from .annotation import Finding, place
+from .annotation import Finding, describe_place
 
 
 def find_encoder(nlp: Language) -> tuple[WordPieces, Settings] | None:
-    """Find the encoder of an initialized pipeline. RETURNS: Its tokenizer and settings; None where it has none."""
+    """Find an initialized pipeline's encoder. RETURNS: Its tokenizer and settings; None where it has none."""
     for _, pipe in nlp.pipeline:
         for node in pipe.model.walk() if hasattr(pipe, "model") else ():
             for shim in node.shims:
@@ -30,14 +30,13 @@ def find_encoder(nlp: Language) -> tuple[WordPieces, Settings] | None:
 def inspect_pieces(
     splits: Mapping[str, Sequence[Example]], pieces: WordPieces, settings: Settings
 ) -> tuple[dict[str, Any], list[Finding]]:
-    """Split the words as prediction does.
+    """Tokenize a corpus into word pieces and windows, as prediction does.
 
     splits (Mapping[str, Sequence[Example]]): The examples of "train" and "dev".
-    pieces (WordPieces): The encoder's tokenizer.
     settings (Settings): For window and stride.
-    RETURNS (tuple[dict[str, Any], list[Finding]]): By split: pieces per word, shares of words cut in more than one
-        piece and of unknown pieces, windows per document, and the pieces encoded twice as a share of all; and
-        entities longer than a window.
+    RETURNS (tuple[dict[str, Any], list[Finding]]): By split: pieces per word, shares of words of several pieces and
+        of unknown pieces, windows per document, and the share of pieces that are encoded twice; and entities longer
+        than a window.
     """
     measures, longer = {}, []
     capacity = settings.window - pieces.specials
@@ -59,6 +58,6 @@ def inspect_pieces(
             for ent in example.reference.ents:
                 size = int(pieces.encode([token.text for token in ent], 1 << 30).counts.sum())
                 if size > capacity:
-                    longer.append({**place(split, i, ent), "pieces": size})
+                    longer.append({**describe_place(split, i, ent), "pieces": size})
     message = f"{len(longer)} entities have more word pieces than a window takes ({capacity}): raise window"
     return measures, [Finding("warning", "longer_than_window", message, longer)] if longer else []

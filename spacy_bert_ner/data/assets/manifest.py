@@ -1,8 +1,8 @@
-"""A folder of files that came from elsewhere, and the manifest that says which and where from.
+"""A folder of fetched files, and the manifest of their names, hashes and origin.
 
     {"kind": "hub", "source": "org/name", "revision": "…", "files": [{"name": "…", "sha256": "…", "size": 1}]}
 
-A manifest bears no time: it changes with its files and their origin alone, so that later steps can depend on it.
+A manifest has no timestamp: it changes only with its files and their origin, so that later steps can depend on it.
 """
 
 import json
@@ -22,11 +22,11 @@ class AssetError(ValueError):
 
 @dataclass(frozen=True)
 class AssetOrigin:
-    """Where an asset came from.
+    """The origin of an asset.
 
     kind (str): "folder", "builtin", "hub" or "pypi".
     source (str): The folder, name, Hub id or requirement.
-    revision (str | None): The Hub's commit or the wheel's SHA-256; None where there is none or none is known.
+    revision (str | None): The Hub's commit or the wheel's SHA-256; None where there is none or it is unknown.
     """
 
     kind: str
@@ -36,9 +36,8 @@ class AssetOrigin:
 
 @dataclass(frozen=True)
 class Fetched:
-    """What a fetch did.
+    """The result of a fetch.
 
-    origin (AssetOrigin): Where the asset came from.
     changed (tuple[str, ...]): Names of the files that were written or removed; empty where all was up to date.
     """
 
@@ -47,11 +46,10 @@ class Fetched:
 
 
 def keep(origin: AssetOrigin, folder: Path) -> Fetched | None:
-    """Say whether a folder already holds, unharmed, what an origin on the network gave.
+    """Check whether a folder already holds, undamaged, the files of an origin on the network.
 
-    origin (AssetOrigin): The origin; of whichever revision.
-    folder (Path): The folder.
-    RETURNS (Fetched | None): With the revision that is there; None where it has to be fetched.
+    origin (AssetOrigin): Its revision is ignored.
+    RETURNS (Fetched | None): With the folder's revision; None where the files have to be fetched.
     """
     manifest = _read(folder)
     files = manifest.get("files", [])
@@ -63,12 +61,10 @@ def keep(origin: AssetOrigin, folder: Path) -> Fetched | None:
 
 
 def store(origin: AssetOrigin, files: Mapping[str, Path], folder: Path) -> Fetched:
-    """Make a folder hold these files, and none that an earlier manifest names besides.
+    """Copy files into a folder, and remove others that an earlier manifest names.
 
-    origin (AssetOrigin): Where they came from.
     files (Mapping[str, Path]): The file to copy for each name.
-    folder (Path): Where they go; what is there and in no manifest is left alone, unless it bears one of the names.
-    RETURNS (Fetched): What was written or removed.
+    folder (Path): The target; files in it that no manifest names stay, unless they have one of the names.
     RAISES: AssetError where the files are in that folder already.
     """
     if any(path.parent.resolve() == folder.resolve() for path in files.values()):
@@ -81,7 +77,7 @@ def store(origin: AssetOrigin, files: Mapping[str, Path], folder: Path) -> Fetch
         (folder / name).unlink()
     manifest = json.dumps({**asdict(origin), "files": entries}, indent=2, ensure_ascii=False) + "\n"
     written = []
-    # The manifest comes first: after a run cut short it names files that are not there, and the next run mends that.
+    # The manifest first: after an interruption it names files that are missing, and the next run copies them.
     if not (folder / MANIFEST).is_file() or (folder / MANIFEST).read_bytes() != manifest.encode():
         write_atomically(folder / MANIFEST, manifest.encode())
         written.append(MANIFEST)
@@ -94,14 +90,14 @@ def store(origin: AssetOrigin, files: Mapping[str, Path], folder: Path) -> Fetch
 
 
 def _entry(path: Path) -> dict[str, Any]:
-    """Describe a file as the manifest does; a file that is not there has size 0 and no hash."""
+    """Describe a file as the manifest does; a missing file has size 0 and no hash."""
     if not path.is_file():
         return {"name": path.name, "sha256": "", "size": 0}
     return {"name": path.name, "sha256": sha256_of(path), "size": path.stat().st_size}
 
 
 def _read(folder: Path) -> dict[str, Any]:
-    """Read a folder's manifest; one that is missing or damaged says nothing."""
+    """Read a folder's manifest. RETURNS (dict[str, Any]): Empty where it is missing or damaged."""
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
@@ -110,5 +106,5 @@ def _read(folder: Path) -> dict[str, Any]:
 
 
 def _is_plain(name: str) -> bool:
-    """Say whether a name stays within its folder, as a manifest tampered with may not."""
+    """RETURNS (bool): Whether a name stays within its folder, which one of a manipulated manifest may not."""
     return Path(name).name == name != ".."

@@ -1,1 +1,1 @@
-"""A token a line: column files, CSV, CoNLL-U, WebAnno."""
+"""Formats with a token a line: column files, CSV, CoNLL-U, WebAnno."""

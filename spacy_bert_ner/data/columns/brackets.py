@@ -1,4 +1,4 @@
-"""CorefUD's mentions, in brackets over the words of a CoNLL-U file:
+"""CorefUD's mentions: brackets over the words of a CoNLL-U file.
 
     # global.Entity = eid-etype-head-other
     Anna     Entity=(e1-person-1
@@ -16,7 +16,7 @@ from spacy_bert_ner.data.documents import CorpusError
 from spacy_bert_ner.data.notes import Notes
 from spacy_bert_ner.data.overlaps import TokenSpan
 
-# Names in MISC under which such brackets are known.
+# Usual names of such brackets in MISC.
 BRACKETS = ("Entity", "NE", "ne", "Mention")
 _PIECE = re.compile(r"\(([^()]+)(\)?)|([^()]+)\)")
 _PART = re.compile(r"\[(\d+)/(\d+)\]")
@@ -24,11 +24,11 @@ _PART = re.compile(r"\[(\d+)/(\d+)\]")
 
 @dataclass(frozen=True, slots=True)
 class Bracket:
-    """What a row opens and closes.
+    """The brackets of a row.
 
     where (str): Its place.
-    first (int): The word that a mention begins with that is opened here.
-    last (int): The one after the last of a mention that is closed here.
+    first (int): Index of the first word of a mention that opens here.
+    last (int): Index after the last word of a mention that closes here.
     value (str): The brackets.
     """
 
@@ -39,7 +39,7 @@ class Bracket:
 
 
 def label_index(comments: Sequence[tuple[int, str]], name: str) -> int:
-    """Find which of a mention's fields is its type. RETURNS (int): Its index; the second where nothing says."""
+    """RETURNS (int): Index of the type among a mention's fields; 1 where the comments do not name it."""
     for _, line in comments:
         if match := re.match(rf"#\s*global\.{re.escape(name)}\s*=\s*(\S+)", line):
             fields = match[1].split("-")
@@ -52,9 +52,9 @@ def read_brackets(brackets: Sequence[Bracket], index: int, notes: Notes) -> list
 
     brackets (Sequence[Bracket]): Its rows.
     index (int): Which field is the type.
-    notes (Notes): Gets mentions of words that the text does not have, and discontinuous ones.
-    RETURNS (list[TokenSpan]): The mentions, discontinuous ones whole.
-    RAISES: CorpusError where a bracket has no other, or a mention no type.
+    notes (Notes): Receives mentions of words that the text does not have.
+    RETURNS (list[TokenSpan]): The mentions, discontinuous ones as one span.
+    RAISES: CorpusError where a bracket is not matched, or a mention has no type.
     """
     opened: list[tuple[str, str, Bracket]] = []
     parts: dict[str, tuple[set[int], str, str]] = {}

@@ -1,8 +1,8 @@
-"""Which columns hold the tokens and the tags: what the user says, what a header names, what the cells are.
+"""Choice of the columns of tokens and tags: by the user's options, by a header, or by the cells.
 
-3   FC      B-ORG   O         first column counts: an index; two columns could hold entities: refused
-EU  NNP  I-NP  I-ORG          the types of the third are phrases: chunks, no entities
-O   what                      the only tags come first: the token is behind them
+3   FC      B-ORG   O         the first column is an index; two columns could hold entities: an error
+EU  NNP  I-NP  I-ORG          the types of the third are phrases: chunks, not entities
+O   what                      the only tags are in the first column: the token follows
 """
 
 from collections import Counter
@@ -20,7 +20,7 @@ from .tables import TAG_NAMES, TOKEN_NAMES, Table, name
 
 # CoNLL-2000's phrases, and those of the German part of CoNLL-2003.
 PHRASES = frozenset(["NP", "VP", "PP", "ADVP", "ADJP", "SBAR", "PRT", "CONJP", "INTJ", "LST", "UCP", "NC", "VC", "PC"])
-# A column of which less are tags is none with mistakes.
+# Minimum share of tags of a column that counts as one of tags with mistakes.
 _MOSTLY = 0.5
 
 
@@ -30,7 +30,7 @@ class Columns:
 
     token, tag (int): Their indices.
     chosen (bool): Whether the user has chosen the tags' column.
-    says (str): All this in words.
+    says (str): A description for the user.
     """
 
     token: int
@@ -40,9 +40,9 @@ class Columns:
 
 
 def choose_columns(table: Table, options: ReadingOptions) -> Columns:
-    """Choose the columns of tokens and tags, and say which.
+    """Choose the columns of tokens and tags.
 
-    RAISES: CorpusError where none or several could hold the entities, or the user's choice is none.
+    RAISES: CorpusError where none or several could hold the entities, or the user's choice does not exist.
     """
     token = _said(table, options.token_column, "--token-column")
     tag = _said(table, options.tag_column, "--tag-column")
@@ -77,7 +77,7 @@ def _call(table: Table, column: int) -> str:
 
 
 def _said(table: Table, said: str, option: str) -> int | None:
-    """Find the column that the user chose. RAISES: CorpusError where there is none."""
+    """Find the column that the user chose. RAISES: CorpusError where it does not exist."""
     if not said:
         return None
     try:
@@ -99,18 +99,18 @@ def _said(table: Table, said: str, option: str) -> int | None:
 
 
 def _named(table: Table, names: frozenset[str], other_than: int | None = None) -> int | None:
-    """Find the one column of a header that is called so. RETURNS (int | None): None where none or several are."""
+    """Find the column with one of these names. RETURNS (int | None): None where there are none or several."""
     found = [i for i, cell in enumerate(table.header) if name(cell) in names and i != other_than]
     return found[0] if len(found) == 1 else None
 
 
 def _candidates(table: Table, options: ReadingOptions, token: int | None) -> dict[int, Assessment]:
-    """Find columns that could hold tags, some with mistakes among them, some with O alone."""
+    """Find columns that could hold tags, including ones with mistakes and ones with O alone."""
     found = {}
     for i in range(table.width):
         counts = Counter() if i == token else table.counts(i)
         column = assess(counts, options, lower=False) if counts else None
-        # Without a prefix anything may be a tag: only the last column is looked at.
+        # Without a prefix anything may be a tag: only the last column is considered.
         bare = column is not None and column.spelling.example == "PER" and i < table.width - 1
         if column and not bare and column.share >= _MOSTLY and not (column.labels and column.labels <= PHRASES):
             found[i] = column
@@ -129,7 +129,7 @@ def _choose(table: Table, found: dict[int, Assessment], options: ReadingOptions,
         options_ = " or ".join(f"--tag-column {i + 1}" for i in entities)
         raise CorpusError(f"{table.source}: {listed} could both hold the entities: choose one with {options_}")
     if entities:
-        # A column of O alone, as in files whose third column is unused, is not the one.
+        # Not a column of O alone, as in files with an unused third column.
         return entities[0]
     if found:
         return max(found)
@@ -155,15 +155,15 @@ def _types(column: Assessment) -> str:
 
 
 def refuse_header(table: Table, columns: Columns, options: ReadingOptions) -> None:
-    """Stop where the first row seems to name the columns, in other words than are known.
+    """RAISES: CorpusError where the first row seems to be a header with unknown names.
 
-    RAISES: CorpusError where it alone has no tag, or the name of a column of tags for one.
+    It seems so where it is the only row without a tag, or has the name of a column of tags in its place.
     """
     first, *rest = (row.cells[columns.tag] for row in table.rows())
     if table.header or not rest:
         return
     whole, others = (assess(Counter(cells), options, columns.chosen) for cells in ([first, *rest], rest))
-    # A name, not a misspelt tag such as b-PER, B or 0.
+    # A name, and no misspelt tag such as b-PER, B or 0.
     alone = (
         len(first) > 1
         and first[1] not in "-_:"
@@ -180,9 +180,9 @@ def refuse_header(table: Table, columns: Columns, options: ReadingOptions) -> No
 
 
 def read_sentences(table: Table, columns: Columns, notes: Notes) -> list[TaggedSentence]:
-    """Take tokens and tags out of a table.
+    """Read tokens and tags from a table.
 
-    RETURNS (list[TaggedSentence]): Sentences; rows with a blank for a token and O for a tag are left out and counted.
+    RETURNS (list[TaggedSentence]): Without rows of a blank token and the tag O, which are counted.
     RAISES: CorpusError where a blank token has another tag.
     """
     sentences = []
@@ -205,10 +205,10 @@ def read_sentences(table: Table, columns: Columns, notes: Notes) -> list[TaggedS
             lines, tokens, tags = zip(*rows, strict=True)
             document = block.document if block.document is not None or not marks else str(marks)
             sentences.append(TaggedSentence(tokens, tags, document, table.source, lines=lines))
-    # What stands before the first mark is a document, too.
+    # Sentences before the first mark are a document, too.
     return [replace(s, document="0") if marks and s.document is None else s for s in sentences]
 
 
 def has_one_sentence(sentences: Sequence[TaggedSentence]) -> bool:
-    """Say whether a file of some length seems to lack the ends of its sentences."""
+    """RETURNS (bool): Whether a long file seems to lack sentence boundaries."""
     return len(sentences) == 1 and len(sentences[0].tokens) > 200

@@ -21,12 +21,10 @@ _DELIMITERS = ",;\t|"
 
 
 def read_commas(text: str, source: str) -> Table | None:
-    """Read a CSV file.
+    """Read a CSV file. Without a header, all rows must have the same number of cells, the last a tag but for the first.
 
-    text (str): What it holds.
-    source (str): The file.
-    RETURNS (Table | None): Its rows; None where it is none. Without a header it is one if all rows have as many cells
-        and the last is a tag throughout, or but for the first row.
+    source (str): The file's name, for messages.
+    RETURNS (Table | None): Its rows; None where it is not CSV.
     RAISES: CorpusError with the line of a row that has more or fewer cells than the header.
     """
     first = next((line for line in text[:10_000].split("\n") if line.strip()), "")
@@ -74,14 +72,14 @@ def _without_header(text: str, source: str, first: str) -> Table | None:
                 blocks.append(Block([]))
         blocks = [block for block in blocks if block.rows]
         table = Table(source, blocks, len(blocks[0].rows[0].cells) if blocks else 0)
-        # A comma may stand between tabs or blanks, as a token.
+        # A comma between tabs or blanks is a token.
         if not any("\t" in row.cells[-1] for row in rows if row.cells) and _has_tags(table):
             return table
     return None
 
 
 def _has_tags(table: Table) -> bool:
-    """Say whether rows have one width, and a tag in the last cell; the first may be a header of unknown names."""
+    """RETURNS (bool): Whether rows have one width, and a tag in the last cell; the first may be an unknown header."""
     rows = [row.cells for row in table.rows()]
     if table.width < 2 or any(len(cells) != table.width for cells in rows) or not any(any(own[:-1]) for own in rows):
         return False

@@ -3,8 +3,8 @@
     5   Oslo   Oslo   PROPN   _   _   3   obl   _   SpaceAfter=No|name=B-LOC     name=, NE= and others: a tag a token
     5   Oslo   Oslo   PROPN   _   _   3   obl   _   Entity=(e3-place)            CorefUD's brackets: brackets.py
 
-A row 3-4 is a token of the text that the words 3 and 4 follow: it becomes the token, and they do not. A row 5.1 stands
-for what the text leaves out: it becomes none.
+A row 3-4 is a multiword token, followed by its words 3 and 4: it becomes the token, and they do not. A row 5.1 is an
+empty node, which is not in the text: it is left out.
 """
 
 import re
@@ -29,7 +29,7 @@ _EXPECTED = "expected name=B-PER, NE=B-PER or the like, or Entity=(…) as Coref
 
 
 def is_conllu(lines: Lines) -> bool:
-    """Say whether lines are CoNLL-U: ten cells between tabs, of which the first is an id as there."""
+    """RETURNS (bool): Whether lines are CoNLL-U: ten cells between tabs, of which the first is an id."""
     rows = [line.split("\t") for block in lines.blocks[:20] for _, line in block.lines]
     return bool(rows) and all(len(cells) == _WIDTH and _ID.fullmatch(cells[0]) for cells in rows)
 
@@ -37,12 +37,11 @@ def is_conllu(lines: Lines) -> bool:
 def read_conllu(lines: Lines, source: str, options: ReadingOptions, notes: Notes) -> list[tuple[Sentence, str | None]]:
     """Read CoNLL-U.
 
-    lines (Lines): Its lines.
-    source (str): The file.
+    source (str): The file's name, for messages.
     options (ReadingOptions): `tag_column` is a name in MISC, or a column's number.
-    notes (Notes): Gets where the tags were found, and what could not be read.
+    notes (Notes): Receives where the tags were found, and what could not be read.
     RETURNS (list[tuple[Sentence, str | None]]): Sentences and the ids of their documents.
-    RAISES: CorpusError where nothing, or more than one thing, can be the tags.
+    RAISES: CorpusError where no column or name, or several, can be the tags.
     """
     sentences = [_read_words(block.lines, source, lines.document(block), notes) for block in lines.blocks]
     sentences = [words for words in sentences if words.words()]
@@ -65,7 +64,7 @@ def read_conllu(lines: Lines, source: str, options: ReadingOptions, notes: Notes
 
 
 def _said(name: str, sentences: list[Words], source: str) -> str:
-    """Check what the user says. RAISES: CorpusError where MISC has no such name, or there is no such column."""
+    """Check the user's choice. RAISES: CorpusError where MISC has no such name, or there is no such column."""
     if is_number(name):
         if not 1 <= abs(int(name)) <= _WIDTH:
             raise CorpusError(f"{source}: --tag-column {name}, but CoNLL-U has {_WIDTH} columns")
@@ -111,7 +110,7 @@ def _read_words(lines: Sequence[tuple[int, str]], source: str, document: str | N
 
 
 def _find_name(sentences: list[Words], source: str, notes: Notes) -> str:
-    """Find the name under which MISC has the tags, or the number of its column."""
+    """Find the name of the tags in MISC, or MISC's column number where it holds only the tags."""
     counts: dict[str, Counter[str]] = {}
     for words in sentences:
         for cells in words.cells():
@@ -142,7 +141,7 @@ def _find_name(sentences: list[Words], source: str, notes: Notes) -> str:
 
 
 def _tag(words: Words, name: str, notes: Notes) -> TaggedSentence:
-    """Take the tags of a sentence's words."""
+    """Read the tags of a sentence's words."""
     rows = words.words()
     tags = []
     for _, cells in rows:

@@ -1,4 +1,4 @@
-"""The lines of a text: sentences, documents, comments."""
+"""The lines of a text, grouped into sentences, with documents and comments."""
 
 import re
 from dataclasses import dataclass, field
@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from spacy_bert_ner.data.sentences import DOCSTART
 from spacy_bert_ner.data.spelling import UNKNOWN_TAG, is_tag
 
-# Blanks and tabs alone: a no-break space or a line separator may be (part of) a token.
+# Blanks and tabs only: a no-break space or a line separator may be (part of) a token.
 SEPARATORS = " \t"
 GAP = re.compile(f"[{SEPARATORS}]+")
 
-# `# text = Vitamin O` is one, although its last word is a tag.
+# `# text = Vitamin O` is a comment, although its last word is a tag.
 _PAIR = re.compile(r"#\s*[\w.:]+\s*=\s")
 _NEW_DOCUMENT = re.compile(r"#\s*newdoc\b|###MEDLINE:")
 
@@ -28,8 +28,8 @@ class Lines:
     """A text's sentences.
 
     blocks (list[LineBlock]): Sentences.
-    documents (int): Marks of a document's beginning.
-    comments (list[tuple[int, str]]): Comments with their numbers.
+    documents (int): Number of marks of a document's start.
+    comments (list[tuple[int, str]]): Comments with their line numbers.
     """
 
     blocks: list[LineBlock] = field(default_factory=list)
@@ -37,20 +37,20 @@ class Lines:
     comments: list[tuple[int, str]] = field(default_factory=list)
 
     def document(self, block: LineBlock) -> str | None:
-        """RETURNS (str | None): Id of a sentence's document; None where nothing tells."""
+        """RETURNS (str | None): Id of a sentence's document; None where documents are not marked."""
         return str(block.document) if self.documents else None
 
 
 def numbered(text: str) -> list[tuple[int, str]]:
-    """Number a text's lines from 1, without blanks at their end; ends are LF or CRLF."""
+    """Number a text's lines from 1, without trailing blanks; lines end with LF or CRLF."""
     return [(i, line.rstrip(SEPARATORS + "\r")) for i, line in enumerate(text.split("\n"), start=1)]
 
 
 def read_lines(text: str) -> Lines:
-    """Find a text's sentences, which blank lines and DOCSTART lines end.
+    """Find a text's sentences, which end at blank lines and DOCSTART lines.
 
-    A line that begins with # is a comment where a sentence has not begun and its last cell is no tag: a token # with
-    its tag stays one.
+    A line that starts with # is a comment outside of a sentence where its last cell is not a tag: a token # with a tag
+    stays one.
     """
     read = Lines()
     block: list[tuple[int, str]] = []

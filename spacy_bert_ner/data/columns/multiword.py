@@ -1,6 +1,6 @@
-"""Tokens of several words, of CoNLL-U: a row 3-4, and the words 3 and 4 that it consists of.
+"""CoNLL-U's multiword tokens: a row 3-4, and its words 3 and 4.
 
-3-4  dell'Anna  _  …  NE=B-PER     a tag of the whole: for its words, if they have none
+3-4  dell'Anna  _  …  NE=B-PER     the token's tag: for its words, if they have none
 3    dell'      _  …  _
 4    Anna       _  …  _
 """
@@ -24,7 +24,7 @@ DISAGREE = "{n} tokens of several words have a tag that their words contradict; 
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """A token of several words: how many, its line and its cells."""
+    """A multiword token: its number of words, its line and its cells."""
 
     n: int
     line: int
@@ -35,10 +35,10 @@ class Range:
 class Words:
     """A sentence: its words, and which of them are one token of the text.
 
-    source (str): The file.
+    source (str): The file's name, for messages.
     document (str | None): Id of the document.
-    rows (list[tuple[int, list[str]]]): Line and cells of each word, and of empty ones, whose id has a dot.
-    ranges (dict[int, Range]): Tokens of several words, by the index of their first word.
+    rows (list[tuple[int, list[str]]]): Line and cells of each word, and of empty nodes, whose id has a dot.
+    ranges (dict[int, Range]): Multiword tokens, by the index of their first word.
     """
 
     source: str
@@ -51,12 +51,12 @@ class Words:
         return [(line, cells) for line, cells in self.rows if "." not in cells[0]]
 
     def cells(self) -> list[list[str]]:
-        """RETURNS (list[list[str]]): Cells of each word, and of each token of several."""
+        """RETURNS (list[list[str]]): Cells of each word and each multiword token."""
         return [cells for _, cells in self.words()] + [own.cells for own in self.ranges.values()]
 
 
 def is_number(name: str) -> bool:
-    """Say whether tags are in a column by its number, not under a name in MISC."""
+    """RETURNS (bool): Whether tags are in a column, given by its number, and not under a name in MISC."""
     return name.lstrip("-").isdigit()
 
 
@@ -67,7 +67,7 @@ def read_misc(cells: list[str]) -> dict[str, str]:
 
 
 def read_tag(cells: list[str], name: str) -> str | None:
-    """Find the tag of a row, under a name in MISC or in a column. RETURNS (str | None): None where it has none."""
+    """RETURNS (str | None): A row's tag, under a name in MISC or in a column; None where it has none."""
     if not is_number(name):
         return read_misc(cells).get(name)
     tag = cells[int(name) - 1 if int(name) > 0 else int(name)]
@@ -82,11 +82,10 @@ def _with_tag(cells: list[str], name: str, tag: str) -> list[str]:
 
 
 def merge(sentences: Sequence[Words], name: str, notes: Notes) -> Iterator[tuple[Words, set[int]]]:
-    """Put a token that has a tag in the place of its words.
+    """Replace the words of a tagged multiword token by the token.
 
-    sentences (Sequence[Words]): All sentences.
     name (str): Where tags are: a name in MISC, or a column's number.
-    notes (Notes): Gets tokens whose words have other tags.
+    notes (Notes): Receives tokens whose words have contradicting tags.
     YIELDS (tuple[Words, set[int]]): Each sentence, and the indices of such tokens.
     """
     counts = Counter(tag for words in sentences for cells in words.cells() if (tag := read_tag(cells, name)))
@@ -114,7 +113,7 @@ def _merge(words: Words, name: str, spelling: Spelling, notes: Notes) -> tuple[W
             place = f"{words.source}:{whole.line}: {cells[FORM]!r} is {tag}, its words are {' '.join(parts)}"
             notes.place(DISAGREE, place)
             doubtful.add(at)
-            # What goes on in it, by one or the other, is doubtful, too.
+            # An entity that continues in it, by either tag, is doubtful, too.
             inside = next((own for own in [tag, *parts] if own != OUTSIDE), tag)
             cells = _with_tag(cells, name, inside)
         merged.rows.append((whole.line, cells))
@@ -123,7 +122,7 @@ def _merge(words: Words, name: str, spelling: Spelling, notes: Notes) -> tuple[W
 
 
 def _agree(tag: str, parts: list[str], spelling: Spelling) -> bool:
-    """Say whether a token's tag is what its words' tags come to."""
+    """RETURNS (bool): Whether a token's tag agrees with its words' tags."""
     spelt = [OUTSIDE if own == OUTSIDE else spelling.read(own) or own for own in (tag, *parts)]
     whole, *own = spelt
     begins, ends = [s.startswith(("B", "U", "S")) for s in spelt], [s.startswith(("L", "U", "E", "S")) for s in spelt]
@@ -137,11 +136,9 @@ def _agree(tag: str, parts: list[str], spelling: Spelling) -> bool:
 
 
 def doubt(sentence: Sentence, doubtful: set[int]) -> Sentence:
-    """Make tokens unknown, and those of the entities that they are in.
+    """Make tokens unannotated, together with the entities that they are in.
 
-    sentence (Sentence): A sentence.
-    doubtful (set[int]): Indices of its tokens.
-    RETURNS (Sentence): The same without these entities.
+    doubtful (set[int]): Indices of the tokens.
     """
     touched = [entity for entity in sentence.entities if doubtful & set(range(entity.start, entity.end))]
     unknown = {*sentence.unknown, *doubtful, *(i for entity in touched for i in range(entity.start, entity.end))}

@@ -1,4 +1,4 @@
-"""Tokens with pipes: spaCy's .iob, a sentence a line, and columns that pipes separate.
+"""Pipe-separated text: spaCy's .iob, a sentence a line, and columns separated by pipes.
 
 Anna|NNP|B-PER Berg|NNP|I-PER sang|VBD|O
 """
@@ -13,12 +13,10 @@ from .tables import Block, Table, TableRow
 
 
 def read_pipes(lines: Lines, source: str) -> Table | None:
-    """Read a file of tokens with pipes.
+    """Read pipe-separated text: each item has the same number of pipes, or more in its token, and ends in a tag.
 
-    lines (Lines): Its lines.
-    source (str): The file.
-    RETURNS (Table | None): Its rows; None where it is none: each item has as many pipes, a token may have more of them,
-        and the last cell is a tag throughout.
+    source (str): The file's name, for messages.
+    RETURNS (Table | None): Its rows; None where it is of another form.
     """
     sentences = [
         (lines.document(block), number, GAP.split(line.strip(SEPARATORS)))

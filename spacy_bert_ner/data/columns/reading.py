@@ -28,25 +28,23 @@ from .pipes import read_pipes
 from .tables import Block, Table, TableRow, is_header, regroup
 from .webanno import is_webanno, read_webanno
 
-# Fewer rows than these may have a blank in each token.
+# In fewer rows, each token may contain a blank by chance.
 _FEW = 3
 EXPECTED_LINES = "expected lines of a token and its tag, a blank line after each sentence"
 
 
 class TextFile:
-    """A text of lines, read no further than a layout's test asks for.
+    """A text of lines, parsed lazily, as far as the layouts' tests need.
 
-    text (str): What the file holds.
-    source (str): The file.
-    options (ReadingOptions): What the user says of it.
-    notes (Notes): Gets what was assumed, and what was left out.
+    source (str): The file's name, for messages.
+    notes (Notes): Receives assumptions, and what was left out.
     """
 
     def __init__(self, text: str, source: str, options: ReadingOptions, notes: Notes) -> None:
-        # Lines end with CR alone where there is no LF: nobody has both.
+        # Without any LF, lines end with CR alone.
         self.text = text if "\n" in text else text.replace("\r", "\n")
         self.source, self.options, self.notes = source, options, notes
-        # Where tokens and tags were, once they are read: it must be so in all files of a corpus.
+        # The columns of tokens and tags, once read: they must be the same in all files of a corpus.
         self.columns = ""
 
     @cached_property
@@ -69,9 +67,9 @@ class TextFile:
 class FileLayout:
     """A layout of rows of tokens.
 
-    name (str): What messages and the guide call it.
+    name (str): For messages and the guide.
     holds (str): A line for the guide.
-    matches (Callable[[TextFile], bool]): Whether a file has it.
+    matches (Callable[[TextFile], bool]): Whether a file has this layout.
     read (Callable[[TextFile], list[Document]]): Its reader.
     """
 
@@ -84,12 +82,11 @@ class FileLayout:
 def read_columns(path: Path, options: ReadingOptions | None = None, notes: Notes | None = None) -> list[Document]:
     """Read a file of one of the LAYOUTS, in any of the tag schemes.
 
-    path (Path): The file: UTF-8, or UTF-16 with a byte order mark; lines ended by LF or CRLF.
-    options (ReadingOptions | None): What the user says of it.
-    notes (Notes | None): Gets what was assumed, and what was left out.
+    path (Path): UTF-8, or UTF-16 with a byte order mark; lines end with LF or CRLF.
+    notes (Notes | None): Receives assumptions, and what was left out.
     RETURNS (list[Document]): A document per DOCSTART line that sentences follow, one for sentences before the first;
-        where nothing tells, a document per sentence, or as many as `options` says.
-    RAISES: CorpusError with file and line of what is wrong.
+        where documents are not marked, one per `options.n_sents` sentences.
+    RAISES: CorpusError with file and line of the first error.
     """
     file = TextFile(decode(path.read_bytes(), path), str(path), options or ReadingOptions(), notes or Notes())
     return next(layout for layout in LAYOUTS if layout.matches(file)).read(file)
@@ -168,12 +165,12 @@ def by_gaps(line: str) -> list[str]:
 
 
 def by_tabs(line: str) -> list[str]:
-    """Split a line at tabs: blanks may stand in a token, and in the name of a type."""
+    """Split a line at tabs: tokens and names of types may contain blanks."""
     return [cell.strip(SEPARATORS) for cell in line.split("\t")]
 
 
 def _split(lines: Lines, source: str) -> Table:
-    """Split lines at what gives all of them as many cells. RAISES: CorpusError where nothing does."""
+    """Split lines at the separator that gives all the same number of cells. RAISES: CorpusError where none does."""
     tabs, gaps = (_split_by(split, lines, source) for split in (by_tabs, by_gaps))
     if tabs is not None and (gaps is None or not _has_blanks_for_tabs(tabs)):
         return tabs
@@ -181,7 +178,7 @@ def _split(lines: Lines, source: str) -> Table:
 
 
 def _has_blanks_for_tabs(table: Table) -> bool:
-    """Say whether blanks separate columns, too: `EU NNP⇥B-ORG` in all rows, while some tokens have no blank in them."""
+    """RETURNS (bool): Whether blanks separate columns, too: `EU NNP⇥B-ORG` in all rows."""
     tags = (assess(table.counts(i), ReadingOptions()) for i in range(table.width))
     if not any(found and found.share == 1 for found in tags):
         return True
@@ -214,7 +211,7 @@ def _table(source: str, blocks: list[Block], width: int) -> Table:
 
 
 def _split_by_either(lines: Lines, source: str) -> Table:
-    """Hold all rows to the number of columns of the first, with blanks, or else tabs alone, between them."""
+    """Split all rows into as many columns as the first has, at blanks and tabs, or else at tabs alone."""
     blocks = []
     width = first = 0
     if lines.blocks and not any(is_tag(by_gaps(line)[-1]) for block in lines.blocks for _, line in block.lines):
@@ -242,7 +239,7 @@ def _ragged(where: str, cells: Sequence[str], width: int, first: int) -> str:
 
 
 def _blank_in_type(lines: Lines) -> str:
-    """Say which type's name has a blank in it, where that is why rows differ. RETURNS (str): "" where it is not."""
+    """RETURNS (str): Which type's name contains a blank, where that is why rows differ; "" where it is not."""
     rows = [(number, by_gaps(line)) for block in lines.blocks for number, line in block.lines]
     usual = min(len(cells) for _, cells in rows)
     for number, cells in rows:

@@ -1,4 +1,4 @@
-"""Tables: rows of cells in sentences, as column files, CSV files and CoNLL-U come to be alike.
+"""Tables: rows of cells in sentences, the common form of column files and CSV files.
 
 text ──► lines ──► table ──► columns chosen ──► tagged sentences ──► documents
          lines.py  columns.py, comma.py, conllu.py, pipes.py    choosing.py   tagged.py
@@ -107,16 +107,16 @@ DOCUMENT_NAMES = frozenset(
 
 
 def is_header(cells: tuple[str, ...]) -> bool:
-    """Say whether the first row of a table names its columns."""
+    """RETURNS (bool): Whether the first row of a table names its columns."""
     names = {name(cell) for cell in cells}
     return bool(names & TAG_NAMES) and bool(names & (TOKEN_NAMES | SENTENCE_NAMES))
 
 
 def regroup(table: Table) -> Table:
-    """Cut a table with a header into sentences where its columns of sentence and document ids say so.
+    """Group the rows of a table with a header into sentences, by its columns of sentence and document ids.
 
-    An id stands in each row, or in the first of its sentence, as in Kaggle's ner_dataset.csv. Without such a column
-    sentences stay as blank lines cut them.
+    An id is in each row, or in the first of its sentence, as in Kaggle's ner_dataset.csv. Without such a column the
+    sentences of the blank lines stay.
     """
     names = [name(cell) for cell in table.header]
     sentence = next((i for i, own in enumerate(names) if own in SENTENCE_NAMES), None)
@@ -133,7 +133,7 @@ def regroup(table: Table) -> Table:
                 ids[i] = (row.cells[column].strip() if column is not None else "") or ids[i]
             if begins or ids != before:
                 blocks.append(Block([], ids[0] or block.document))
-            # Where ids tell, blank lines do not.
+            # Ids take precedence over blank lines.
             begins = False
             blocks[-1].rows.append(row)
     return Table(table.source, blocks, table.width, table.header)

@@ -1,4 +1,4 @@
-"""WebAnno's and INCEpTION's TSV 3: a token a line with its characters, and a column per feature of each layer.
+"""WebAnno's and INCEpTION's TSV 3: a token a line with its offsets, and a column per feature of each layer.
 
     #FORMAT=WebAnno TSV 3.3
     #T_SP=de.tudarmstadt.ukp.dkpro.core.api.ner.type.NamedEntity|identifier|value
@@ -25,7 +25,7 @@ from .lines import SEPARATORS
 FORMAT = re.compile(r"\ufeff?#FORMAT=WebAnno TSV (\d)(?:\.\d+)?\s")
 _UNIT = re.compile(r"(\d+)-(\d+)(\.\d+)?")
 _VALUE = re.compile(r"(?P<label>.*?)(?:\[(?P<id>\d+)\])?", re.DOTALL)
-# | between stacked annotations, and what a backslash escapes.
+# Separator of stacked annotations, and escapes.
 _STACK = re.compile(r"(?<!\\)\|")
 _ESCAPED = re.compile(r"\\(.)")
 _UNLABELLED = "{n} marked spans have no label, so that their tokens count as unknown:"
@@ -43,7 +43,7 @@ class Feature:
 
     @property
     def full(self) -> str:
-        """What `--tag-column` calls it."""
+        """Its name for `--tag-column`."""
         return f"{self.layer}.{self.name}" if self.name else self.layer
 
 
@@ -60,19 +60,17 @@ class Unit:
 
 
 def is_webanno(text: str) -> bool:
-    """Say whether a text is WebAnno's TSV."""
+    """RETURNS (bool): Whether a text is WebAnno's TSV."""
     return FORMAT.match(text) is not None
 
 
 def read_webanno(text: str, source: str, options: ReadingOptions, notes: Notes) -> Document:
     """Read a file of WebAnno's TSV.
 
-    text (str): What it holds.
-    source (str): The file.
+    source (str): The file's name, for messages.
     options (ReadingOptions): `tag_column` names a layer, a feature, or LAYER.FEATURE.
-    notes (Notes): Gets which layer was read, and entities that overlap, are discontinuous or cut tokens.
-    RETURNS (Document): All its sentences.
-    RAISES: CorpusError where it is another version, nothing or several things can be the entities, or a line is none.
+    notes (Notes): Receives the layer, and entities that overlap, are discontinuous or split tokens.
+    RAISES: CorpusError where it is another version, no feature or several can be the entities, or a line is malformed.
     """
     version = FORMAT.match(text)
     if version is None or version[1] != "3":
@@ -104,7 +102,7 @@ def _features(lines: list[str], source: str) -> list[Feature]:
             continue
         layer, *names = rest.rstrip().split("|")
         short = layer.rpartition(".")[2]
-        # A relation's own end stands as BT_…, among its features; a layer without features has a column of its own.
+        # A relation's end is among its features, as BT_…; a layer without features has one column.
         if kind == "#T_SP":
             features += [Feature(short, name, column + i) for i, name in enumerate(names or [""])]
         column += max(1, len(names))
@@ -184,7 +182,7 @@ def _spans(units: list[Unit], feature: Feature, crossing: set[str], source: str,
     found: dict[tuple[str, str, int], list[Unit]] = {}
     for unit in units:
         for i, (label, id) in enumerate(_values(unit, feature)):
-            # One of a single token has no id: each is its own.
+            # An annotation of a single token has no id.
             found.setdefault((label, id, -1) if id else (label, f"line {unit.line}", i), []).append(unit)
     spans = []
     for (label, id, _), own in found.items():

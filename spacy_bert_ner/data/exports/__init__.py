@@ -32,10 +32,8 @@ __all__ = [
 def read_export(records: list[ExportRecord], notes: Notes) -> list[AnnotatedText]:
     """Read an export of an annotation tool.
 
-    records (list[ExportRecord]): What it holds.
-    notes (Notes): Gets what was left out, merged or taken otherwise.
-    RETURNS (list[AnnotatedText]): Texts in order; those that nobody has annotated, or that were rejected, ignored or
-        cancelled, are left out.
+    notes (Notes): Receives what was left out, merged or reinterpreted.
+    RETURNS (list[AnnotatedText]): In order, without unannotated, rejected, ignored and cancelled texts.
     RAISES: CorpusError for records of no known shape, for texts that are references to files, for offsets outside of
         the text, and for entities that overlap, all of them at once.
     """

@@ -1,4 +1,4 @@
-"""What every reader of texts with character offsets hands over: drafts, as the file has them, and annotated texts."""
+"""Texts with entities in characters: drafts, as the file has them, and annotated texts, with resolved offsets."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from .visible import Visible
 
 
 class CharSpan(NamedTuple):
-    """An entity in characters of its text: first, after the last, and its type."""
+    """An entity in characters of its text, the end exclusive."""
 
     start: int
     end: int
@@ -20,10 +20,9 @@ class AnnotatedText:
     """A text and its entities.
 
     where (str): FILE:LINE, or FILE:#N for the Nth of an array.
-    text (str): The text.
     spans (tuple[CharSpan, ...]): Sorted, without overlaps, without whitespace at their ends.
-    unknown (tuple[tuple[int, int], ...]): Characters of which nobody knows whether they are in an entity.
-    partial (bool): Whether nothing is known of what no span covers.
+    unknown (tuple[tuple[int, int], ...]): Unannotated characters.
+    partial (bool): Whether all characters outside of the spans are unannotated.
     """
 
     where: str
@@ -37,9 +36,9 @@ class AnnotatedText:
 class DraftSpan:
     """An entity as a file has it.
 
-    start, end (int | None): Offsets, counted as the file counts; None where it has none that can be used.
-    label (str): Its type; "" where it has none.
-    quoted (str | None): The span's own text, where it carries one: it decides.
+    start, end (int | None): Offsets in the file's units; None where it has no usable ones.
+    label (str): "" where it has none.
+    quoted (str | None): The span's own text, where the file has it: it decides between ways of counting.
     local (tuple[int, int, int] | None): Offsets within a paragraph, and its number, where the file has these, too.
     """
 
@@ -50,7 +49,7 @@ class DraftSpan:
     local: tuple[int, int, int] | None = None
 
     def places(self) -> Iterator[tuple[int, int, int | None]]:
-        """YIELDS (tuple[int, int, int | None]): Offsets, and the paragraph that they count from, if any."""
+        """YIELDS (tuple[int, int, int | None]): Offsets, and the paragraph that they are relative to, if any."""
         if self.local is not None:
             yield self.local
         if self.start is not None and self.end is not None:
@@ -62,11 +61,10 @@ class Draft:
     """A text and its entities as a file has them, for `settle`.
 
     where (str): Its place.
-    texts (dict[str, Visible]): What could be the text, by field; mostly one.
-    spans (list[DraftSpan]): The entities.
-    field (str): Names what decides for the same of `texts` throughout the file.
-    answer (str | None): "accept" or "reject" where it is one answer to one question, not a whole annotation.
-    counts_utf16 (bool): Whether the tool is one that counts in UTF-16 units and whose spans carry no text.
+    texts (dict[str, Visible]): Candidates for the text, by field; usually one.
+    field (str): Drafts with the same value have their text in the same of `texts`.
+    answer (str | None): "accept" or "reject" where it answers one question, and is no complete annotation.
+    counts_utf16 (bool): Whether the tool counts in UTF-16 units and its spans have no text.
     """
 
     where: str

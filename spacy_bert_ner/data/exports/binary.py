@@ -1,4 +1,4 @@
-"""Answers to single questions: those about one text become one partial annotation."""
+"""Binary annotation: the answers about one text become one partial annotation."""
 
 from collections import defaultdict
 
@@ -14,14 +14,14 @@ REFUTED = "{n} texts have accepted suggestions only that were contradicted: left
 
 
 def merge_answers(drafts: list[Draft], notes: Notes) -> list[Draft]:
-    """Merge the answers about each text: accepted spans are entities, of everything else nothing is known.
+    """Merge the answers about each text: accepted spans are entities, everything else is unannotated.
 
-    A rejected span may be part of an entity, or one of another type: it makes nothing known. Texts are compared
-    themselves, not their `_input_hash`, which a task that was edited keeps.
+    A rejected span may be part of an entity, or one of another type: it annotates nothing. Texts are compared
+    themselves, not by their `_input_hash`, which an edited task keeps.
 
     drafts (list[Draft]): Drafts whose text is chosen.
-    notes (Notes): Gets what is merged, left out, or contradicts itself.
-    RETURNS (list[Draft]): Whole annotations, and one draft for each text that answers are about, at its first place.
+    notes (Notes): Receives what is merged, left out, or contradictory.
+    RETURNS (list[Draft]): Complete annotations, and one draft for each text with answers, at its first place.
     """
     answers: dict[str, list[Draft]] = defaultdict(list)
     for draft in drafts:
@@ -63,7 +63,7 @@ def _merge(group: list[Draft], notes: Notes) -> list[Draft]:
 
 
 def _without_conflicts(accepted: list[tuple[str, DraftSpan]], notes: Notes) -> list[DraftSpan]:
-    """Leave out what overlaps with another accepted suggestion, or has its place and another type."""
+    """Leave out accepted suggestions that overlap with another, or have the same span and another type."""
     unique = {_key(span): (where, span) for where, span in reversed(accepted)}
     placed = [
         (span.start, span.end, where, span)

@@ -1,4 +1,4 @@
-"""Entities that cannot both be: overlaps within a text, and equal texts that are annotated otherwise."""
+"""Entities of one text that overlap."""
 
 from .annotated import CharSpan
 
@@ -6,10 +6,9 @@ from .annotated import CharSpan
 def overlaps(where: str, text: str, spans: list[CharSpan]) -> list[str]:
     """Find overlaps.
 
-    where (str): Place of the text.
-    text (str): The text.
-    spans (list[CharSpan]): Its entities, sorted.
-    RETURNS (list[str]): A message for each two that share a character.
+    where (str): The text's place.
+    spans (list[CharSpan]): Sorted.
+    RETURNS (list[str]): A message for each pair that shares a character.
     """
     faults = []
     for i, left in enumerate(spans):

@@ -12,12 +12,12 @@ from .visible import Visible
 
 
 def is_item(value: Any) -> bool:
-    """Say whether a JSON value is an item."""
+    """RETURNS (bool): Whether a JSON value is an item."""
     return isinstance(value, dict) and "content" in value and "annotation" in value
 
 
 def read_item(record: ExportRecord, notes: Notes) -> list[Draft]:
-    """Read an item. RETURNS (list[Draft]): One; none where nobody has annotated it."""
+    """Read an item. RETURNS (list[Draft]): One; empty where it is unannotated."""
     where, item = record.where, record.value
     if item["annotation"] is None:
         notes.count("{n} texts without annotation were left out")
@@ -26,7 +26,7 @@ def read_item(record: ExportRecord, notes: Notes) -> list[Draft]:
     try:
         for entry in item["annotation"]:
             for point in entry["points"]:
-                # The end is that of Python's slices here, and a point's own text decides between both.
+                # Exclusive ends, as everywhere; the point's text decides between both.
                 spans += read_span_list(where, [{**point, "end": point["end"] + 1, "label": x} for x in entry["label"]])
     except (KeyError, TypeError) as error:
         raise CorpusError(f'{where}: found other "annotation" than Dataturks writes') from error

@@ -1,4 +1,4 @@
-"""doccano, and whatever else has a text beside a list of entities."""
+"""doccano, and other records of a text and a list of entities."""
 
 from typing import Any
 
@@ -14,12 +14,12 @@ _KEYS = ("entities", "label", "labels", "annotations")
 
 
 def is_document(value: Any) -> bool:
-    """Say whether a JSON value is a document."""
+    """RETURNS (bool): Whether a JSON value is a document."""
     return isinstance(value, dict) and "text" in value and any(key in value for key in _KEYS)
 
 
 def read_document(record: ExportRecord, notes: Notes) -> list[Draft]:
-    """Read a document. RETURNS (list[Draft]): One; none where its entities are null."""
+    """Read a document. RETURNS (list[Draft]): One; empty where its entities are null."""
     value = record.value
     found = next((value[key] for key in _KEYS if value.get(key) is not None), None)
     if found is None:

@@ -1,4 +1,4 @@
-"""Which of a record's fields is the text: the one that the spans' own text fits."""
+"""Choice of the field that holds a record's text: the one that matches the spans' own text."""
 
 from collections import Counter, defaultdict
 
@@ -16,10 +16,10 @@ USUAL_FIELD = "text"
 def choose_texts(drafts: list[Draft], notes: Notes) -> list[Draft]:
     """Choose the text of each draft.
 
-    drafts (list[Draft]): Drafts of a file.
-    notes (Notes): Gets which field was taken where there are several.
+    drafts (list[Draft]): All of a file.
+    notes (Notes): Receives the chosen field where there are several.
     RETURNS (list[Draft]): The same with one text each; a record without spans gives one for each field that others use.
-    RAISES: CorpusError where nothing tells which field is the text, or the text is the name of a file.
+    RAISES: CorpusError where the field is ambiguous, or the text is the name of a file.
     """
     votes: dict[str, Counter[str]] = defaultdict(Counter)
     voted = {id(draft): _vote(draft) for draft in drafts if len(draft.texts) > 1}
@@ -39,7 +39,7 @@ def choose_texts(drafts: list[Draft], notes: Notes) -> list[Draft]:
 
 
 def _vote(draft: Draft) -> str | None:
-    """Find the field that the most spans fit. RETURNS (str | None): None where none does, or several do as well."""
+    """RETURNS (str | None): The field that most spans fit; None where none fits, or several fit equally."""
     quoting = [span for span in draft.spans if span.quoted]
     if not quoting:
         return None
@@ -52,7 +52,7 @@ def _vote(draft: Draft) -> str | None:
 
 
 def _usual(draft: Draft, votes: dict[str, Counter[str]]) -> list[str]:
-    """Fall back on what the file's other records use, on the only field, on the usual name."""
+    """Fall back on the only field, on the field of the file's other records, on the usual name."""
     if len(draft.texts) == 1:
         return list(draft.texts)
     own = votes.get(draft.field) or (sum(votes.values(), Counter()) if not draft.spans else None)
@@ -76,7 +76,7 @@ def _with_text(draft: Draft, name: str) -> Draft:
 
 
 def _refuse_references(drafts: list[Draft]) -> None:
-    """Stop where a text is the name of a file. RAISES: CorpusError."""
+    """RAISES: CorpusError where a text is the name of a file."""
     texts = [
         (draft, visible) for draft in drafts for visible in draft.texts.values() if not _is_annotated(draft, visible)
     ]
@@ -91,7 +91,7 @@ def _refuse_references(drafts: list[Draft]) -> None:
 
 
 def _is_annotated(draft: Draft, visible: Visible) -> bool:
-    """Say whether entities are in the text itself, however it looks."""
+    """RETURNS (bool): Whether the spans match the text, so that it is not a reference."""
     whole = any((span.start, span.end) == (0, len(visible.text)) for span in draft.spans)
     quoting = [span for span in draft.spans if span.quoted]
     return whole or (bool(quoting) and count_fitting(fit(visible, quoting).readings[0], quoting, visible.text) > 0)

@@ -1,7 +1,7 @@
 """Label Studio: tasks with their regions (JSON), and its short form (JSON-MIN).
 
 plain text     "labels"            start, end: characters
-HTML           "hypertextlabels"   globalOffsets: characters of what a reader sees; start, end: elements
+HTML           "hypertextlabels"   globalOffsets: visible characters; start, end: elements
 dialogues      "paragraphlabels"   start: paragraph, startOffset: characters in it; or globalOffsets
 """
 
@@ -25,20 +25,20 @@ REGION_KINDS = (PLAIN, HTML, PARAGRAPHS)
 _MARKUP = re.compile(r"</?[a-zA-Z][^<>]*>|&(?:\w+|#\d+);")
 _QUOTED = re.compile(r"\s*\[\s*\{")
 UNREAD = "{n} fields begin as a list of regions does, and are no JSON: they were not read, and their texts left out:"
-# What a field is called whose markup is read as such.
+# Suffix of a field's name whose markup is parsed.
 _AS_HTML = " (HTML)"
 # What JSON-MIN adds to a task's own fields.
 _ADDED = frozenset(["annotator", "created_at", "updated_at"])
 
 
 def is_label_studio_task(value: Any) -> bool:
-    """Say whether a JSON value is a task with its annotations."""
+    """RETURNS (bool): Whether a JSON value is a task with its annotations."""
     keys = ("annotations", "completions", "predictions")
     return isinstance(value, dict) and isinstance(value.get("data"), dict) and any(key in value for key in keys)
 
 
 def is_short_task(value: Any) -> bool:
-    """Say whether a JSON value is a task in the short form."""
+    """RETURNS (bool): Whether a JSON value is a task of JSON-MIN."""
     if not isinstance(value, dict):
         return False
     return "annotation_id" in value or any(_is_regions(_unquoted(key, own)) for key, own in value.items())
@@ -47,11 +47,11 @@ def is_short_task(value: Any) -> bool:
 def read_label_studio_task(record: ExportRecord, notes: Notes) -> list[Draft]:
     """Read a task: the last annotation that was not cancelled.
 
-    RETURNS (list[Draft]): A draft for each text with regions; one where there is no region, none where nobody has
-        annotated the task.
+    RETURNS (list[Draft]): A draft for each text with regions; one where there is no region; empty where the task is
+        unannotated.
     """
     task, where = record.value, record.where
-    # Before version 1.0 they were called so.
+    # "completions" before version 1.0.
     annotations = task.get("annotations", task.get("completions", []))
     try:
         finished = [entry["result"] for entry in annotations if not entry.get("was_cancelled")]
@@ -92,7 +92,7 @@ def _unquoted(key: str, value: Any) -> Any:
 
 
 def _is_regions(value: Any) -> bool:
-    """Say whether a value of the short form is a list of regions."""
+    """RETURNS (bool): Whether a value of JSON-MIN is a list of regions."""
     if not isinstance(value, list) or not value:
         return False
     return all(
@@ -113,13 +113,13 @@ def _drafts(where: str, texts: dict[str, Visible], regions: list[tuple[Any, str,
 
 
 def _shown(texts: dict[str, Visible], kind: str) -> dict[str, Visible]:
-    """Leave the reading of markup out that regions of a kind cannot be of."""
+    """Leave out the parsed or unparsed markup, whichever regions of this kind cannot refer to."""
     other = {name if kind == HTML else f"{name}{_AS_HTML}" for name in texts if f"{name}{_AS_HTML}" in texts}
     return {name: text for name, text in texts.items() if name not in other}
 
 
 def _kind(kind: Any, value: Any) -> str | None:
-    """Tell a region's kind: one of REGION_KINDS, or None. Some versions name none."""
+    """RETURNS (str | None): A region's kind: one of REGION_KINDS, or None. Some versions do not name it."""
     if not isinstance(value, dict) or (kind is not None and kind not in REGION_KINDS):
         return None
     return kind or next((name for name in REGION_KINDS if isinstance(value.get(name), list)), None)
@@ -131,12 +131,12 @@ def _region(where: str, kind: str, value: dict[str, Any]) -> list[DraftSpan]:
     quoted = value.get("text") if isinstance(value.get("text"), str) and value["text"].strip() else None
     if kind == PLAIN and type(value.get("start")) is int:
         plain = {key: value.get(key) for key in ("start", "end", "text")}
-        # An unlabelled region is read with any label, which it then loses.
+        # An unlabelled region is read with a placeholder, which is then removed.
         named = read_span_list(where, [{**plain, "label": label or PLAIN} for label in labels])
         return [span if label else replace(span, label="") for span, label in zip(named, labels, strict=True)]
     start, end = _offsets(value.get("globalOffsets"), "start", "end") or (None, None)
     if quoted is None and kind != PLAIN:
-        # Nothing could tell whether offsets into what was shown are those into what is read here.
+        # Without its text, offsets into the displayed page cannot be verified.
         start = end = None
     local = _local(value) if kind == PARAGRAPHS and quoted else None
     return [DraftSpan(start, end, str(label), quoted, local) for label in labels]
@@ -156,7 +156,7 @@ def _offsets(value: Any, start: str, end: str) -> tuple[int, int] | None:
 
 
 def _texts(where: str, fields: dict[str, Any]) -> dict[str, Visible]:
-    """Find what could be the text: any field of text, as it is or as HTML, and any list of paragraphs."""
+    """Find candidates for the text: any field of text, plain or parsed as HTML, and any list of paragraphs."""
     texts: dict[str, Visible] = {}
     for name, value in fields.items():
         if isinstance(value, str):

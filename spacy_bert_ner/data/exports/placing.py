@@ -1,4 +1,4 @@
-"""Where the entities of a draft are: a span's own text decides, and the same way of counting holds for all."""
+"""Placement of a draft's entities: a span's own text decides, and one way of counting holds for all."""
 
 import re
 from dataclasses import dataclass, field
@@ -14,10 +14,9 @@ AMBIGUOUS = "several ways of counting fit, at different places"
 class Placed:
     """The entities of a draft in characters.
 
-    reading (str): Name of the way of counting; "" for plain characters.
-    spans (list[CharSpan]): Entities.
+    reading (str): Name of the way of counting; "" for code points.
     refused (list[tuple[DraftSpan, str]]): Spans that contradict the text, and how.
-    outside (list[DraftSpan]): Spans without a text of their own that the text is too short for.
+    outside (list[DraftSpan]): Spans without their own text whose offsets are outside of the text.
     """
 
     reading: str = ""
@@ -28,10 +27,10 @@ class Placed:
 
 @dataclass(frozen=True)
 class Fit:
-    """Ways of counting under which all spans of a draft fit; the one that fits most where there is none.
+    """Ways of counting under which all spans of a draft fit; where there is none, the one that fits most.
 
     readings (list[Reading]): At least one.
-    decided (bool): Whether this is the only one of several that differ: it says how the file's tool counts.
+    decided (bool): Whether exactly one of several fits, which shows how the file's tool counts.
     """
 
     readings: list[Reading]
@@ -41,12 +40,9 @@ class Fit:
 def place_spans(draft: Draft, visible: Visible, readings: list[Reading]) -> Placed:
     """Find the characters of a draft's spans.
 
-    Where readings differ about a span, nothing tells where it is.
+    A span at different places under several readings is refused as ambiguous.
 
-    draft (Draft): The draft.
-    visible (Visible): Its text.
-    readings (list[Reading]): As `fit` finds them.
-    RETURNS (Placed): Where each span is, or why it is nowhere.
+    readings (list[Reading]): From `fit`.
     """
     placed = Placed(readings[0].name)
     for span in draft.spans:
@@ -66,10 +62,8 @@ def place_spans(draft: Draft, visible: Visible, readings: list[Reading]) -> Plac
 def fit(visible: Visible, spans: list[DraftSpan], counts_utf16: bool = False) -> Fit:
     """Find the ways of counting that fit.
 
-    visible (Visible): The text.
-    spans (list[DraftSpan]): Its entities.
-    counts_utf16 (bool): Whether offsets without a text may be UTF-16 units.
-    RETURNS (Fit): All that fit all spans, of the first tier of `readings` that has any.
+    counts_utf16 (bool): Whether offsets of spans without text may be UTF-16 units.
+    RETURNS (Fit): All that fit all spans, of the first tier that has any.
     """
     counter, text = OffsetCounter(visible), visible.text
     if counts_utf16 and not text.isascii():
@@ -89,18 +83,18 @@ def fit(visible: Visible, spans: list[DraftSpan], counts_utf16: bool = False) ->
 
 
 def count_fitting(reading: Reading, spans: list[DraftSpan], text: str) -> int:
-    """Count the spans that a reading finds. RETURNS (int): How many are within the text and say what it says there."""
+    """RETURNS (int): How many spans are within the text and match it under a reading."""
     return sum(_locate(span, reading, text) is not None for span in spans)
 
 
 def occurrences(text: str, quoted: str) -> list[tuple[int, int]]:
-    """Find where a span's own text stands. RETURNS (list[tuple[int, int]]): Its characters, each time."""
+    """Find a span's own text. RETURNS (list[tuple[int, int]]): The characters of each occurrence."""
     pattern = r"\s+".join(map(re.escape, quoted.split()))
     return [match.span() for match in re.finditer(pattern, text)] if pattern else []
 
 
 def _locate(span: DraftSpan, reading: Reading, text: str) -> tuple[int, int] | None:
-    """Find a span's characters. RETURNS: None where they are outside the text, or say something else than the span."""
+    """Find a span's characters. RETURNS: None where they are outside the text, or do not match the span's text."""
     for start, end, paragraph in span.places():
         found = reading.locate(start, end, paragraph)
         if found and (span.quoted is None or same_text(text[slice(*found)], span.quoted)):
@@ -109,7 +103,7 @@ def _locate(span: DraftSpan, reading: Reading, text: str) -> tuple[int, int] | N
 
 
 def _trim(text: str, found: tuple[int, int] | None) -> tuple[int, int] | None:
-    """Leave whitespace at a span's ends out, which makes no difference."""
+    """Strip whitespace at a span's ends."""
     stripped = text[slice(*found)].strip() if found else ""
     if not found or not stripped:
         return found

@@ -40,5 +40,5 @@ def read_prodigy_task(record: ExportRecord, notes: Notes) -> list[Draft]:
 
 
 def is_binary(task: dict[str, Any]) -> bool:
-    """Say whether a task asks for a yes or no to what it shows, not for all entities: interface `ner` always does."""
+    """RETURNS (bool): Whether a task asks to accept or reject its spans, as the interface `ner` always does."""
     return bool(task.get("_is_binary", task.get("_view_id") == "ner"))

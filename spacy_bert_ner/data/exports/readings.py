@@ -1,4 +1,4 @@
-"""Ways to count characters: what a span's own text says is where it is, under whichever of them all spans fit.
+"""Ways to count characters, of which the right one places every span at its own text.
 
     text          A  CR LF  n  n  a     🎉        offsets of the last character
     code points   0  1  2   3  4  5     6         Python
@@ -42,7 +42,7 @@ _BLANKS = {
     "unbroken": "no line ends",
 }
 _SHIFTS = {(0, 0): "", (1, 1): "from 1", (0, -1): "the end at the last character", (1, 0): "from 1, to the last"}
-# Tried one after the other: what a tool does by design before what needs more imagination.
+# Tried in this order: what tools do by design first, unusual combinations later.
 _TIERS: tuple[tuple[tuple[str, ...], tuple[str, ...], tuple[tuple[int, int], ...]], ...] = (
     (("characters", "utf16", "utf8"), ("all", "crlf", "lf"), ((0, 0),)),
     (tuple(_UNITS), tuple(_BLANKS), ((0, 0),)),
@@ -54,10 +54,10 @@ _TIERS: tuple[tuple[tuple[str, ...], tuple[str, ...], tuple[tuple[int, int], ...
 class Reading:
     """A way of counting, applied to a text.
 
-    name (str): What it is called in messages; "" for code points as they are.
+    name (str): For messages; "" for code points.
     at (Widths): (characters + 1,). Offset of each character, and of the text's end.
-    shift (tuple[int, int]): What the offsets of a span's beginning and end are too large by.
-    paragraphs (tuple[int, ...]): Where the text's paragraphs begin.
+    shift (tuple[int, int]): By how much the offsets of a span's start and end are too large.
+    paragraphs (tuple[int, ...]): Index of each paragraph's first character.
     """
 
     name: str
@@ -68,9 +68,8 @@ class Reading:
     def locate(self, start: int, end: int, paragraph: int | None = None) -> tuple[int, int] | None:
         """Find the characters of a span.
 
-        start, end (int): Offsets.
-        paragraph (int | None): The paragraph they count from.
-        RETURNS (tuple[int, int] | None): First character and the one after the last; None where there are none.
+        paragraph (int | None): The paragraph that the offsets are relative to.
+        RETURNS (tuple[int, int] | None): Indices, the end exclusive; None where the offsets fall on no character.
         """
         if paragraph is not None:
             if paragraph >= len(self.paragraphs):
@@ -78,7 +77,7 @@ class Reading:
             base = int(self.at[self.paragraphs[paragraph]])
             start, end = start + base, end + base
         start, end = start - self.shift[0], end - self.shift[1]
-        # The last of several characters at one offset, and the first: what has no width is left outside.
+        # Characters without width at the span's ends are left out.
         first = int(np.searchsorted(self.at, start, side="right")) - 1
         last = int(np.searchsorted(self.at, end, side="left"))
         if not 0 <= first < last < len(self.at) or self.at[first] != start or self.at[last] != end:
@@ -87,22 +86,19 @@ class Reading:
 
 
 class OffsetCounter:
-    """Counts a text in all ways.
-
-    visible (Visible): The text.
-    """
+    """Counts a text's characters in all ways."""
 
     def __init__(self, visible: Visible) -> None:
         self.visible = visible
         self.codes = np.frombuffer(visible.text.encode("utf-32-le"), dtype=np.uint32).astype(np.int64)
 
     def tiers(self) -> Iterator[list[Reading]]:
-        """YIELDS (list[Reading]): Readings that differ, tier by tier."""
+        """YIELDS (list[Reading]): Distinct readings, tier by tier."""
         for tier in _TIERS:
             yield list(self._readings(*tier))
 
     def plain(self) -> Reading:
-        """RETURNS (Reading): Code points as they are."""
+        """RETURNS (Reading): Code points."""
         return self._reading("characters", "all", (0, 0), (0, 0))
 
     def utf16(self) -> Reading:
@@ -158,7 +154,7 @@ class OffsetCounter:
         }
 
     def _graphemes(self) -> Widths:
-        """Count what a reader takes for one character as one, nearly as UAX 29 does: its rules for Hangul are left."""
+        """Count grapheme clusters, as UAX 29 defines them but for its rules for Hangul."""
         widths = np.ones_like(self.codes)
         flag = False
         for i in np.flatnonzero(self.codes > 0x2FF):
@@ -173,7 +169,7 @@ class OffsetCounter:
 
 
 def same_text(found: str, quoted: str) -> bool:
-    """Say whether two texts are one, but for whitespace and for how accents are encoded."""
+    """RETURNS (bool): Whether two texts are equal, up to whitespace and Unicode normalisation."""
     return _normal(found) == _normal(quoted) or ("\\n" in quoted and _normal(found) == _normal(_unescaped(quoted)))
 
 
@@ -182,5 +178,5 @@ def _normal(text: str) -> str:
 
 
 def _unescaped(text: str) -> str:
-    # Label Studio has written line feeds so.
+    # Some versions of Label Studio escape line feeds.
     return text.replace("\\r", "\r").replace("\\n", "\n")

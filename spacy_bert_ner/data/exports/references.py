@@ -1,11 +1,11 @@
-"""Texts that are no texts, but the names of files that hold them."""
+"""Detection of texts that are the names of the files that hold them."""
 
 import re
 
 from .visible import Visible
 
 _FILE = r"\.(?:txt|text|html?|xml|json|jsonl|csv|tsv|md|rtf|pdf|docx?|log)"
-# Stores, upload folders and files with a path: nobody annotates entities in these alone.
+# Object stores, upload folders and paths of files: never texts to annotate.
 _CERTAIN = re.compile(
     rf"(?:s3|gs|gcs|azure-blob|azure_spi|file|hdfs|ftp|localfs|redis)://[^\n]+"
     rf"|/data/(?:upload|local-files)/?[^\n]*"
@@ -18,10 +18,10 @@ _POSSIBLE = re.compile(r"https?://\S+|(?:/[\w.-]+){2,}", re.IGNORECASE)
 
 
 def is_reference(visible: Visible) -> bool:
-    """Say whether a text is certainly the name of a file."""
+    """RETURNS (bool): Whether a text is certainly the name of a file."""
     return bool(_CERTAIN.fullmatch(visible.text.strip()))
 
 
 def may_be_reference(visible: Visible) -> bool:
-    """Say whether a text could be one: an address of a page may also be all that a message says."""
+    """RETURNS (bool): Whether a text may be one; a URL may also be a whole message."""
     return bool(_POSSIBLE.fullmatch(visible.text.strip())) or is_reference(visible)

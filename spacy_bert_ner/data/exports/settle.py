@@ -1,4 +1,4 @@
-"""From drafts to annotated texts: every entity has its characters, or is listed and its tokens unknown."""
+"""From drafts to annotated texts: every entity gets its characters, or is listed and its tokens unannotated."""
 
 from spacy_bert_ner.data.documents import CorpusError
 from spacy_bert_ner.data.notes import MAX_PLACES, Notes
@@ -15,9 +15,8 @@ CONTRADICTIONS = "{n} entities contradict the text, so that their tokens count a
 def settle(drafts: list[Draft], notes: Notes) -> list[AnnotatedText]:
     """Place the entities of drafts.
 
-    drafts (list[Draft]): Drafts with one text each.
-    notes (Notes): Gets ways of counting, entities that contradict their text, repeated and trimmed ones.
-    RETURNS (list[AnnotatedText]): The texts, in order.
+    drafts (list[Draft]): With one text each.
+    notes (Notes): Receives ways of counting, entities that contradict their text, repeated and trimmed ones.
     RAISES: CorpusError with every entity that is outside of its text or overlaps with another.
     """
     faults: list[str] = []
@@ -36,7 +35,7 @@ def _text(draft: Draft) -> Visible:
 
 
 def _known(found: Fit, known: set[str]) -> list[Reading]:
-    """Of the ways of counting that fit a text take the one that others of the file need, if it is one."""
+    """Of the ways of counting that fit a text, choose the one that the file's other texts require, if it is unique."""
     chosen = [reading for reading in found.readings if reading.name in known]
     return chosen if len(chosen) == 1 else found.readings
 
@@ -62,7 +61,7 @@ def _settle(draft: Draft, readings: list[Reading], notes: Notes, faults: list[st
 
 
 def _entities(draft: Draft, text: str, placed: Placed, notes: Notes) -> tuple[list[CharSpan], list[tuple[int, int]]]:
-    """Trim entities and leave repeated ones out. RETURNS: They, and characters that have no label."""
+    """Trim entities and remove repeated ones. RETURNS: The entities, and the characters of those without a label."""
     spans: set[CharSpan] = set()
     unknown = []
     for start, end, label in placed.spans:
@@ -86,7 +85,7 @@ def _entities(draft: Draft, text: str, placed: Placed, notes: Notes) -> tuple[li
 
 
 def _refused(draft: Draft, text: str, placed: Placed, notes: Notes) -> tuple[list[tuple[int, int]], bool]:
-    """List what contradicts its text. RETURNS: Characters it may mean, and whether one may be anywhere."""
+    """List spans that contradict the text. RETURNS: Characters that they may mean, and whether one may be anywhere."""
     hidden: list[tuple[int, int]] = []
     lost = False
     for span, reason in placed.refused:

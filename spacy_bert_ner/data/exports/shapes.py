@@ -1,4 +1,4 @@
-"""The shapes of records, one table: the first that fits reads it.
+"""The shapes of records, as one table: the first that matches reads a record.
 
 Prodigy        {"text": …, "spans": [{"start": 0, "end": 4, "label": "PER"}], "answer": "accept"}
 doccano        {"text": …, "label": [[0, 4, "PER"]]}
@@ -29,7 +29,7 @@ class ExportShape:
     """A shape of records.
 
     name (str): The tool.
-    holds (str): A line for the guide: what records look like.
+    holds (str): An example, for the guide.
     matches (Callable[[Any], bool]): Whether a JSON value has this shape.
     read (Callable[[ExportRecord, Notes], list[Draft]]): Its reader.
     """
@@ -81,7 +81,7 @@ _EXPECTED = (
     '"annotations" as Label Studio does, [text, {"entities": […]}] as spaCy has it, or "tokens" and "ner_tags" as '
     "Hugging Face's rows do"
 )
-# Keys by which formats are known that this table does not read, and what to do.
+# Keys of formats that this table does not read, and advice.
 _OTHERS = {
     "paragraphs": "this is spaCy 2's JSON of tokens: python -m spacy convert FILE FOLDER reads it",
     "tokens": "tokens stand here without tags",
@@ -91,9 +91,8 @@ _OTHERS = {
 def read_record(record: ExportRecord, notes: Notes) -> list[Draft]:
     """Read a record.
 
-    record (ExportRecord): The record.
-    notes (Notes): Gets what is left out.
-    RETURNS (list[Draft]): Its texts, mostly one; none where nobody has annotated it.
+    notes (Notes): Receives what is left out.
+    RETURNS (list[Draft]): Its texts, usually one; empty where it is unannotated.
     RAISES: CorpusError where it has no known shape.
     """
     if record.value is None:

@@ -12,12 +12,12 @@ from .visible import Visible
 
 
 def is_example(value: Any) -> bool:
-    """Say whether a JSON value is an example."""
+    """RETURNS (bool): Whether a JSON value is an example."""
     return is_pair(value) or (isinstance(value, dict) and "text" in value and isinstance(value.get("ents"), list))
 
 
 def read_example(record: ExportRecord, notes: Notes) -> list[Draft]:
-    """Read an example. RETURNS (list[Draft]): One. RAISES: CorpusError where it has no entities, such as of spancat."""
+    """Read an example. RETURNS (list[Draft]): One. RAISES: CorpusError where it has no entities, as spancat's."""
     where, value = record.where, record.value
     text, found = value if is_pair(value) else (value["text"], {"entities": value["ents"]})
     if "entities" not in found:

@@ -1,4 +1,4 @@
-"""One entity of an export, in the spellings that exports have."""
+"""Entities of an export, in the forms of the different tools."""
 
 import json
 from typing import Any
@@ -13,9 +13,8 @@ _STARTS, _ENDS = ("start", "start_offset"), ("end", "end_offset")
 def read_span(where: str, span: Any) -> DraftSpan:
     """Read an entity: `[start, end, label]`, or an object with these.
 
-    where (str): Place of its text.
+    where (str): The text's place.
     span (Any): The JSON value.
-    RETURNS (DraftSpan): The entity.
     RAISES: CorpusError where offsets or type are missing, or it has several types.
     """
     start = end = label = quoted = None
@@ -24,7 +23,7 @@ def read_span(where: str, span: Any) -> DraftSpan:
     elif isinstance(span, dict):
         start, end = _first(span, _STARTS), _first(span, _ENDS)
         label, quoted = _label(span), span.get("text")
-    # By the exact type: a truth value is an int, too.
+    # By the exact type: a bool is an int, too.
     if not (type(start) is int and type(end) is int and isinstance(label, str) and label.strip()):
         raise CorpusError(
             f"{where}: found the entity {json.dumps(span, ensure_ascii=False)[:200]}; expected first and last "
@@ -34,7 +33,7 @@ def read_span(where: str, span: Any) -> DraftSpan:
 
 
 def read_span_list(where: str, found: Any) -> list[DraftSpan]:
-    """Read a list of entities. RAISES: CorpusError where it is none."""
+    """Read a list of entities. RAISES: CorpusError where the value is not a list."""
     if not isinstance(found, list):
         raise CorpusError(
             f"{where}: found {json.dumps(found, ensure_ascii=False)[:80]} for entities, expected a list of first and "
@@ -44,7 +43,7 @@ def read_span_list(where: str, found: Any) -> list[DraftSpan]:
 
 
 def check_text(where: str, text: Any) -> str:
-    """Check a text. RAISES: CorpusError where it is none, or holds half of a surrogate pair."""
+    """RETURNS (str): The text. RAISES: CorpusError where the value is not text, or holds a lone surrogate."""
     if not isinstance(text, str):
         raise CorpusError(f"{where}: found no text; expected one, beside its entities")
     if any("\ud800" <= character <= "\udfff" for character in text):

@@ -1,4 +1,4 @@
-"""The records of an export: what annotation tools wrap them into is taken off."""
+"""The records of an export, without the containers that annotation tools wrap them into."""
 
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,8 +10,7 @@ class ExportRecord(NamedTuple):
     """A text with its annotation, as the file has it.
 
     where (str): FILE:LINE, or FILE:#N for the Nth of an array.
-    value (Any): The JSON value.
-    is_ner_annotator (bool): Whether it stands in a file of NER Annotator's.
+    is_ner_annotator (bool): Whether the file is NER Annotator's.
     """
 
     where: str
@@ -20,21 +19,19 @@ class ExportRecord(NamedTuple):
 
 
 def list_records(path: Path, text: str) -> list[ExportRecord]:
-    """List the records of a file of JSON: one a line, in one array, in one object, or alone.
+    """List the records of a JSON file: one a line, in one array, in one object, or a single one.
 
-    path (Path): The file, for places.
-    text (str): What it holds.
-    RETURNS (list[ExportRecord]): The records in order.
-    RAISES: CorpusError with the place of what is no JSON.
+    path (Path): For places.
+    RAISES: CorpusError with the place of invalid JSON.
     """
     values = read_json(path, text)
-    # The lines of an array say less than its numbers.
+    # In an array, an item's number is more useful than its line.
     places = [str(path)] if len(values) == 1 else [where for where, _ in values]
     return [r for place, (where, value) in zip(places, values, strict=True) for r in _unwrap(place, where, value)]
 
 
 def is_pair(value: Any) -> bool:
-    """Say whether a value is spaCy's own: `[text, {"entities": […]}]`."""
+    """RETURNS (bool): Whether a value is spaCy's `[text, {"entities": […]}]`."""
     return isinstance(value, list) and len(value) == 2 and isinstance(value[0], str) and isinstance(value[1], dict)
 
 
@@ -47,7 +44,7 @@ def _unwrap(place: str, where: str, value: Any) -> list[ExportRecord]:
 
 def _unwrap_object(place: str, where: str, value: Any) -> list[ExportRecord]:
     items = value.get("annotations") if isinstance(value, dict) and not {"data", "text"} & value.keys() else None
-    # NER Annotator writes null for a text that nobody came to.
+    # NER Annotator writes null for an unannotated text.
     if isinstance(items, list) and all(item is None or is_pair(item) for item in items):
         return [ExportRecord(f"{place}:#{i}", item, is_ner_annotator=True) for i, item in enumerate(items, start=1)]
     return [ExportRecord(where, value)]
