@@ -32,6 +32,8 @@ from spacy_bert_ner.storage.files import write_atomically
 
 WORDS = 30
 UNIT = 100_000
+# Seconds in which what went before comes to an end.
+REST = 5.0
 
 
 class Call(NamedTuple):
@@ -56,11 +58,13 @@ class Client:
 
     async def ask(self, text: str) -> int:
         """Send a text and throw the answer away. RETURNS (int): The status; 0 where the connection broke."""
+        kept = self._streams is not None
         try:
             return await self._ask(text)
         except (ConnectionError, asyncio.IncompleteReadError):
             self._streams = None
-            return 0
+        # A connection that was kept may be closed as the request goes out: HTTP's clients then send it anew.
+        return await self.ask(text) if kept else 0
 
     async def _ask(self, text: str) -> int:
         if self._streams is None:
@@ -188,7 +192,7 @@ def measure_memory(
 ) -> dict[str, Any]:
     """Watch the service's memory under load and after it. RETURNS (dict[str, Any]): MiB, and the slope a 100,000 words.
 
-    The first fifth is not counted: caches and matrix programs grow there.
+    Of all its processes. The first fifth is not counted: caches and matrix programs grow there.
     """
     samples, words = [], 0
     for part in range(20):
@@ -236,11 +240,22 @@ def texts_of(corpus: Path, nlp: Language) -> list[str]:
 
 
 @contextmanager
-def service(model: Path) -> Iterator[tuple[tuple[str, int], int]]:
+def service(model: Path, workers: str) -> Iterator[tuple[tuple[str, int], int]]:
     """Serve a model in a process of its own. YIELDS: Its address, once it answers, and the process's number."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "spacy", "bert-ner", "serve", str(model), "--port", str(port)]
+    command = [
+        sys.executable,
+        "-m",
+        "spacy",
+        "bert-ner",
+        "serve",
+        str(model),
+        "--port",
+        str(port),
+        "--workers",
+        workers,
+    ]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         while process.poll() is None:
@@ -251,6 +266,8 @@ def service(model: Path) -> Iterator[tuple[tuple[str, int], int]]:
                 time.sleep(0.2)
         else:
             raise SystemExit(f"The service ended with {process.returncode}: {' '.join(command)}")
+        # One process may answer while another loads.
+        time.sleep(REST)
         yield ("127.0.0.1", port), process.pid
     finally:
         process.send_signal(signal.SIGTERM)
@@ -258,9 +275,10 @@ def service(model: Path) -> Iterator[tuple[tuple[str, int], int]]:
 
 
 def resident_mib(pid: int) -> float:
-    """RETURNS (float): Memory of a process's own, in MiB."""
+    """RETURNS (float): Memory of a process and of those that it started, in MiB."""
     status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
-    return int(status.split("RssAnon:")[1].split()[0]) / 1024
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+    return int(status.split("RssAnon:")[1].split()[0]) / 1024 + sum(resident_mib(int(child)) for child in children)
 
 
 def main() -> None:
@@ -270,16 +288,19 @@ def main() -> None:
     parser.add_argument("corpus", type=Path, help="a corpus to take texts from (.spacy)")
     parser.add_argument("output", type=Path, help="where to write the figures (.json)")
     parser.add_argument("--seconds", type=float, default=60, help="of load by many clients; a sixth of it by one")
+    parser.add_argument("--workers", default="auto", help="the service's processes")
     parser.add_argument("--clients", type=int, default=32, help="clients at once")
     parser.add_argument("--soak", type=float, default=600, help="seconds for which memory is watched; 0 for none")
     parser.add_argument("--overload", type=float, default=20, help="seconds of twice the load; 0 for none")
     args = parser.parse_args()
     nlp = spacy.load(args.model)
     texts = texts_of(args.corpus, nlp)
-    figures: dict[str, Any] = {"texts": len(texts), "processors": os.cpu_count()}
-    with service(args.model) as (address, pid):
+    figures: dict[str, Any] = {"texts": len(texts), "processors": os.cpu_count(), "workers": args.workers}
+    with service(args.model, args.workers) as (address, pid):
         figures["latency"] = measure_latency(nlp, address, texts, args.seconds / 6)
+        time.sleep(REST)
         figures["load"] = measure_throughput(nlp, address, texts, args.clients, args.seconds)
+        time.sleep(REST)
         if args.overload:
             rate = figures["load"]["requests"] / figures["load"]["seconds"]
             figures["overload"] = measure_overload(address, texts, rate, args.overload)

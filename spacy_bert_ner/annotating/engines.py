@@ -1,9 +1,8 @@
 """The engines by name, and their default number of workers."""
 
-import os
-from collections.abc import Callable
-from pathlib import Path
 from typing import Literal
+
+from spacy_bert_ner.processors import usable_cores
 
 from .annotation_error import AnnotationError
 from .engine_local import LocalPool
@@ -12,8 +11,6 @@ from .scheduling import Pool
 from .worker import WorkerSettings
 
 ENGINES = ("local", "ray")
-# Linux's CPU quota of a container: microseconds of computing time, and the period in which it may use them.
-QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 
 def check_engine(engine: str, workers: int | Literal["auto"], ray_address: str | None) -> None:
@@ -36,14 +33,3 @@ def make_pool(
     if workers == "auto":
         workers = 1 if settings.gpu_id >= 0 else usable_cores()
     return LocalPool(settings), workers
-
-
-def usable_cores() -> int:
-    """RETURNS (int): Cores that this process may use, within its container's quota."""
-    get_affinity: Callable[[int], set[int]] | None = getattr(os, "sched_getaffinity", None)
-    cores = len(get_affinity(0)) if get_affinity else os.cpu_count() or 1
-    try:
-        quota, period = QUOTA.read_text(encoding="ascii").split()
-        return max(1, min(cores, round(int(quota) / int(period))))
-    except (OSError, ValueError):
-        return cores

@@ -1,10 +1,12 @@
 """`annotate`: the entities of many texts, in several processes."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 from spacy.cli._util import Arg, Opt
 from wasabi import msg
+
+from .arguments import parse_workers
 
 if TYPE_CHECKING:
     from spacy_bert_ner.annotating import Summary
@@ -100,15 +102,6 @@ def show(summary: "Summary", min_confidence: float) -> None:
     if summary.words_per_second is None:
         msg.info("All was done before")
     msg.good(f"Wrote {summary.output}")
-
-
-def parse_workers(workers: str) -> int | Literal["auto"]:
-    """RETURNS (int | Literal["auto"]): The number of workers; what is none is refused."""
-    if workers == "auto":
-        return "auto"
-    if not workers.isdecimal():
-        msg.fail(f"--workers {workers}: expected a number above 0, or auto", exits=1)
-    return int(workers)
 
 
 def split_names(names: str | None) -> tuple[str, ...] | None:

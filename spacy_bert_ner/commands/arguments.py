@@ -4,7 +4,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from wasabi import msg
 
@@ -61,3 +61,15 @@ def explained(what: str) -> Iterator[None]:
         yield
     except UNREADABLE as error:
         msg.fail(what, str(error), exits=1)
+
+
+def parse_workers(workers: str) -> int | Literal["auto"]:
+    """RETURNS (int | Literal["auto"]): The number of processes; what is none ends the command.
+
+    workers (str): The value of --workers.
+    """
+    if workers == "auto":
+        return "auto"
+    if not workers.isdecimal() or int(workers) == 0:
+        msg.fail(f"--workers {workers}: expected a number above 0, or auto", exits=1)
+    return int(workers)

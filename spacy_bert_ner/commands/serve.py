@@ -6,6 +6,8 @@ from typing import Annotated
 from spacy.cli._util import Arg, Opt
 from wasabi import msg
 
+from .arguments import parse_workers
+
 EXTRA = ("fastapi", "uvicorn", "prometheus_client", "starlette")
 
 
@@ -13,7 +15,9 @@ def serve_cli(
     models: Annotated[list[str], Arg(help="Folders or package names of pipelines that set doc.ents, or NAME=FOLDER")],
     host: Annotated[str, Opt("--host", help="Address to listen on; 0.0.0.0 for all of this machine's")] = "127.0.0.1",
     port: Annotated[int, Opt("--port", "-p", help="Port to listen on", min=0, max=65535)] = 8000,
-    workers: Annotated[int, Opt("--workers", "-w", help="Processes, each with its own models", min=1)] = 1,
+    workers: Annotated[
+        str, Opt("--workers", "-n", help="Processes, each with its own models; auto: one a core")
+    ] = "auto",
     allowed_host: Annotated[
         list[str] | None, Opt("--allowed-host", help="Name by which a proxy or another machine asks; repeatable")
     ] = None,
@@ -36,6 +40,7 @@ def serve_cli(
             raise
         msg.fail(f"{error.name} is not installed", "pip install 'spacy-bert-ner[serve]'", exits=1)
         raise
+    count = parse_workers(workers)
     try:
         settings = ServiceSettings(
             max_batch_words=max_batch_words,
@@ -50,6 +55,6 @@ def serve_cli(
         )
         if not is_loopback(host) and settings.api_key is None:
             msg.warn(f"Whoever reaches {host} may ask: set {KEY_VARIABLE} to a key that clients must send")
-        run(models, settings, host, port, workers, code=code, gpu_id=gpu_id)
+        run(models, settings, host, port, count, code=code, gpu_id=gpu_id)
     except (ValueError, OSError) as error:
         msg.fail("The models cannot be served", str(error), exits=1)

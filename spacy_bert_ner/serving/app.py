@@ -1,14 +1,16 @@
 """The ASGI application."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import spacy
 from fastapi import FastAPI
 from fastapi.responses import FileResponse, Response
 from fastapi.staticfiles import StaticFiles
+from spacy.cli._util import setup_gpu
 from spacy.language import Language
 
 from spacy_bert_ner import __version__
@@ -27,16 +29,18 @@ PAGE_FOLDER = Path(__file__).parent / "page"
 DESCRIPTION = "Named entities with confidences, by three APIs: /v1/entities, /hf, /analyze. The page `/` shows them."
 
 
-def make_app(pipelines: Mapping[str, Language], settings: ServiceSettings | None = None) -> FastAPI:
-    """Make the application, for any ASGI server.
+def make_app(loaders: Mapping[str, Callable[[], Language]], settings: ServiceSettings | None = None) -> FastAPI:
+    """Make the application.
 
-    pipelines (Mapping[str, Language]): The pipelines by name, the first the default. The application calls them from
-        its own threads; nothing else may call them.
+    loaders (Mapping[str, Callable[[], Language]]): What makes the pipelines, by name, the first the default; the
+        application makes each in the thread that will call it, and nobody else may.
     settings (ServiceSettings | None): Limits and guards; None for the defaults.
+    RETURNS (FastAPI): The application, for any ASGI server, with the pipelines loaded.
+    RAISES: What the loaders raise.
     """
     settings = settings or ServiceSettings()
     metrics = ServiceMetrics()
-    catalogue = Catalogue(dict(pipelines), settings, metrics)
+    catalogue = Catalogue(loaders, settings, metrics)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -66,13 +70,23 @@ def make_app(pipelines: Mapping[str, Language], settings: ServiceSettings | None
     return app
 
 
-def load_app(models: Sequence[str], settings: ServiceSettings) -> FastAPI:
+def load_app(models: Sequence[str], settings: ServiceSettings, gpu_id: int = -1) -> FastAPI:
     """Load pipelines and make their application.
 
     models (Sequence[str]): Packages or folders, or NAME=PACKAGE or NAME=FOLDER.
-    RAISES: ValueError where a model does not exist or two have the same name.
+    settings (ServiceSettings): Limits and guards.
+    gpu_id (int): GPU, or -1 for the CPU.
+    RETURNS (FastAPI): The application.
+    RAISES: ValueError where a model is not there or two have one name.
     """
-    return make_app({name: spacy.load(place) for name, place in name_models(models).items()}, settings)
+    return make_app({name: partial(_load, place, gpu_id) for name, place in name_models(models).items()}, settings)
+
+
+def _load(place: str, gpu_id: int) -> Language:
+    """Load a pipeline. RETURNS (Language): It."""
+    # Thinc's choice of a device holds for one thread.
+    setup_gpu(gpu_id, silent=True)
+    return spacy.load(place)
 
 
 async def _page() -> Response:

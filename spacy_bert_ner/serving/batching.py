@@ -3,7 +3,9 @@
     event loop:  read ─► put into the queue ─┐                      ┌─► the request's future
     thread:      while idle, wait ◄──────────┴─► take a batch ─► memory zone: nlp.pipe ─► plain data
 
-spaCy's memory zone must not be entered twice on one vocabulary, so that one thread alone touches a pipeline.
+spaCy's memory zone must not be entered twice on one vocabulary, so that one thread alone touches a pipeline. It loads
+it, too: OpenMP keeps a team of threads for every thread that computes, and two teams on the same cores slow each other
+down.
 """
 
 import asyncio
@@ -12,9 +14,11 @@ import math
 import threading
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 
 from spacy.language import Language
+from thinc.compat import torch
 
 from .answers import Answer, Failure, read_answer
 from .error_responses import RefusalError
@@ -32,27 +36,33 @@ class ModelRunner:
     """Where a model reads.
 
     name (str): The model's name.
-    nlp (Language): Its pipeline; nobody else may call it.
+    load (Callable[[], Language]): Makes its pipeline, in the thread that will read; nobody else may call it.
     settings (ServiceSettings): Limits.
     metrics (ServiceMetrics): What is counted.
+    nlp (Language): The pipeline, to be looked at only.
+    RAISES: Whatever `load` raises, and the pipeline on a text.
     """
 
-    def __init__(self, name: str, nlp: Language, settings: ServiceSettings, metrics: ServiceMetrics) -> None:
+    def __init__(
+        self, name: str, load: Callable[[], Language], settings: ServiceSettings, metrics: ServiceMetrics
+    ) -> None:
         self.name = name
-        self.nlp = nlp
         self.settings = settings
         self.metrics = metrics
         self._queue = FairQueue()
         self._changed = threading.Condition()
         self._in_work = 0
         self._crowded = False
+        self._open = False
         self._closing = False
-        self._thread = threading.Thread(target=self._work, name=f"read {name}", daemon=True)
-        self._speed = self._warm_up()
+        loaded: Future[tuple[Language, float]] = Future()
+        self._thread = threading.Thread(target=self._run, args=(load, loaded), name=f"read {name}", daemon=True)
+        self._thread.start()
+        self.nlp, self._speed = loaded.result()
 
     def start(self) -> None:
-        """Start the thread."""
-        self._thread.start()
+        """Take requests from now on."""
+        self._open = True
 
     def close(self) -> None:
         """Read what is in the queue, then end the thread; new requests are refused."""
@@ -65,7 +75,7 @@ class ModelRunner:
     @property
     def is_ready(self) -> bool:
         """RETURNS (bool): Whether a request would be taken."""
-        return self._thread.is_alive() and not self._closing
+        return self._open and self._thread.is_alive() and not self._closing
 
     async def annotate(self, texts: Sequence[str]) -> list[Answer | Failure]:
         """Find the entities of a request's texts, together with those of other requests.
@@ -120,8 +130,16 @@ class ModelRunner:
             message = f"{before} words are in the queue before this request: send it again in {seconds} s"
             raise RefusalError(503, message, "queue", Retry_After=str(seconds))
 
-    def _work(self) -> None:
-        """Read batches until the runner is closed and the queue empty."""
+    def _run(self, load: Callable[[], Language], loaded: "Future[tuple[Language, float]]") -> None:
+        """Load, then read batches until the runner is closed and the queue empty."""
+        try:
+            if torch is not None and self.settings.threads:
+                torch.set_num_threads(self.settings.threads)
+            nlp = load()
+            loaded.set_result((nlp, self._warm_up(nlp)))
+        except BaseException as error:
+            loaded.set_exception(error)
+            return
         while (batch := self._next_batch()) is not None:
             if batch:
                 self._annotate_batch(batch)
@@ -186,14 +204,14 @@ class ModelRunner:
         _LOG.error("%s fails on a text: %s%s\n%s", self.name, kind, said, where)
         return Failure(f"The pipeline fails on this text with {kind}: the service's log says where")
 
-    def _warm_up(self) -> float:
+    def _warm_up(self, nlp: Language) -> float:
         """Read something, which is slow for the first time. RETURNS (float): Words a second, by a full batch."""
         text = WARM_UP * max(1, self.settings.max_batch_words // count_words(WARM_UP) // 8)
-        text = text[: self.nlp.max_length]
-        with self.nlp.memory_zone():
+        text = text[: nlp.max_length]
+        with nlp.memory_zone():
             for texts in ([text[: len(WARM_UP)]], [text] * 8):
                 begun = time.perf_counter()
-                for _ in self.nlp.pipe(texts, batch_size=len(texts)):
+                for _ in nlp.pipe(texts, batch_size=len(texts)):
                     pass
         return 8 * count_words(text) / (time.perf_counter() - begun)
 

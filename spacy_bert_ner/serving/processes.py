@@ -9,18 +9,21 @@ import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
 from copy import deepcopy
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import h11
 from fastapi import FastAPI
-from spacy.cli._util import import_code, setup_gpu
+from spacy.cli._util import import_code
 from uvicorn import Config, Server
 from uvicorn.config import LOGGING_CONFIG
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.supervisors import Multiprocess
 from wasabi import msg
+
+from spacy_bert_ner.processors import usable_cores
 
 from .naming import name_models
 from .service_settings import LOOPBACK, METRICS_VARIABLE, ServiceSettings
@@ -89,24 +92,36 @@ def allowed_hosts(host: str, more: Sequence[str]) -> tuple[str, ...]:
     return (*names, *LOOPBACK) if names else ()
 
 
-def run(models: Sequence[str], settings: ServiceSettings, host: str, port: int, workers: int = 1, **how: Any) -> None:
+def run(
+    models: Sequence[str],
+    settings: ServiceSettings,
+    host: str,
+    port: int,
+    workers: int | Literal["auto"] = "auto",
+    code: Path | None = None,
+    gpu_id: int = -1,
+) -> None:
     """Serve until SIGTERM or SIGINT; what was begun is finished then.
 
     models (Sequence[str]): See app.load_app.
     settings (ServiceSettings): Limits and guards.
     host (str): Address to listen on.
     port (int): Port; 0 for any that is free.
-    workers (int): Processes, each with models of its own.
-    how (Any): "code", a Python file to import before, and "gpu_id", as on the command line.
+    workers (int | Literal["auto"]): Processes, each with models of its own; "auto" for one a core, or with a GPU one.
+    code (Path | None): A Python file to import before.
+    gpu_id (int): GPU, or -1 for the CPU.
     RAISES: ValueError where the models cannot be served, OSError where the address cannot be listened on.
     """
     name_models(models)
-    make: Any = partial(load_in_process, list(models), settings, **how)
+    if workers == "auto":
+        workers = usable_cores() if gpu_id < 0 else 1
+    settings = replace(settings, threads=threads_of(workers))
+    make: Any = partial(load_in_process, list(models), settings, code, gpu_id)
     with listen(host, port) as listener, tempfile.TemporaryDirectory(prefix="bert-ner-metrics-") as folder:
         shown = f"[{host}]" if ":" in host else host
         msg.info(f"Loading, then serving on http://{shown}:{listener.getsockname()[1]}/")
         if workers > 1:
-            _prepare_workers(folder, workers)
+            os.environ.setdefault(METRICS_VARIABLE, folder)
             Multiprocess(_configure(make, settings, workers), [listener]).run()
             return
         # uvicorn raises it anew once all is finished.
@@ -145,10 +160,17 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _prepare_workers(folder: str, workers: int) -> None:
-    """Share what the workers share: a folder for their figures, and the processors, unless the user has said."""
-    os.environ.setdefault(METRICS_VARIABLE, folder)
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
+def threads_of(workers: int) -> int | None:
+    """Share the cores out.
+
+    workers (int): Processes that serve.
+    RETURNS (int | None): Threads by which each computes, so that a lone one leaves a core to its connections; None
+        where OMP_NUM_THREADS says it.
+    """
+    if "OMP_NUM_THREADS" in os.environ:
+        return None
+    cores = usable_cores()
+    return max(1, cores // workers if workers > 1 else cores - 1)
 
 
 def load_in_process(
@@ -159,8 +181,7 @@ def load_in_process(
     from .app import load_app
 
     import_code(code)
-    setup_gpu(gpu_id, silent=True)
-    return load_app(models, settings)
+    return load_app(models, settings, gpu_id)
 
 
 def _configure(make: Any, settings: ServiceSettings, workers: int) -> Config:

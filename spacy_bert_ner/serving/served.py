@@ -1,6 +1,6 @@
 """The pipelines that are served, by name, and what is known of them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import spacy
@@ -17,14 +17,17 @@ from .service_settings import ServiceSettings
 class Catalogue:
     """The models that are served.
 
-    pipelines (dict[str, Language]): The pipelines by name, the first the default; nobody else may call them.
+    loaders (Mapping[str, Callable[[], Language]]): What makes the pipelines, by name, the first the default; each is
+        called in the thread that reads.
     settings (ServiceSettings): Limits.
     metrics (ServiceMetrics): What is counted.
     """
 
-    def __init__(self, pipelines: dict[str, Language], settings: ServiceSettings, metrics: ServiceMetrics) -> None:
-        self.runners = {name: ModelRunner(name, nlp, settings, metrics) for name, nlp in pipelines.items()}
-        self.facts = {name: describe_model(name, nlp) for name, nlp in pipelines.items()}
+    def __init__(
+        self, loaders: Mapping[str, Callable[[], Language]], settings: ServiceSettings, metrics: ServiceMetrics
+    ) -> None:
+        self.runners = {name: ModelRunner(name, load, settings, metrics) for name, load in loaders.items()}
+        self.facts = {name: describe_model(name, runner.nlp) for name, runner in self.runners.items()}
 
     def __iter__(self) -> Iterator[ModelRunner]:
         return iter(self.runners.values())

@@ -22,6 +22,7 @@ class ServiceSettings:
     max_words, max_texts, max_body_bytes (int): Of one request; beyond them the answer is 413.
     default_score (float): What the forms of others, which know no missing score, say of entities without a confidence.
     hosts (tuple[str, ...]): Names in the header Host that are answered; empty for all.
+    threads (int | None): Threads by which each model computes; None for as many as PyTorch takes by itself.
     log_texts (bool): Whether the log may hold texts: those of requests, and errors' messages, which may quote them.
     api_key (str | None): What clients must send as `Authorization: Bearer KEY`; None where everyone may ask.
     """
@@ -37,6 +38,7 @@ class ServiceSettings:
     max_body_bytes: int = 4 * 2**20
     default_score: float = 0.85
     hosts: tuple[str, ...] = ()
+    threads: int | None = None
     log_texts: bool = False
     api_key: str | None = field(default=None, repr=False)
 

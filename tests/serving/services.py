@@ -66,7 +66,10 @@ def make_cnn() -> Language:
 @contextmanager
 def asking(pipelines: dict[str, Language], **settings: Any) -> Iterator[TestClient]:
     """YIELDS (TestClient): A client of an application, started."""
-    with TestClient(make_app(pipelines, ServiceSettings(**settings)), raise_server_exceptions=False) as client:
+    with TestClient(
+        make_app({name: lambda nlp=nlp: nlp for name, nlp in pipelines.items()}, ServiceSettings(**settings)),
+        raise_server_exceptions=False,
+    ) as client:
         yield client
 
 

@@ -1,6 +1,7 @@
 """A model's thread: how requests come together, fail apart, are refused, and end."""
 
 import asyncio
+import threading
 import time
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from spacy.language import Language
+from spacy.tokens import Doc
 
 from spacy_bert_ner.serving.answers import Answer, Failure, read_answer
 from spacy_bert_ner.serving.batching import ModelRunner
@@ -21,7 +23,7 @@ from tests.serving.services import FAULT, make_cnn, make_ruler
 
 @contextmanager
 def running(nlp: Language, **limits: Any) -> Iterator[ModelRunner]:
-    runner = ModelRunner("test", nlp, ServiceSettings(**{"max_wait": 60.0, **limits}), ServiceMetrics())
+    runner = ModelRunner("test", lambda: nlp, ServiceSettings(**{"max_wait": 60.0, **limits}), ServiceMetrics())
     runner.start()
     yield runner
     runner.close()
@@ -143,7 +145,7 @@ def test_answers_are_those_of_the_pipeline(requests: list[list[str]]) -> None:
 
 
 ALONE = make_cnn()
-CNN_RUNNER = ModelRunner("test", make_cnn(), ServiceSettings(max_wait=60.0), ServiceMetrics())
+CNN_RUNNER = ModelRunner("test", make_cnn, ServiceSettings(max_wait=60.0), ServiceMetrics())
 CNN_RUNNER.start()
 
 
@@ -216,3 +218,35 @@ def test_closing_finishes_what_is_in_the_queue() -> None:
         assert not runner.is_ready
     assert refusals(results) == [503]
     assert [len(result) for result in results[:5]] == [1] * 5
+
+
+def test_a_pipeline_that_does_not_load_says_so_where_it_is_asked_for() -> None:
+    def load() -> Language:
+        raise OSError("no such folder")
+
+    with pytest.raises(OSError, match="no such folder"):
+        ModelRunner("test", load, ServiceSettings(), ServiceMetrics())
+
+
+def test_one_thread_loads_and_reads() -> None:
+    seen = set()
+
+    def load() -> Language:
+        seen.add(threading.get_ident())
+        nlp = make_ruler()
+        nlp.add_pipe("thread_noter")
+        return nlp
+
+    @Language.component("thread_noter")
+    def note(doc: Doc) -> Doc:
+        seen.add(threading.get_ident())
+        return doc
+
+    runner = ModelRunner("test", load, ServiceSettings(), ServiceMetrics())
+    assert not runner.is_ready
+    runner.start()
+    assert runner.is_ready
+    gather(runner.annotate(["Jane"]))
+    runner.close()
+    assert len(seen) == 1
+    assert threading.get_ident() not in seen

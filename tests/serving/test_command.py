@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 from spacy_bert_ner.cli import bert_ner_cli
 from spacy_bert_ner.serving import processes as running
 from spacy_bert_ner.serving.naming import name_models, split_name
+from spacy_bert_ner.serving.processes import threads_of
 from spacy_bert_ner.serving.service_settings import KEY_VARIABLE, ServiceSettings
 from tests.import_graph import reach
 from tests.serving.services import FAULT, free_port, make_ruler
@@ -50,14 +51,14 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
 def test_by_default_it_is_for_this_machine_alone(runs: list[tuple[Any, ...]], model: Path) -> None:
     assert serve(model) == (0, "")
     ((models, settings, host, port, workers, how),) = runs
-    assert (models, host, port, workers) == ([str(model)], "127.0.0.1", 8000, 1)
+    assert (models, host, port, workers) == ([str(model)], "127.0.0.1", 8000, "auto")
     assert settings == ServiceSettings(hosts=("127.0.0.1", "localhost", "[::1]", "127.0.0.1"))
     assert how == {"code": None, "gpu_id": -1}
 
 
 def test_options_become_settings(runs: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(KEY_VARIABLE, "secret")
-    options = "--host 0.0.0.0 -p 80 -w 3 --allowed-host NER --max-wait 2 --deadline 5 --max-words 7 --log-texts -c x.py"
+    options = "--host 0.0.0.0 -p 80 -n 3 --allowed-host NER --max-wait 2 --deadline 5 --max-words 7 --log-texts -c x.py"
     code, printed = serve("a", "b", *options.split())
     assert (code, printed) == (0, "")
     ((models, settings, host, port, workers, how),) = runs
@@ -81,6 +82,9 @@ def test_what_cannot_be_served_is_explained(model: Path, monkeypatch: pytest.Mon
     ]:
         code, printed = serve(*arguments)
         assert (code, message in printed) == (1, True), printed
+    for workers in ("0", "many", "-1"):
+        code, printed = serve(model, "--workers", workers)
+        assert (code, "expected a number above 0, or auto" in printed) == (1, True), printed
     monkeypatch.setenv(KEY_VARIABLE, "")
     assert "is set, but to no key" in serve(model)[1]
 
@@ -120,12 +124,26 @@ def test_names_of_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         split_name("a=b")
 
 
+@pytest.mark.parametrize(
+    ("workers", "cores", "said", "threads"),
+    [(1, 1, None, 1), (1, 4, None, 3), (2, 4, None, 2), (4, 2, None, 1), (2, 4, "3", None)],
+)
+def test_cores_are_shared_out(
+    monkeypatch: pytest.MonkeyPatch, workers: int, cores: int, said: str | None, threads: int | None
+) -> None:
+    monkeypatch.setattr("spacy_bert_ner.serving.processes.usable_cores", lambda: cores)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if said:
+        monkeypatch.setenv("OMP_NUM_THREADS", said)
+    assert threads_of(workers) == threads
+
+
 def test_serving_imports_no_encoder() -> None:
     modules = ("serving.app", "serving.processes", "commands.serve", "serving.presidio")
     seen = set().union(*(reach(module)[0] for module in modules))
     assert "spacy_bert_ner.serving.batching" in seen
     own = {name for name in seen if not name.startswith(("spacy_bert_ner.serving", "spacy_bert_ner.commands"))}
-    assert own <= {"spacy_bert_ner"}
+    assert own <= {"spacy_bert_ner", "spacy_bert_ner.processors"}
     assert not reach("commands.serve")[1] & {"fastapi", "uvicorn", "prometheus_client"}
 
 

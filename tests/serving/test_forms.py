@@ -106,7 +106,7 @@ def test_what_cannot_be_answered_is_explained(
 
 
 def test_hugging_faces_own_client() -> None:
-    app = make_app({"cnn": make_cnn(), "rules": make_ruler()})
+    app = make_app({"cnn": make_cnn, "rules": make_ruler})
     with serving(app) as address:
         found = InferenceClient(model=f"{address}/hf").token_classification(TEXT, aggregation_strategy="simple")
         assert [(each.entity_group, each.word, each.start, each.end) for each in found] == [

@@ -173,7 +173,7 @@ def test_the_log_holds_no_text(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_what_should_not_happen_is_said_without_texts(caplog: pytest.LogCaptureFixture) -> None:
-    app = make_app({"rules": make_ruler()})
+    app = make_app({"rules": make_ruler})
 
     async def broken(*args: object) -> None:
         raise RuntimeError("a secret text")

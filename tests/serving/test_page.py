@@ -128,7 +128,7 @@ def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrom
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
     with serving(
-        make_app({"scored": make_scored(), "rules": make_ruler("de")}, ServiceSettings(max_words=2000))
+        make_app({"scored": make_scored, "rules": lambda: make_ruler("de")}, ServiceSettings(max_words=2000))
     ) as address:
         yield address
 
@@ -367,7 +367,7 @@ def test_text_on_colours_can_be_read(page: Page, scheme: str) -> None:
 
 
 def test_the_page_asks_for_the_key(driver: webdriver.Chrome) -> None:
-    with serving(make_app({"scored": make_scored()}, ServiceSettings(api_key=KEY))) as address:
+    with serving(make_app({"scored": make_scored}, ServiceSettings(api_key=KEY))) as address:
         page = Page(driver, address)
         page.open()
         assert "The API key is missing or wrong" in page.problem
@@ -380,7 +380,7 @@ def test_the_page_asks_for_the_key(driver: webdriver.Chrome) -> None:
 
 
 def test_a_service_that_is_gone_is_an_error_too(driver: webdriver.Chrome) -> None:
-    with serving(make_app({"scored": make_scored()})) as address:
+    with serving(make_app({"scored": make_scored})) as address:
         page = Page(driver, address)
         page.open()
     page.paste("IBM")

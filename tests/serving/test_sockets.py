@@ -28,7 +28,7 @@ def address() -> Iterator[str]:
     settings = ServiceSettings(read_timeout=PATIENCE, max_body_bytes=10_000)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(PunctualProtocol, "timeout", PATIENCE)
-        with serving(make_app({"rules": make_ruler()}, settings), settings) as address:
+        with serving(make_app({"rules": make_ruler}, settings), settings) as address:
             yield address
 
 
@@ -157,7 +157,7 @@ def test_no_answer_waits_for_an_acknowledgement(address: str) -> None:
 
 
 def test_what_nobody_waits_for_is_not_read() -> None:
-    app = make_app({"rules": make_ruler(slow=0.05)}, ServiceSettings(max_batch_words=1))
+    app = make_app({"rules": lambda: make_ruler(slow=0.05)}, ServiceSettings(max_batch_words=1))
     with serving(app) as address:
         body = json.dumps({"texts": ["Jane"] * 100}).encode()
         with connect(address) as connection:
@@ -173,7 +173,7 @@ def test_what_nobody_waits_for_is_not_read() -> None:
 
 
 def test_the_end_waits_for_what_was_begun() -> None:
-    app = make_app({"rules": make_ruler(slow=0.15)}, ServiceSettings(max_batch_words=1))
+    app = make_app({"rules": lambda: make_ruler(slow=0.15)}, ServiceSettings(max_batch_words=1))
     answers: list[int] = []
 
     def ask(address: str) -> None:
@@ -199,7 +199,7 @@ def test_the_end_waits_for_what_was_begun() -> None:
     "limits", [{"max_wait": 0.1}, {"max_requests": 10, "max_wait": 60.0}], ids=lambda part: str([*part])
 )
 def test_overload_is_refused_and_over_at_once(limits: dict[str, Any]) -> None:
-    app = make_app({"rules": make_ruler(slow=0.01)}, ServiceSettings(max_batch_words=20, **limits))
+    app = make_app({"rules": lambda: make_ruler(slow=0.01)}, ServiceSettings(max_batch_words=20, **limits))
     with serving(app) as address, httpx.Client(base_url=address, limits=httpx.Limits(max_connections=40)) as client:
 
         def ask(i: int) -> tuple[int, float, httpx.Headers]:
