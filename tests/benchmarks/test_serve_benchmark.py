@@ -39,7 +39,7 @@ def address_of(url: str) -> tuple[str, int]:
 
 
 def test_latency_throughput_and_memory(benchmark: ModuleType) -> None:
-    with serving(make_app({"rules": make_ruler()})) as url:
+    with serving(make_app({"rules": make_ruler})) as url:
         address, nlp = address_of(url), make_ruler()
         latency = benchmark.measure_latency(nlp, address, TEXTS, 0.3)
         assert latency["served"]["statuses"].keys() == {"200"}
@@ -57,7 +57,7 @@ def test_latency_throughput_and_memory(benchmark: ModuleType) -> None:
 
 def test_overload(benchmark: ModuleType) -> None:
     settings = ServiceSettings(max_batch_words=60, max_wait=0.1)
-    with serving(make_app({"rules": make_ruler(slow=0.01)}, settings), settings) as url:
+    with serving(make_app({"rules": lambda: make_ruler(slow=0.01)}, settings), settings) as url:
         figures: dict[str, Any] = benchmark.measure_overload(address_of(url), TEXTS, 90, 0.7)
     assert figures["statuses"].keys() == {"200", "503"}
     assert sum(figures["statuses"].values()) == figures["requests"] == 126
