@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 # They leave nothing of what components listen to.
 CLEANERS = ("doc_cleaner", "tensor_cleaner")
+SCORER = {"@scorers": "spacy-bert-ner.scorer.v1"}
 ADD_LABELS = {"@callbacks": "spacy-bert-ner.add_labels.v1", "labels": None}
 
 
@@ -22,12 +23,14 @@ class Source(NamedTuple):
     lang (str): Its language.
     components (list[str]): Its components that belong to entity recognition, in their order.
     width (int): Of the encoder's vectors.
+    tells_raw_text (bool): Whether their scorer tells raw text from annotated tokens; that of older pipelines does not.
     """
 
     name: str
     lang: str
     components: list[str]
     width: int
+    tells_raw_text: bool
 
 
 def read_source(name: str) -> Source:
@@ -46,7 +49,8 @@ def read_source(name: str) -> Source:
     assert isinstance(pipe, BertNER)
     # A listener is told its width only when it is initialized.
     width = next(node.get_dim("nI") for node in pipe.model.get_ref("scorer").walk() if node.has_param("W"))
-    return Source(name, nlp.meta["lang"], belonging(nlp, heads), width)
+    tells_raw_text = all(nlp.get_pipe_config(head)["scorer"] == SCORER for head in heads)
+    return Source(name, nlp.meta["lang"], belonging(nlp, heads), width, tells_raw_text)
 
 
 def belonging(nlp: "Language", heads: list[str]) -> list[str]:
@@ -69,4 +73,8 @@ def with_source(config: Config, source: Source) -> Config:
     changed["nlp"] |= {"lang": source.lang, "pipeline": source.components}
     changed["components"] = {name: {"source": "${paths.source}"} for name in source.components}
     changed["initialize"]["after_init"] = dict(ADD_LABELS)
+    if not source.tells_raw_text:
+        changed["corpora"]["dev"].pop("augmenter")
+        weights = changed["training"]["score_weights"]
+        weights["ents_f"] += weights.pop("raw_ents_f")
     return changed

@@ -23,12 +23,14 @@ def describe(
     licence (str): The licence that the training data and the encoder leave possible.
     sources (Iterable[str]): Training data and encoder.
     scores (dict[str, Any]): The measures of evaluation.evaluate on the test set.
-    RETURNS (dict[str, Any]): The meta. "performance" holds test scores, and the dev score under "dev_ents_f".
+    RETURNS (dict[str, Any]): The meta. "performance" holds test scores, those from raw text under "raw_ents_f", and the
+        dev score under "dev_ents_f".
     """
     performance = {
         "ents_p": scores["precision"],
         "ents_r": scores["recall"],
         "ents_f": scores["f1"],
+        "raw_ents_f": scores["raw_text"]["f1"] if scores["raw_text"] else None,
         "dev_ents_f": meta.get("performance", {}).get("ents_f"),
         "ents_per_type": {
             label: {"p": row["precision"], "r": row["recall"], "f": row["f1"]} for label, row in scores["types"].items()

@@ -174,6 +174,25 @@ def test_init_config_writes_a_config_that_trains_a_pipeline_further(
     ).read_bytes()
 
 
+@pytest.mark.parametrize("scorer", ["spacy.ner_scorer.v1", "spacy-bert-ner.scorer.v1"])
+def test_an_older_scorer_is_not_asked_for_what_it_does_not_tell(
+    tmp_path: Path, tiny_bert: Path, monkeypatch: pytest.MonkeyPatch, scorer: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    make_pipeline(tiny_bert).to_disk("trained")
+    saved = Path("trained/config.cfg")
+    saved.write_text(saved.read_text("utf8").replace("spacy-bert-ner.scorer.v1", scorer), encoding="utf8")
+    write_corpora(tmp_path)
+    paths = ["--train", "train.spacy", "--dev", "dev.spacy"]
+    assert invoke("init-config", "config.cfg", "--source", "trained", *paths, "--epochs", 1)[0] == 0
+    config = load_config("config.cfg")
+    weights = {name: value for name, value in config["training"]["score_weights"].items() if value}
+    is_ours = scorer.startswith("spacy-bert-ner")
+    assert weights == ({"ents_f": 0.5, "raw_ents_f": 0.5} if is_ours else {"ents_f": 1.0})
+    assert bool(config["corpora"]["dev"]["augmenter"]) == is_ours
+    assert config["corpora"]["train"]["augmenter"]
+
+
 def test_init_config_refuses_what_it_cannot_begin_with(folder: Path, tiny_bert: Path) -> None:
     spacy.blank("en").to_disk(folder / "blank")
     (folder / "empty").mkdir()
