@@ -37,9 +37,8 @@ test-bridge: $(BRIDGE_INSTALLED)
 	OMP_NUM_THREADS=1 $(BRIDGE_BIN)/python $(PYTEST) $(BRIDGE_TESTS)
 
 demo: $(INSTALLED)
-	$(BIN)/python -m spacy project run all . --vars.corpus sample --vars.encoder minilm --vars.gpu_id -1 \
-		--vars.name bert_ner_sample --vars.license CC0-1.0 --vars.epochs 20 --vars.learn_rate 0.0003 --vars.head_factor 5 \
-		--vars.batch_words 400
+	$(BIN)/python -m spacy project run all . --vars.corpus corpus/sample --vars.encoder minilm --vars.gpu_id -1 \
+		--vars.name bert_ner_sample --vars.license CC0-1.0 --vars.epochs 20 --vars.batch_words 400
 
 clean:
 	rm -rf .venv .venv-bridge assets training metrics packages corpus/*.spacy project.lock build *.egg-info

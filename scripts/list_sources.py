@@ -68,17 +68,11 @@ def list_steps(text: str) -> str:
 
 def sources_of(step: str) -> list[str]:
     """RETURNS (list[str]): The source files that a step runs, by their paths in the project."""
-    script = PROJECT / "scripts" / f"{step}.py"
-    # A step is called as the command that it calls.
-    start = [
-        script if script.is_file() else PACKAGE / "commands" / f"{step}.py",
-        *(PACKAGE / name for name in BY_ENTRY_POINT.get(step, [])),
-    ]
     if step == "package":
         # The plugin's own wheel holds everything.
-        start += sorted(PACKAGE.rglob("*.py"))
-        return sorted({path.relative_to(PROJECT).as_posix() for path in start})
-    return needed_files(start)
+        return sorted(path.relative_to(PROJECT).as_posix() for path in PACKAGE.rglob("*.py"))
+    # A step is called as the command that it calls.
+    return needed_files([PACKAGE / name for name in [f"commands/{step}.py", *BY_ENTRY_POINT.get(step, [])]])
 
 
 def needed_files(start: list[Path]) -> list[str]:

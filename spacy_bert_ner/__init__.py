@@ -1,7 +1,7 @@
 """BERT named-entity recognition for spaCy pipelines.
 
-Everything is found through entry points (see setup.cfg), and what users call from Python is imported when it is asked
-for, so that importing this package costs next to nothing.
+Everything that a config names is found through entry points (see setup.cfg). What users call from Python is here, and
+imported when it is asked for, so that importing this package costs next to nothing.
 """
 
 from importlib import import_module
@@ -9,11 +9,23 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from spacy_bert_ner.annotating import annotate
+    from spacy_bert_ner.calibration.workflow import calibrate
+    from spacy_bert_ner.evaluation import evaluate
+    from spacy_bert_ner.ner.component import BertNER
+    from spacy_bert_ner.training.optimizer import build_adamw
+    from spacy_bert_ner.training.running import train
 
-__all__ = ["annotate"]
+__all__ = ["BertNER", "annotate", "build_adamw", "calibrate", "evaluate", "train"]
 __version__ = "0.2.0"
 
-_HOMES = {"annotate": ".annotating"}
+_HOMES = {
+    "annotate": ".annotating",
+    "BertNER": ".ner.component",
+    "build_adamw": ".training.optimizer",
+    "calibrate": ".calibration.workflow",
+    "evaluate": ".evaluation",
+    "train": ".training.running",
+}
 
 
 def __getattr__(name: str) -> Any:
@@ -21,3 +33,8 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(_HOMES[name], __name__), name)
+
+
+def __dir__() -> list[str]:
+    """RETURNS (list[str]): What is here, imported or not."""
+    return sorted([*globals(), *__all__])

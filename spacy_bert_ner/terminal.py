@@ -11,7 +11,7 @@ WIDTH = 80
 
 
 def follow_terminal() -> None:
-    """Named-entity recognition by spacy-bert-ner."""
+    """Print no colours from now on where there is no terminal to show them."""
     if os.environ.get("NO_COLOR") or not sys.stdout.isatty():
         # For the tables, and for the printers that spaCy makes for itself.
         os.environ[ENV_ANSI_DISABLED] = "1"

@@ -43,7 +43,7 @@ def run(command: list[str], folder: Path) -> str:
 
 
 def project_run(folder: Path, step: str, encoder: Path, **variables: object) -> str:
-    given = {"corpus": "sample", "encoder": encoder, "gpu_id": -1, "name": "bert_ner_tiny", **variables}
+    given = {"corpus": "corpus/sample", "encoder": encoder, "gpu_id": -1, "name": "bert_ner_tiny", **variables}
     options = [part for name, value in given.items() for part in (f"--vars.{name}", str(value))]
     return run([sys.executable, "-m", "spacy", "project", "run", step, ".", *options], folder)
 
@@ -52,10 +52,10 @@ def project_run(folder: Path, step: str, encoder: Path, **variables: object) -> 
 def project(tmp_path_factory) -> Path:
     """A copy of the project's own files, none of what it generates."""
     folder = tmp_path_factory.mktemp("project")
-    for name in ("configs", "scripts", "spacy_bert_ner"):
+    for name in ("configs", "spacy_bert_ner"):
         shutil.copytree(PROJECT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(PROJECT / "corpus" / "sample", folder / "corpus" / "sample")
-    for name in ("project.yml", "setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
+    for name in ("project.yml", "setup.cfg", "pyproject.toml", "constraints-training.txt", "README.md", "LICENSE"):
         shutil.copy(PROJECT / name, folder)
     return folder
 
@@ -84,7 +84,7 @@ def test_the_whole_workflow_and_what_reruns(project, tiny_bert):
     assert [step for step in steps if f"Skipping '{step}': nothing changed" not in second] == []
 
     # A touched source reruns what depends on it: the reports' code has no part in training.
-    measuring = project / "scripts" / "evaluate.py"
+    measuring = project / "spacy_bert_ner" / "evaluation" / "console.py"
     measuring.write_text(measuring.read_text(encoding="utf8") + "\n", encoding="utf8")
     third = project_run(project, "evaluate", tiny_bert)
     assert "Skipping" not in third

@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from spacy.cli._util import Arg, Opt
 from wasabi import msg
 
 from .arguments import parse_workers
+from .options import Arg, Code, GpuId, Opt
+from .wrapping import CommandError
 
 if TYPE_CHECKING:
     from spacy_bert_ner.annotating import Summary
@@ -21,7 +22,7 @@ def annotate_cli(
     ray_address: Annotated[
         str | None, Opt("--ray-address", help="The cluster's; without it one is started here")
     ] = None,
-    gpu_id: Annotated[int, Opt("--gpu-id", "-g", help="GPU, or -1 for the CPU")] = -1,
+    gpu_id: GpuId = -1,
     format: Annotated[str | None, Opt("--format", "-f", help="Of the shards: jsonl, parquet or spacy")] = None,
     text_field: Annotated[str, Opt("--text-field", help="The input's field or column with the text")] = "text",
     id_field: Annotated[
@@ -42,7 +43,7 @@ def annotate_cli(
     batch_words: Annotated[int, Opt("--batch-words", help="Maximum number of tokens predicted together")] = 4000,
     retry_failed: Annotated[bool, Opt("--retry-failed", help="Do the shards with texts that failed again")] = False,
     fresh: Annotated[bool, Opt("--fresh", help="Start over, even if the output holds a run")] = False,
-    code: Annotated[Path | None, Opt("--code", "-c", help="Python file with registered functions", exists=True)] = None,
+    code: Code = None,
 ) -> None:
     """Annotate texts with entities; run again after an interruption, the same command goes on where it was."""
     annotate_or_exit(
@@ -81,7 +82,7 @@ def annotate_or_exit(model: str, inputs: list[str], output: Path, **options: Any
     try:
         summary = annotate(model, inputs, output, **options)
     except AnnotationError as error:
-        msg.fail("Annotation cannot go on", str(error), exits=1)
+        raise CommandError("Annotation cannot go on", str(error)) from error
     except KeyboardInterrupt:
         msg.warn("Interrupted", "The same command goes on from here")
         raise

@@ -1,35 +1,61 @@
-"""What commands are given to read, refused in a line that says what to type instead."""
+"""What commands are given to read and to write, refused in a line that says what to type instead."""
 
-import zlib
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from wasabi import msg
+from .wrapping import CommandError, explained
 
 if TYPE_CHECKING:
     from spacy.language import Language
-
-# What reading a file or a pipeline that is not what it should be raises: spaCy's files are compressed.
-UNREADABLE = (OSError, ValueError, zlib.error)
+    from spacy.training import Example
 
 
-def check_corpus(path: Path) -> None:
+def set_up(code: Path | None, gpu_id: int) -> None:
+    """Import a user's registered functions, and choose the device.
+
+    code (Path | None): Python file.
+    gpu_id (int): GPU, or -1 for the CPU.
+    """
+    from spacy.cli._util import import_code, setup_gpu
+
+    import_code(code)
+    setup_gpu(gpu_id, silent=True)
+
+
+def check_corpus(path: Path | None) -> None:
     """End the command where a corpus is no .spacy file, nor a folder with one.
 
-    path (Path): A file or folder that is there.
+    path (Path | None): A file or folder that is there; None where none was asked for.
+    RAISES: CommandError.
     """
+    if path is None:
+        return
     if path.is_dir():
         if not any(path.rglob("*.spacy")):
-            msg.fail(f"{path} holds no .spacy file", f"Try: python -m spacy bert-ner convert {path} corpus", exits=1)
+            raise CommandError(f"{path} holds no .spacy file", f"Try: python -m spacy bert-ner convert {path} corpus")
     elif path.suffix != ".spacy":
         converted = path.with_suffix(".spacy")
-        msg.fail(
-            f"{path} is no .spacy file",
-            f"Convert it first: python -m spacy bert-ner convert {path} {converted}",
-            exits=1,
+        raise CommandError(
+            f"{path} is no .spacy file", f"Convert it first: python -m spacy bert-ner convert {path} {converted}"
         )
+
+
+def read_examples(path: Path, nlp: "Language") -> "list[Example]":
+    """Read a corpus.
+
+    path (Path): A .spacy file, or a folder with some.
+    nlp (Language): The pipeline that is to predict on it.
+    RETURNS (list[Example]): Its documents, and as the pipeline gets them.
+    RAISES: CommandError where it cannot be read.
+    """
+    from spacy.training import Corpus
+
+    check_corpus(path)
+    with explained(f"{path} cannot be read"):
+        return list(Corpus(path)(nlp))
 
 
 def load_pipeline(name: str) -> "Language":
@@ -37,39 +63,87 @@ def load_pipeline(name: str) -> "Language":
 
     name (str): Folder or package name.
     RETURNS (Language): The pipeline.
+    RAISES: CommandError.
     """
     import spacy
 
     folder = Path(name)
     if (folder / "config.json").is_file() and not (folder / "meta.json").is_file():
-        msg.fail(
+        raise CommandError(
             f"{name} is a pretrained encoder, expected a trained pipeline",
             f"To train one from it: python -m spacy bert-ner init-config config.cfg --encoder {name}",
-            exits=1,
         )
     with explained(f"The pipeline {name} cannot be loaded"):
         return spacy.load(name)
 
 
-@contextmanager
-def explained(what: str) -> Iterator[None]:
-    """End the command with the reason, not with a traceback, where something cannot be read.
+def is_pipeline(folder: Path) -> bool:
+    """RETURNS (bool): Whether a folder holds a saved pipeline."""
+    return (folder / "meta.json").is_file() and (folder / "config.cfg").is_file()
 
-    what (str): What then failed.
+
+def check_target(folder: Path, force: bool) -> None:
+    """End the command where a pipeline's folder is there already, and is not to be replaced or is none of a pipeline.
+
+    folder (Path): Where the pipeline is to go.
+    force (bool): Whether it may replace another one.
+    RAISES: CommandError.
     """
-    try:
-        yield
-    except UNREADABLE as error:
-        msg.fail(what, str(error), exits=1)
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    if not folder.is_dir() or not is_pipeline(folder):
+        raise CommandError(f"{folder} is there already, and holds no pipeline", "Name another folder")
+    if not force:
+        raise CommandError(f"{folder} is there already", "Add --force to replace it")
+
+
+def write_pipeline(nlp: "Language", folder: Path) -> None:
+    """Write a pipeline whole, in place of one that is there."""
+    from spacy_bert_ner.storage.files import replacing_folder
+
+    with replacing_folder(folder) as temporary:
+        nlp.to_disk(temporary)
+
+
+@contextmanager
+def reading_json(path: Path, what: str) -> Iterator[Any]:
+    """Read a file of JSON, and end the command where it is not what it should be, now or while it is used.
+
+    path (Path): The file.
+    what (str): What it should be.
+    YIELDS (Any): What it holds.
+    RAISES: CommandError.
+    """
+    with explained(f"{path} is not {what}"):
+        try:
+            yield json.loads(path.read_text(encoding="utf8"))
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"{type(error).__name__}: {error}") from error
+
+
+def write_figures(path: Path | None, figures: Any) -> None:
+    """Write figures as JSON where a file is named for them."""
+    if path:
+        write_text(path, json.dumps(figures, indent=2) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole, its folder included."""
+    from spacy_bert_ner.storage.files import write_atomically
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, text.encode("utf8"))
 
 
 def parse_workers(workers: str) -> int | Literal["auto"]:
-    """RETURNS (int | Literal["auto"]): The number of processes; what is none ends the command.
+    """Read what --workers was given.
 
-    workers (str): The value of --workers.
+    workers (str): The value.
+    RETURNS (int | Literal["auto"]): The number of processes.
+    RAISES: CommandError where it is none.
     """
     if workers == "auto":
         return "auto"
     if not workers.isdecimal() or int(workers) == 0:
-        msg.fail(f"--workers {workers}: expected a number above 0, or auto", exits=1)
+        raise CommandError(f"--workers {workers}: expected a number above 0, or auto")
     return int(workers)

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from spacy.cli._util import Arg, Opt
 from wasabi import msg
+
+from .options import Arg, Opt
 
 if TYPE_CHECKING:
     from spacy.tokens import Doc
@@ -22,14 +23,14 @@ def convert_cli(
     source: Annotated[Path, Arg(help="Annotated file of any format, or folder of train, dev and test")],
     output: Annotated[Path | None, Arg(help="The .spacy file; a folder for several splits")] = None,
     lang: Annotated[str, Opt("--lang", "-l", help="Language whose tokenizer cuts the texts")] = "en",
-    partial: Annotated[bool, Opt("--partial", "-p", help="What is not annotated is unknown, not outside")] = False,
+    partial: Annotated[bool, Opt("--partial", help="What is not annotated is unknown, not outside")] = False,
     dev_share: Annotated[float, Opt("--dev-share", help="Keep this share of the texts for dev", min=0, max=0.9)] = 0,
-    train: Annotated[Path | None, Opt("--train", help=_OF_SPLIT)] = None,
-    dev: Annotated[Path | None, Opt("--dev", help=_OF_SPLIT)] = None,
+    train: Annotated[Path | None, Opt("--train", "-t", help=_OF_SPLIT)] = None,
+    dev: Annotated[Path | None, Opt("--dev", "-d", help=_OF_SPLIT)] = None,
     test: Annotated[Path | None, Opt("--test", help=_OF_SPLIT)] = None,
     token_column: Annotated[str, Opt("--token-column", help="Number from 1, or -1 for the last; or name")] = "",
     tag_column: Annotated[str, Opt("--tag-column", help="The same of the tags; name in MISC, layer, feature")] = "",
-    format: Annotated[str, Opt("--format", help="io: types without prefix; iob: by conlleval's rules")] = "",
+    format: Annotated[str, Opt("--format", "-f", help="io: types without prefix; iob: by conlleval's rules")] = "",
     label: Annotated[str, Opt("--label", help="Type of entities whose tags name none (B, I, O)")] = "",
     n_sents: Annotated[int, Opt("--n-sents", help="Sentences to a document where nothing tells", min=0)] = 0,
 ) -> None:

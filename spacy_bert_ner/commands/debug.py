@@ -1,24 +1,24 @@
 """`debug`: what is wrong with data and config, and what training will take, before it begins."""
 
-import json
 import warnings
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from spacy.cli._util import Arg, Opt, import_code, setup_gpu, show_validation_error
-from thinc.api import Config
 from wasabi import msg
 
 from spacy_bert_ner.terminal import divider
 
-from .arguments import UNREADABLE
+from .arguments import set_up, write_figures
+from .options import Arg, Code, GpuId, Json, Opt
 from .overrides import options_of, read_overrides
+from .wrapping import UNREADABLE
 
 if TYPE_CHECKING:
     from spacy.language import Language
     from spacy.training import Example
+    from thinc.api import Config
 
     from spacy_bert_ner.inspection import Finding
 
@@ -28,23 +28,19 @@ SHOWN = 10
 def debug_cli(
     ctx: typer.Context,
     config: Annotated[Path, Arg(help="Training config (.cfg)", exists=True, dir_okay=False)],
-    output: Annotated[Path | None, Opt("--json", help="Where to write everything (.json)", dir_okay=False)] = None,
+    figures: Json = None,
     timing: Annotated[bool, Opt("--timing/--no-timing", help="Time real updates on this device")] = True,
-    code: Annotated[Path | None, Opt("--code", help="Python file with registered functions to import")] = None,
-    gpu_id: Annotated[int, Opt("--gpu-id", "-g", help="GPU, or -1 for the CPU")] = -1,
+    code: Code = None,
+    gpu_id: GpuId = -1,
 ) -> None:
     """Check a config and its corpora; the config's settings can be overridden: --paths.train FILE."""
-    from spacy_bert_ner.storage.files import write_atomically
-
-    import_code(code)
+    set_up(code, gpu_id)
     overrides = read_overrides(ctx.args, config, options_of(ctx))
-    setup_gpu(gpu_id, silent=True)
     result = debug(config, overrides, timing, gpu_id)
     show(result)
-    if output:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(output, (json.dumps(result, indent=2) + "\n").encode())
-        msg.good(f"Wrote {output}")
+    write_figures(figures, result)
+    if figures:
+        msg.good(f"Wrote {figures}")
     errors = sum(finding["level"] == "error" for finding in result["findings"])
     if errors:
         msg.fail(f"{errors} errors: training would fail", exits=1)
@@ -60,6 +56,7 @@ def debug(path: Path, overrides: dict[str, Any], timing: bool, gpu_id: int = -1)
     RETURNS (dict[str, Any]): "counts", "pieces", "timing" and "findings".
     """
     from spacy import util
+    from spacy.cli._util import show_validation_error
     from spacy.schemas import ConfigSchemaTraining
 
     from spacy_bert_ner.inspection import Finding, find_encoder, inspect_annotation, inspect_batches, inspect_pieces
@@ -111,7 +108,7 @@ def plan(path: Path, overrides: dict[str, Any], gpu_id: int) -> "tuple[Config, l
         return override(config, dict.fromkeys(still_open, 1)), [found]
 
 
-def initialize(config: Config, gpu_id: int) -> "tuple[Language, tuple[str, ...], list[Finding]]":
+def initialize(config: "Config", gpu_id: int) -> "tuple[Language, tuple[str, ...], list[Finding]]":
     """Make and initialize a config's pipeline. RETURNS: It, its `bert_ner`'s labels, and what is wrong."""
     from spacy import util
 

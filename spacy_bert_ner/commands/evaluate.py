@@ -5,20 +5,21 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-from spacy.cli._util import Arg, Opt, import_code, setup_gpu
 from wasabi import msg
 
-from .arguments import check_corpus, explained, load_pipeline
+from .arguments import check_corpus, load_pipeline, set_up, write_figures, write_text
+from .options import Arg, Code, GpuId, Json, Opt, TrainingCorpus
+from .wrapping import explained
 
 
 def evaluate_cli(
     model: Annotated[str, Arg(help="Folder or package name of a pipeline that sets doc.ents")],
     corpus: Annotated[Path, Arg(help="Gold corpus (.spacy)", exists=True)],
-    output: Annotated[Path | None, Arg(help="Where to write the measures (.json)", dir_okay=False)] = None,
+    figures: Json = None,
     report: Annotated[Path | None, Opt("--report", "-r", help="Where to write the report (.html)")] = None,
     errors: Annotated[Path | None, Opt("--errors", help="Where to write every error (.jsonl)", dir_okay=False)] = None,
-    compare: Annotated[str | None, Opt("--compare", "-c", help="A second pipeline to compare with")] = None,
-    train: Annotated[Path | None, Opt("--train", "-t", help="Training data (.spacy)", exists=True)] = None,
+    compare: Annotated[str | None, Opt("--compare", help="A second pipeline to compare with")] = None,
+    train: TrainingCorpus = None,
     curve: Annotated[Path | None, Opt("--curve", help="Log of spacy.ConsoleLogger.v3", exists=True)] = None,
     spans_key: Annotated[str | None, Opt("--spans-key", "-sk", help="Where in doc.spans the scores are")] = None,
     mapping: Annotated[
@@ -26,20 +27,18 @@ def evaluate_cli(
     ] = None,
     raw_text: Annotated[bool, Opt("--raw-text/--no-raw-text", help="Predict on raw text too: a second pass")] = True,
     resamples: Annotated[int, Opt("--resamples", help="Bootstrap samples for intervals and tests", min=100)] = 2000,
-    code: Annotated[Path | None, Opt("--code", help="Python file with registered functions to import")] = None,
-    gpu_id: Annotated[int, Opt("--gpu-id", "-g", help="GPU, or -1 for the CPU")] = -1,
+    code: Code = None,
+    gpu_id: GpuId = -1,
 ) -> None:
     """Evaluate a pipeline on a gold corpus: a table here, measures as JSON, a report as HTML."""
-    for path in (corpus, train):
-        if path is not None:
-            check_corpus(path)
+    check_corpus(corpus)
+    check_corpus(train)
     rename = read_mapping(mapping or [])
-    import_code(code)
-    setup_gpu(gpu_id, silent=True)
+    set_up(code, gpu_id)
     evaluate_to_files(
         model,
         corpus,
-        output=output,
+        figures=figures,
         report=report,
         errors=errors,
         compare=compare,
@@ -68,7 +67,7 @@ def evaluate_to_files(
     model: str,
     corpus: Path,
     *,
-    output: Path | None,
+    figures: Path | None,
     report: Path | None,
     errors: Path | None,
     compare: str | None,
@@ -78,7 +77,7 @@ def evaluate_to_files(
 ) -> None:
     """Evaluate, print the table, write the files that are asked for.
 
-    model, corpus, output, report, errors, compare, curve, resamples: As on the command line.
+    model, corpus, figures, report, errors, compare, curve, resamples: As on the command line.
     settings: What else `evaluation.evaluate` takes.
     """
     # Here, since every `python -m spacy` imports this module.
@@ -96,13 +95,14 @@ def evaluate_to_files(
         msg.fail("There is nothing to measure", reason, exits=1)
     metrics["model"] = {key: nlp.meta[key] for key in ("lang", "name", "version")}
     compare_labels(metrics, settings["rename"])
-    write_text(output, json.dumps(metrics, indent=2) + "\n")
+    write_figures(figures, metrics)
     msg.table(table(metrics), header=HEADER, divider=True, aligns=("l", *"r" * (len(HEADER) - 1)))
     describe(metrics)
     if report:
         write_text(report, render(evaluation, curve=log))
-    write_text(errors, "".join(json.dumps(error, ensure_ascii=False) + "\n" for error in evaluation.all_errors))
-    written = ", ".join(str(path) for path in (output, report, errors) if path)
+    if errors:
+        write_text(errors, "".join(json.dumps(error, ensure_ascii=False) + "\n" for error in evaluation.all_errors))
+    written = ", ".join(str(path) for path in (figures, report, errors) if path)
     if written:
         msg.good(f"Written: {written}")
 
@@ -152,12 +152,3 @@ def describe(metrics: dict[str, Any]) -> None:
         msg.info(sentence)
     speed = metrics["speed"]
     msg.info(f"{speed['words_per_second'] or 0:,.0f} words per second; {speed['evaluation_seconds']:.0f} s in all.")
-
-
-def write_text(path: Path | None, text: str) -> None:
-    """Write a text file whole, its folder included, where a path is given."""
-    from spacy_bert_ner.storage.files import write_atomically
-
-    if path:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, text.encode("utf8"))

@@ -5,17 +5,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from spacy.cli._util import Arg, Opt
-from thinc.api import Config
 from wasabi import msg
 
-from .arguments import check_corpus, explained
+from .arguments import check_corpus, write_text
 from .encoders import width_of
 from .languages import blank_pipeline
+from .options import Arg, Force, Opt
 from .shared import OWN, SHARED, with_sharing
 from .sourcing import Source, read_source, with_source
+from .wrapping import explained
 
 if TYPE_CHECKING:
+    from thinc.api import Config
+
     from spacy_bert_ner.training import Recipe
 
 RELEASE_CONFIG = Path(__file__).parent.parent / "bert.cfg"
@@ -52,7 +54,7 @@ def init_config_cli(
         float | None, Opt("--learn-rate", help="Peak rate; by default from the encoder's size")
     ] = None,
     gpu: Annotated[bool, Opt("--gpu/--cpu", "-G/-C", help="What the config is for")] = False,
-    force: Annotated[bool, Opt("--force", "-F", help="Replace the file if it is there")] = False,
+    force: Force = False,
 ) -> None:
     """Write a filled training config: check it with `bert-ner debug`, then train it with `bert-ner train`."""
     check_output(output, force)
@@ -105,19 +107,16 @@ def check_output(output: Path, force: bool) -> None:
 
 def write(text: str, output: Path, gpu: bool) -> None:
     """Write a config to its file, or to standard output, which then holds nothing else."""
-    from spacy_bert_ner.storage.files import write_atomically
-
     if str(output) == STANDARD_OUTPUT:
         typer.echo(text, nl=False)
         return
-    output.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(output, text.encode())
+    write_text(output, text)
     device = " --gpu-id 0" if gpu else ""
     msg.good(f"Wrote {output}", f"You can now run: python -m spacy bert-ner train {output} --output training{device}")
 
 
 def decide(
-    base: Config, train: Path, recipe: "Recipe", epochs: float | None, evaluations: int | None
+    base: "Config", train: Path, recipe: "Recipe", epochs: float | None, evaluations: int | None
 ) -> dict[str, Any]:
     """Decide what the release config leaves open. RETURNS (dict[str, Any]): Overrides of a config."""
     from spacy_bert_ner.training import complete
@@ -138,7 +137,7 @@ def warn_of_open_steps(train: Path, output: Path, epochs: float | None) -> None:
     )
 
 
-def base_config(overrides: dict[str, Any], source: Source | None = None, width: int | None = None) -> Config:
+def base_config(overrides: dict[str, Any], source: Source | None = None, width: int | None = None) -> "Config":
     """Put together what a config says itself.
 
     overrides (dict[str, Any]): Values by dotted path.
@@ -147,6 +146,7 @@ def base_config(overrides: dict[str, Any], source: Source | None = None, width: 
     RETURNS (Config): The release config with them, variables not yet filled in.
     """
     from spacy.util import load_config
+    from thinc.api import Config
 
     config = load_config(RELEASE_CONFIG, interpolate=False)
     config = with_source(config, source) if source else config
@@ -164,6 +164,7 @@ def filled_config(overrides: dict[str, Any], source: Source | None = None, width
         config leaves open and `overrides` do not say stays open.
     """
     from spacy.util import load_model_from_config
+    from thinc.api import Config
 
     from spacy_bert_ner.training.completion import open_settings, override
     from spacy_bert_ner.training.recipes import AUTO

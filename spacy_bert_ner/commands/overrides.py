@@ -7,12 +7,13 @@ import inspect
 from collections.abc import Collection, Iterator, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
-from spacy.cli._util import parse_config_overrides
-from thinc.api import Config
 from wasabi import msg
+
+if TYPE_CHECKING:
+    from thinc.api import Config
 
 SOURCED = ("source", "component", "replace_listeners")
 # Sections whose keys are all known; others hold what their functions take, or names of the user's own.
@@ -27,6 +28,8 @@ def read_overrides(args: Sequence[str], config: Path, options: Collection[str] =
     options (Collection[str]): The command's own options, such as "--output".
     RETURNS (dict[str, Any]): Values by dotted path.
     """
+    from spacy.cli._util import parse_config_overrides
+
     for arg in args:
         name = arg.partition("=")[0]
         if name.startswith("--") and "." not in name:
@@ -84,10 +87,11 @@ def _is_closed(section: str, block: dict[str, Any]) -> bool:
     return section in CLOSED or _parameters(block) is not None
 
 
-def _known(raw: Config) -> set[str]:
+def _known(raw: "Config") -> set[str]:
     """RETURNS (set[str]): All settings that a config has or could have, by dotted path."""
     from spacy.language import DEFAULT_CONFIG, Language
     from spacy.util import dict_to_dot
+    from thinc.api import Config
 
     config = Config(DEFAULT_CONFIG).merge(raw)
     keys = set()

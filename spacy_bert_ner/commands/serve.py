@@ -1,12 +1,11 @@
 """`serve`: pipelines as an HTTP service, with a page to look at them."""
 
-from pathlib import Path
 from typing import Annotated
 
-from spacy.cli._util import Arg, Opt
 from wasabi import msg
 
 from .arguments import parse_workers
+from .options import Arg, Code, GpuId, Opt
 
 EXTRA = ("fastapi", "uvicorn", "prometheus_client", "starlette")
 
@@ -28,8 +27,8 @@ def serve_cli(
     max_texts: Annotated[int, Opt("--max-texts", help="Texts of a request; beyond: 413", min=1)] = 1000,
     max_body_bytes: Annotated[int, Opt("--max-body-bytes", help="Size of a request; beyond: 413", min=1)] = 4 * 2**20,
     log_texts: Annotated[bool, Opt("--log-texts", help="Log texts, and messages that may quote them")] = False,
-    code: Annotated[Path | None, Opt("--code", "-c", help="Python file with registered functions to import")] = None,
-    gpu_id: Annotated[int, Opt("--gpu-id", "-g", help="GPU, or -1 for the CPU")] = -1,
+    code: Code = None,
+    gpu_id: GpuId = -1,
 ) -> None:
     """Serve pipelines over HTTP, with a page at /. Clients need a key if SPACY_BERT_NER_API_KEY is set."""
     try:

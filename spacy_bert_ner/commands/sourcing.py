@@ -2,13 +2,13 @@
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from thinc.api import Config
 from wasabi import msg
 
 from .arguments import load_pipeline
 
 if TYPE_CHECKING:
     from spacy.language import Language
+    from thinc.api import Config
 
 # They leave nothing of what components listen to.
 CLEANERS = ("doc_cleaner", "tensor_cleaner")
@@ -60,7 +60,7 @@ def belonging(nlp: "Language", heads: list[str]) -> list[str]:
     return [name for name in nlp.pipe_names if name in {*heads, *feeding, *cleaners}]
 
 
-def with_source(config: Config, source: Source) -> Config:
+def with_source(config: "Config", source: Source) -> "Config":
     """Take a pipeline's components in place of a config's own ones, and add the training corpus's labels to them.
 
     config (Config): A training config, variables not yet filled in.

@@ -1,16 +1,16 @@
 """`train`: what `spacy train` does, resumed where it was interrupted."""
 
-import logging
 import math
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from spacy.cli._util import Arg, Opt
 from wasabi import msg
 
+from .options import Arg, Code, GpuId, Opt
 from .overrides import options_of, read_overrides
+from .wrapping import PLACE, CommandError
 
 # As shells have it for a process that was interrupted.
 INTERRUPTED = 130
@@ -20,9 +20,8 @@ def train_cli(
     ctx: typer.Context,
     config: Annotated[Path, Arg(help="Training config (.cfg)", exists=True, dir_okay=False)],
     output: Annotated[Path, Opt("--output", "--output-path", "-o", help="Folder for model-best and model-last")],
-    code: Annotated[Path | None, Opt("--code", "-c", help="Python file with registered functions to import")] = None,
-    verbose: Annotated[bool, Opt("--verbose", "-V", help="Say more, and where an error was raised")] = False,
-    gpu_id: Annotated[int, Opt("--gpu-id", "-g", help="GPU, or -1 for the CPU")] = -1,
+    code: Code = None,
+    gpu_id: GpuId = -1,
     fresh: Annotated[bool, Opt("--fresh", help="Start over, even if the folder holds an unfinished run")] = False,
     epochs: Annotated[str, Opt("--epochs", help="Passes over the training data; auto for the config's steps")] = "auto",
     evaluations: Annotated[int | None, Opt("--evaluations", help="Evaluations in the whole run", min=1)] = None,
@@ -34,15 +33,10 @@ def train_cli(
 
     The config's settings can be overridden: --training.dropout 0.2.
     """
-    from spacy import util
-
-    if verbose:
-        util.logger.setLevel(logging.DEBUG)
     overrides = read_overrides(ctx.args, config, options_of(ctx))
     train_or_exit(
         config,
         output,
-        verbose=verbose,
         overrides=overrides,
         use_gpu=gpu_id,
         code=code,
@@ -64,12 +58,11 @@ def parse_epochs(epochs: str) -> float | None:
     return None
 
 
-def train_or_exit(config: Path, output: Path, *, verbose: bool = False, **options: Any) -> None:
+def train_or_exit(config: Path, output: Path, **options: Any) -> None:
     """Train; where that cannot go on, say why and end the process.
 
     config (Path): Training config.
     output (Path): Where the pipelines go.
-    verbose (bool): Whether to show where an error was raised, if it is none that a user can do something about.
     options (Any): See training.running.train.
     """
     from spacy_bert_ner.training.running import train
@@ -78,15 +71,13 @@ def train_or_exit(config: Path, output: Path, *, verbose: bool = False, **option
     try:
         train(config, output, **options)
     except RunError as error:
-        msg.fail("Training cannot go on", str(error), exits=1)
+        raise CommandError("Training cannot go on", str(error)) from error
     except KeyboardInterrupt:
         msg.warn("Interrupted", how_to_go_on(output))
         raise typer.Exit(INTERRUPTED) from None
     except Exception as error:
-        if verbose:
-            raise
-        again = f"{how_to_go_on(output)} --verbose shows where the error was raised."
-        msg.fail("Training failed", f"{type(error).__name__}: {error}\n{again}", exits=1)
+        again = f"{how_to_go_on(output)} {PLACE}."
+        raise CommandError("Training failed", f"{type(error).__name__}: {error}\n{again}") from error
 
 
 def how_to_go_on(output: Path) -> str:

@@ -1,4 +1,4 @@
-"""`python -m spacy bert-ner evaluate`, and the script that does the same."""
+"""`python -m spacy bert-ner evaluate`."""
 
 import json
 import subprocess
@@ -21,7 +21,6 @@ from spacy_bert_ner.tags import Entity
 from spacy_bert_ner.terminal import follow_terminal
 from tests.evaluation.evaluating import EVERY_VERDICT, make_case
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "evaluate.py"
 # `told`, the pipelines' component, is known to this process and to those that are given its file.
 CODE = Path(__file__).parents[1] / "evaluation" / "evaluating.py"
 
@@ -43,9 +42,21 @@ def run(*args: str) -> str:
 
 def test_evaluate_writes_measures_and_report(tmp_path: Path, case: tuple[str, str]) -> None:
     output, report = tmp_path / "new" / "test.json", tmp_path / "new" / "report.html"
-    run(*case, str(output), "--report", str(report), "--train", case[1], "--compare", case[0], "--resamples", "100")
+    run(
+        *case,
+        "--json",
+        str(output),
+        "--report",
+        str(report),
+        "--train",
+        case[1],
+        "--compare",
+        case[0],
+        "--resamples",
+        "100",
+    )
     metrics = json.loads(output.read_text(encoding="utf8"))
-    # What packaging.describe reads.
+    # What `package` reads.
     assert {"precision", "recall", "f1", "counts", "types", "corpus", "speed", "model"} <= set(metrics)
     assert metrics["f1"] == pytest.approx(6 / 15)
     assert metrics["comparison"]["rows"]["all"]["f1"]["difference"] == 0
@@ -79,7 +90,7 @@ def test_labels_of_which_none_is_the_corpus_s_are_said_first_and_mapped(tmp_path
     output = tmp_path / "test.json"
     # Either way around.
     mapped = ["--map", "xLOC=LOC", "--map", "xORG=ORG", "--map", "PER=xPER", "--map", "xMISC=MISC", "--map", "PES=PER"]
-    code, printed = invoke(*paths, str(output), *mapped, "--train", str(gold), "--compare", paths[0])
+    code, printed = invoke(*paths, "--json", str(output), *mapped, "--train", str(gold), "--compare", paths[0])
     assert code == 0
     assert "No label in common" not in printed
     assert "--map names PES, no label of" in printed
@@ -153,7 +164,7 @@ def save(path: Path, *docs: Doc) -> str:
 )
 def test_a_corpus_that_says_nothing_measures_nothing(tmp_path: Path, case: Any, make: Any, said: str) -> None:
     corpus, output = save(tmp_path / "c.spacy", *make(Vocab())), tmp_path / "out.json"
-    code, printed = invoke(case[0], corpus, str(output))
+    code, printed = invoke(case[0], corpus, "--json", str(output))
     assert (code, said in printed) == (1, True), printed
     assert not output.exists()
 
@@ -198,10 +209,10 @@ def test_a_missing_corpus_is_named(case: tuple[str, str]) -> None:
 
 
 @pytest.mark.slow
-def test_the_script_does_the_same(tmp_path: Path, case: tuple[str, str]) -> None:
+def test_a_pipeline_whose_code_is_given(tmp_path: Path, case: tuple[str, str]) -> None:
     output = tmp_path / "test.json"
-    command = [sys.executable, str(SCRIPT), *case, str(output), "--code", str(CODE), "--resamples", "100"]
-    subprocess.run(command, check=True, capture_output=True)
+    command = [sys.executable, "-m", "spacy_bert_ner", "evaluate", *case, "--json", str(output), "--resamples", "100"]
+    subprocess.run([*command, "--code", str(CODE)], check=True, capture_output=True)
     assert json.loads(output.read_text(encoding="utf8"))["f1"] == pytest.approx(6 / 15)
 
 

@@ -59,7 +59,9 @@ def test_equal_texts_that_contradict_are_listed_unless_partial(convert: Any, tmp
     assert code == 0
     assert "come again" not in said
     assert tags(tmp_path / "out.spacy") == ["BA -", "- -", "- -", "- BA", "BA -"]
-    code, said = convert(write(tmp_path / "in.jsonl", *TWINS[:1], ("Ada L", [[0, 3, "B"]])), tmp_path / "x.spacy", "-p")
+    code, said = convert(
+        write(tmp_path / "in.jsonl", *TWINS[:1], ("Ada L", [[0, 3, "B"]])), tmp_path / "x.spacy", "--partial"
+    )
     assert "1 texts come again" in said
 
 

@@ -13,7 +13,7 @@ import pytest
 import spacy
 from spacy.util import load_config
 
-from spacy_bert_ner.packaging.wheels import describe
+from spacy_bert_ner.packaging.metadata import describe_package
 from spacy_bert_ner.storage.provenance import KEY, config_sha256, data_sha256
 from tests.scenarios import TEXTS, make_pipeline
 
@@ -87,7 +87,7 @@ def test_meta_says_what_a_model_was_made_of(runs: list[Path], corpus: Path, tmp_
     nlp.to_disk(tmp_path / "again")
     again = json.loads((tmp_path / "again" / "meta.json").read_text())
     scores = {"precision": 1.0, "recall": 1.0, "f1": 1.0, "types": {}, "raw_text": {"f1": 0.5}}
-    described = describe(again, name="x", version_="1", licence="MIT", sources=[], scores=scores)
+    described = describe_package(again, name="x", version_="1", licence="MIT", sources=[], scores=scores)
     assert described["performance"]["raw_ents_f"] == 0.5
     assert described[KEY] == made_of
 
@@ -113,5 +113,5 @@ def test_pipelines_that_were_initialized_by_hand(tiny_bert: Path) -> None:
     assert nlp.meta[KEY]["data_sha256"] == {}
     assert set(nlp.meta[KEY]) == {"versions", "config_sha256", "data_sha256", "seed"}
     scores = {"precision": None, "recall": None, "f1": None, "types": {}, "raw_text": None}
-    described = describe({"lang": "en"}, name="x", version_="1", licence="MIT", sources=[], scores=scores)
+    described = describe_package({"lang": "en"}, name="x", version_="1", licence="MIT", sources=[], scores=scores)
     assert described[KEY].keys() == {"versions"}

@@ -1,0 +1,61 @@
+"""`package`: a trained pipeline as a wheel, and this plugin's beside it."""
+
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+from wasabi import msg
+
+from .arguments import is_pipeline, reading_json
+from .options import Arg, Opt
+from .wrapping import CommandError
+
+# What a pipeline is called that nobody has given a name.
+UNNAMED = "pipeline"
+
+
+def package_cli(
+    model: Annotated[Path, Arg(help="Folder of the trained pipeline", exists=True, file_okay=False)],
+    output: Annotated[
+        Path, Arg(help="Folder for the package's sources; wheels go to its folder wheels", file_okay=False)
+    ],
+    name: Annotated[str | None, Opt("--name", "-n", help="The package's, without its language: my_names")] = None,
+    version: Annotated[str | None, Opt("--version", "-v", help="The package's; by default the pipeline's")] = None,
+    license: Annotated[str | None, Opt("--license", help="What data and encoder leave possible")] = None,
+    metrics: Annotated[
+        Path | None, Opt("--metrics", help="Figures of evaluate on a test set (.json)", exists=True, dir_okay=False)
+    ] = None,
+    assets: Annotated[
+        Path | None, Opt("--assets", help="Folder that fetch wrote: what it was made of", exists=True, file_okay=False)
+    ] = None,
+) -> None:
+    """Package a trained pipeline: its wheel and the plugin's, in one folder that pip can take both from."""
+    from spacy_bert_ner.packaging.metadata import describe_package
+    from spacy_bert_ner.packaging.wheels import build_model_wheel, build_plugin_wheel, require_setuptools
+
+    require_setuptools()
+    if not is_pipeline(model):
+        raise CommandError(f"{model} is no pipeline", "Expected a folder that training or calibrate has written")
+    with reading_json(model / "meta.json", "a pipeline's meta") as meta:
+        called = name or meta["name"]
+        if called == UNNAMED:
+            raise CommandError("The pipeline has no name yet", "Say what its package is to be called: --name my_names")
+        described = partial(describe_package, meta, name=called, version_=version or meta["version"], licence=license)
+    sources = [source_of(assets / part) for part in ("corpus", "encoder")] if assets else []
+    if metrics:
+        with reading_json(metrics, "what evaluate writes with --json") as scores:
+            meta = described(sources=sources, scores=scores)
+    else:
+        meta = described(sources=sources)
+    wheels = output / "wheels"
+    wheels.mkdir(parents=True, exist_ok=True)
+    model_wheel = build_model_wheel(model, meta, output, wheels)
+    plugin_wheel = build_plugin_wheel(wheels)
+    msg.good(f"Wrote {model_wheel} and {plugin_wheel}")
+    msg.info(f"To install: pip install --find-links {wheels} {meta['lang']}_{meta['name']}")
+
+
+def source_of(asset: Path) -> str:
+    """RETURNS (str): Where an asset came from, as its manifest says; of a folder its name alone, not its place."""
+    with reading_json(asset / "manifest.json", "what fetch wrote") as manifest:
+        return Path(manifest["source"]).name if manifest["kind"] == "folder" else str(manifest["source"])

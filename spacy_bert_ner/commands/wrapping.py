@@ -1,0 +1,103 @@
+"""What surrounds every command: an error is said in a line, with what to do, and shown with its place on request."""
+
+import logging
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from inspect import Parameter, signature
+from typing import Any
+
+from wasabi import msg
+
+from .options import Verbose
+
+# What reading a file or a pipeline that is not what it should be raises: spaCy's files are compressed, and msgpack.
+UNREADABLE = (OSError, ValueError, zlib.error)
+PLACE = "--verbose shows where the error was raised"
+# By package, the extra of setup.cfg.
+EXTRAS = {
+    "torch": "torch",
+    "datasets": "train",
+    "huggingface_hub": "train",
+    "jinja2": "train",
+    "markupsafe": "train",
+    "matplotlib": "train",
+    "pyarrow": "train",
+    "setuptools": "train",
+    "transformers": "train",
+    "spacy_transformers": "bridge",
+}
+
+
+class CommandError(Exception):
+    """What ends a command: a headline, and a text below it.
+
+    title, text (str): What was found; what was expected, or what to type.
+    """
+
+    def __init__(self, title: str, text: str = "") -> None:
+        super().__init__(title, text)
+        self.title, self.text = title, text
+
+
+def wrap_command(command: Callable[..., None]) -> Callable[..., None]:
+    """Let a command end in a line where something is wrong, and give it the option --verbose.
+
+    command (Callable): The command, a function as typer takes it.
+    RETURNS (Callable): The same, with the option.
+    """
+
+    @wraps(command)
+    def run(*args: Any, verbose: bool = False, **kwargs: Any) -> None:
+        if verbose:
+            logging.getLogger("spacy").setLevel(logging.DEBUG)
+        try:
+            command(*args, **kwargs)
+        except ImportError as error:
+            if verbose or not (advice := describe_missing(error)):
+                raise
+            msg.fail(*advice, exits=1)
+        except CommandError as error:
+            if verbose and error.__cause__ is not None:
+                raise error.__cause__ from None
+            msg.fail(error.title, error.text, exits=1)
+        except UNREADABLE as error:
+            if verbose:
+                raise
+            msg.fail(describe_error(error), PLACE, exits=1)
+
+    known = signature(command, eval_str=True)
+    option = Parameter("verbose", Parameter.KEYWORD_ONLY, default=False, annotation=Verbose)
+    own = [parameter.replace(kind=Parameter.KEYWORD_ONLY) for parameter in known.parameters.values()]
+    run.__signature__ = known.replace(parameters=[*own, option])  # type: ignore[attr-defined]
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in [*own, option]}
+    return run
+
+
+@contextmanager
+def explained(what: str) -> Iterator[None]:
+    """End the command with the reason where something cannot be read.
+
+    what (str): What then failed.
+    RAISES: CommandError.
+    """
+    try:
+        yield
+    except UNREADABLE as error:
+        raise CommandError(what, describe_error(error)) from error
+
+
+def describe_error(error: BaseException) -> str:
+    """RETURNS (str): What an error says; of the system's, file and reason."""
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return str(error) or type(error).__name__
+
+
+def describe_missing(error: ImportError) -> tuple[str, str] | None:
+    """RETURNS (tuple[str, str] | None): Which package is missing, and what installs it; None where no extra does."""
+    package = (error.name or "").partition(".")[0]
+    if package in EXTRAS:
+        return f"{package} is not installed", f'pip install "spacy-bert-ner[{EXTRAS[package]}]"'
+    return (str(error), "") if "spacy-bert-ner[" in str(error) else None
