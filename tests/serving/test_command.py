@@ -56,8 +56,10 @@ def test_by_default_it_is_for_this_machine_alone(runs: list[tuple[Any, ...]], mo
     assert how == {"code": None, "gpu_id": -1}
 
 
-def test_options_become_settings(runs: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_options_become_settings(runs: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv(KEY_VARIABLE, "secret")
+    monkeypatch.chdir(tmp_path)
+    Path("x.py").touch()
     options = "--host 0.0.0.0 -p 80 -n 3 --allowed-host NER --max-wait 2 --deadline 5 --max-words 7 --log-texts -c x.py"
     code, printed = serve("a", "b", *options.split())
     assert (code, printed) == (0, "")
