@@ -96,7 +96,7 @@ DECODERS: dict[str, Decoder] = {"argmax": argmax, "repaired": repair, "viterbi":
 
 
 def compare_decoders(decoded: Decoded) -> dict[str, Any]:
-    """Score each decoder on the same tag scores.
+    """Score each decoder on the same logits.
 
     RETURNS (dict[str, Any]): Decoder to precision, recall and F1; "ill_formed", how many tokens' best tags may not
         stand where they do, of "tokens".
@@ -106,12 +106,12 @@ def compare_decoders(decoded: Decoded) -> dict[str, Any]:
         read = [one for examples, batch in decoded for one in read_batch(examples, batch, decode)]
         found[name] = dict(zip(RATES, plain(rates(count_all(read).total()[0])), strict=True))
     batches = [batch for _, batch in decoded]
-    return found | {"ill_formed": sum(map(count_ill_formed, batches)), "tokens": sum(len(b.scores) for b in batches)}
+    return found | {"ill_formed": sum(map(count_ill_formed, batches)), "tokens": sum(len(b.logits) for b in batches)}
 
 
 def read_batch(examples: Sequence[Example], batch: DecodedBatch, decode: Decoder) -> Iterable[Judged]:
     """Read the entities that a decoder finds. RETURNS (Iterable[Judged]): One per document."""
-    tags = decode(batch.lattice, batch.scores, batch.lengths)
+    tags = decode(batch.lattice, batch.logits, batch.lengths)
     names, bounds = np.array(batch.lattice.tags, dtype=object)[tags], np.cumsum([0, *batch.lengths])
     documents = np.cumsum([0, *(len(eg.predicted) for eg in examples)])
     for eg, start, end in zip(examples, documents, documents[1:], strict=False):
@@ -127,7 +127,7 @@ def read_batch(examples: Sequence[Example], batch: DecodedBatch, decode: Decoder
 
 def count_ill_formed(batch: DecodedBatch) -> int:
     """Count the tokens whose best tag may not stand where it does."""
-    tags, lattice = argmax(batch.lattice, batch.scores, batch.lengths), batch.lattice
+    tags, lattice = argmax(batch.lattice, batch.logits, batch.lengths), batch.lattice
     wrong = 0
     for own in (tags[a:b] for a, b in pairwise(np.cumsum([0, *batch.lengths])) if a < b):
         legal = np.append(lattice.starts[own[:1]], lattice.transitions[own[:-1], own[1:]])
@@ -172,7 +172,7 @@ def describe(entities: JudgedEntities, scores: npt.NDArray[np.float64], labels: 
 
 
 def measure_time(nlp: Language, name: str, examples: Sequence[Example]) -> dict[str, Any]:
-    """Time the whole pipeline, and, on the tag scores of the same batches, what comes after the network.
+    """Time the whole pipeline, and, on the logits of the same batches, what comes after the network.
 
     RETURNS (dict[str, Any]): "words"; "pipe", "viterbi" (with reading off the entities) and "posteriors" (with
         runners-up), in seconds; "share" of the latter two in the first.
@@ -187,7 +187,7 @@ def measure_time(nlp: Language, name: str, examples: Sequence[Example]) -> dict[
     for some, batch in zip(minibatch(done, nlp.batch_size), batches, strict=True):
         start = time.perf_counter()
         again = DecodedBatch.of(
-            batch.lattice, batch.scores, list(some), by_sentence=component.cfg["sentence_boundaries"]
+            batch.lattice, batch.logits, list(some), by_sentence=component.settings.sentence_boundaries
         )
         middle = time.perf_counter()
         _ = again.judge(component.cfg["temperature"], component.cfg["offsets"]).runner_up

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 from wasabi import msg
 
-from spacy_bert_ner.decoding import Lattice, Spans, posteriors, viterbi
-from spacy_bert_ner.encoder.network.casing import SHAPES, shape
-from spacy_bert_ner.encoder.windows import assign, cut
+from spacy_bert_ner.decoding import Lattice, Spans, span_posteriors, viterbi
+from spacy_bert_ner.encoder.network.casing import WORD_SHAPES, word_shape
+from spacy_bert_ner.encoder.windows import assign_words, cut_windows
 from spacy_bert_ner.storage.files import write_atomically
 from spacy_bert_ner.tags import get_scheme
 
@@ -93,7 +93,7 @@ def draw_windows() -> str:
     """RETURNS (str): How a document is cut, and which window each piece is read from."""
     pieces, capacity, overlap, side, left = 42, 18, 6, 12, 110
     offsets = np.arange(pieces + 1)
-    spans = cut(offsets, capacity, overlap)
+    spans = cut_windows(offsets, capacity, overlap)
     picture = Picture(
         left + pieces * side + 20,
         72 + 26 * len(spans) + 22,
@@ -103,7 +103,7 @@ def draw_windows() -> str:
     picture.text(left - 12, 31, "document", anchor="end")
     for i in range(pieces):
         picture.box(left + i * side, 20, side - 2, 16, "empty")
-    for row, window in enumerate(assign(0, spans, offsets)):
+    for row, window in enumerate(assign_words(0, spans, offsets)):
         y = 56 + 26 * row
         picture.text(left - 12, y + 12, f"window {row + 1}", anchor="end")
         for i in range(window.start, window.end):
@@ -136,7 +136,7 @@ def draw_case_features() -> str:
             width = wide * len(CASED[word])
             picture.text(middle - wide / 2 + width / 2, 36, word)
         picture.text(middle, 80, piece)
-        picture.text(middle, 124, SHAPES[shape(word)])
+        picture.text(middle, 124, WORD_SHAPES[word_shape(word)])
     return picture.svg()
 
 
@@ -175,7 +175,7 @@ def draw_confidences() -> str:
     starts, ends, labels = zip(*asked, strict=True)
     index = np.array([LATTICE.labels.index(label) for label in labels])
     spans = Spans(np.zeros(len(asked), dtype=int), np.array(starts), np.array(ends), index)
-    scores = posteriors(LATTICE, SCORES, [len(WORDS)], spans).score
+    scores = span_posteriors(LATTICE, SCORES, [len(WORDS)], spans).posterior
     left, full, tall = 134, 250, 28
     names = [f"{' '.join(WORDS[start:end])}, {label}" for start, end, label in asked]
     described = list(zip(names, scores, strict=True))

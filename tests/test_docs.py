@@ -166,8 +166,8 @@ def test_a_message_that_is_not_there_is_found_out(templates: list[str]) -> None:
     assert is_quoted_from("[components.…] threshold = … must lie between 0 and 1", templates)
     assert not is_quoted_from("[components.…] threshold = … must lie between 0 and 2", templates)
     assert not is_quoted_from("[components.…] threshold must lie between 0 and 1", templates)
-    assert is_quoted_from("[components.bert_ner.model.tok2vec] window = … does not suit …", templates)
-    assert not is_quoted_from("[components.tok2vec.model] window = … does not suit …", templates)
+    assert is_quoted_from("[@architectures = …] window = … does not suit …", templates)
+    assert not is_quoted_from("[components.tok2vec.model] width = … does not suit …", templates)
 
 
 @pytest.mark.parametrize("path", MARKDOWN, ids=lambda path: str(path.relative_to(PROJECT)))

@@ -7,7 +7,8 @@ architectures; the modules beside this one do.
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from spacy_bert_ner.ner.standin import MISSING
+from spacy_bert_ner.encoder.choices import Precision
+from spacy_bert_ner.ner.standin import NEEDS_SPACY_TRANSFORMERS
 
 if TYPE_CHECKING:
     from spacy.tokens import Doc
@@ -22,7 +23,7 @@ def build_transformer_model(
     window: int = 128,
     stride: int = 96,
     max_batch_pieces: int = 4096,
-    precision: str = "auto",
+    precision: Precision = "auto",
     case_features: bool | None = None,
     document_memory: bool = False,
     hidden_dropout: float | None = None,
@@ -37,13 +38,13 @@ def build_transformer_model(
     RETURNS (Model[list[Doc], FullTransformerBatch]): The model.
     RAISES: ImportError without spacy-transformers; ValueError as build_encoder_model.
     """
-    require("spacy-bert-ner.TransformerModel.v1")
-    from spacy_bert_ner.encoder.settings import Settings
+    require_spacy_transformers("spacy-bert-ner.TransformerModel.v1")
+    from spacy_bert_ner.encoder.settings import EncoderSettings
 
-    from .transformer import make_transformer_model
+    from .transformer_model import make_transformer_model
 
     return make_transformer_model(
-        Settings(
+        EncoderSettings(
             name=name,
             window=window,
             stride=stride,
@@ -56,6 +57,7 @@ def build_transformer_model(
             word_dropout=word_dropout,
             tokenizer_config=tokenizer_config or {},
             transformer_config=transformer_config or {},
+            architecture="spacy-bert-ner.TransformerModel.v1",
         )
     )
 
@@ -71,7 +73,7 @@ def build_transformer_listener(upstream: str = "*", grad_factor: float = 1.0) ->
     RETURNS (Model[list[Doc], PieceVectors]): The listener.
     RAISES: ImportError without spacy-transformers; ValueError for a setting out of range.
     """
-    require("spacy-bert-ner.TransformerListener.v1")
+    require_spacy_transformers("spacy-bert-ner.TransformerListener.v1")
     from .listener import make_listener
 
     return make_listener(upstream, grad_factor)
@@ -91,13 +93,13 @@ def build_tok2vec_transformer(
     RETURNS (Model): Documents to pieces, or to arrays of shape (tokens, width).
     RAISES: ImportError without spacy-transformers; ValueError where grad_factor is negative.
     """
-    require("spacy-bert-ner.Tok2VecTransformer.v1")
+    require_spacy_transformers("spacy-bert-ner.Tok2VecTransformer.v1")
     from .listener import make_tok2vec
 
     return make_tok2vec(transformer, pooling, grad_factor)
 
 
-def require(what: str) -> None:
+def require_spacy_transformers(what: str) -> None:
     """Refuse what needs spacy-transformers where it is not installed. RAISES: ImportError that names the extra."""
     if find_spec("spacy_transformers") is None:
-        raise ImportError(MISSING.format(what=what))
+        raise ImportError(NEEDS_SPACY_TRANSFORMERS.format(what=what))

@@ -13,19 +13,24 @@ from thinc.api import Model, chain, to_numpy
 from thinc.types import Floats2d, Ragged
 from transformers.file_utils import ModelOutput
 
+from spacy_bert_ner.arrays import Ints
 from spacy_bert_ner.checks import check_number
-from spacy_bert_ner.encoder.vectors import Ints, PieceVectors
+from spacy_bert_ner.encoder.vectors import PieceVectors
 
-from .transformer import replace_listener
+from .transformer_model import replace_listener
 
-SECTION = "components.bert_ner.model.tok2vec"
+# How messages call the sections of the config, wherever they stand.
+LISTENER_SECTION = '@architectures = "spacy-bert-ner.TransformerListener.v1"'
+TOK2VEC_SECTION = '@architectures = "spacy-bert-ner.Tok2VecTransformer.v1"'
 
 
 def make_listener(upstream: str, grad_factor: float) -> Model[list[Doc], PieceVectors]:
     """Make what build_transformer_listener returns."""
     if not upstream:
-        raise ValueError(f'[{SECTION}] upstream = "": expected the name of a transformer component, or "*" for any')
-    _check_factor(grad_factor)
+        raise ValueError(
+            f'[{LISTENER_SECTION}] upstream = "": expected the name of a transformer component, or "*" for any'
+        )
+    _check_factor(LISTENER_SECTION, grad_factor)
     listener = TransformerListener(upstream_name=upstream)
     return _mark(chain(cast(Any, listener), to_pieces(grad_factor)))
 
@@ -36,15 +41,15 @@ def make_tok2vec(
     grad_factor: float,
 ) -> Model[list[Doc], Any]:
     """Make what build_tok2vec_transformer returns."""
-    _check_factor(grad_factor)
+    _check_factor(TOK2VEC_SECTION, grad_factor)
     encoder = replace_listener(transformer)
     if pooling is None:
         return _mark(chain(encoder, to_pieces(grad_factor)))
     return cast(Any, chain(encoder, trfs2arrays(pooling, grad_factor)))
 
 
-def _check_factor(grad_factor: float) -> None:
-    check_number(SECTION, "grad_factor", grad_factor, lambda x: 0 <= x < math.inf, "a number of at least 0")
+def _check_factor(section: str, grad_factor: float) -> None:
+    check_number(section, "grad_factor", grad_factor, lambda x: 0 <= x < math.inf, "a number of at least 0")
 
 
 def _mark(tok2vec: Model) -> Model:

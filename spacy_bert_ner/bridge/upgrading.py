@@ -22,14 +22,15 @@ from spacy.language import Language
 from thinc.api import Config
 
 from spacy_bert_ner.encoder.model import get_shim
-from spacy_bert_ner.ner.component import SETTINGS, BertNER
-from spacy_bert_ner.storage.models import DamagedError, check_state, find_damage
+from spacy_bert_ner.ner.component import BertNER
+from spacy_bert_ner.ner.state import check_state, without_settings
+from spacy_bert_ner.storage.models import DamagedModelError, find_damage
 from spacy_bert_ner.storage.provenance import require
 
-LISTENER = "spacy-bert-ner.TransformerListener.v1"
-ENCODER = "spacy-bert-ner.TransformerModel.v1"
-OWN_ENCODER = "spacy-bert-ner.Tok2VecTransformer.v1"
-NEW = "spacy-bert-ner.Encoder.v1"
+OLD_LISTENER = "spacy-bert-ner.TransformerListener.v1"
+OLD_ENCODER = "spacy-bert-ner.TransformerModel.v1"
+OLD_OWN_ENCODER = "spacy-bert-ner.Tok2VecTransformer.v1"
+NEW_ENCODER = "spacy-bert-ner.Encoder.v1"
 # Of spacy-transformers, and of our release config.
 DEFAULT_BATCH_ITEMS = (4096, 16384)
 # What spaCy's doc_cleaner cleans where nothing else is said. A tensor of None is nothing that `token.vector` can read.
@@ -67,8 +68,8 @@ def upgrade(old: Path) -> tuple[Language, list[str]]:
 
     old (Path): Its folder.
     RETURNS (tuple[Language, list[str]]): The pipeline, ready to be saved, and what the user should know.
-    RAISES: ValueError where the folder holds no pipeline that can be turned; DamagedError where a file of it is not
-        what was saved.
+    RAISES: ValueError where the folder holds no pipeline that can be turned; DamagedModelError where a file of it is
+        not what was saved.
     """
     if not (old / "config.cfg").is_file():
         raise ValueError(f"{old} holds no config.cfg: expected the folder of a pipeline that spaCy has saved")
@@ -101,7 +102,7 @@ def plan_upgrade(old: Config) -> Plan:
     for name, block in components.items():
         if block.get("factory") == "bert_ner" and (origin := _find_origin(name, components, order)):
             origins[name] = origin
-            block["model"]["tok2vec"] = {"@architectures": NEW, **origin.settings}
+            block["model"]["tok2vec"] = {"@architectures": NEW_ENCODER, **origin.settings}
             if origin.grad_factor != 1.0:
                 notes.append(f"{name}: grad_factor = {origin.grad_factor} has no counterpart and was left out")
     if not origins:
@@ -124,19 +125,19 @@ def _find_origin(name: str, components: Mapping[str, Any], order: list[str]) -> 
     """Find what a `bert_ner` reads its pieces from; None where that is none of 0.1.0's encoders."""
     tok2vec = components[name].get("model", {}).get("tok2vec", {})
     factor = tok2vec.get("grad_factor", 1.0)
-    if tok2vec.get("@architectures") == OWN_ENCODER:
+    if tok2vec.get("@architectures") == OLD_OWN_ENCODER:
         return Origin(_settings(tok2vec["transformer"]), name, factor)
-    if tok2vec.get("@architectures") != LISTENER:
+    if tok2vec.get("@architectures") != OLD_LISTENER:
         return None
     upstream = tok2vec.get("upstream", "*")
     before = order[: order.index(name)] if name in order else list(components)
     for other in reversed(before):
         model = components[other].get("model", {})
-        if upstream in ("*", other) and model.get("@architectures") == ENCODER:
+        if upstream in ("*", other) and model.get("@architectures") == OLD_ENCODER:
             return Origin(_settings(model), other, factor)
     raise ValueError(
         f"[components.{name}.model.tok2vec] upstream = {upstream!r}: no component before it has @architectures = "
-        f'"{ENCODER}"'
+        f'"{OLD_ENCODER}"'
     )
 
 
@@ -182,7 +183,9 @@ def _uses_bridge(block: Any) -> bool:
         return False
     named = [value for key, value in block.items() if key in ("@architectures", "factory") and isinstance(value, str)]
     needs = any(
-        value == "transformer" or value in (LISTENER, ENCODER, OWN_ENCODER) or value.startswith("spacy-transformers.")
+        value == "transformer"
+        or value in (OLD_LISTENER, OLD_ENCODER, OLD_OWN_ENCODER)
+        or value.startswith("spacy-transformers.")
         for value in named
     )
     return needs or any(_uses_bridge(value) for value in block.values())
@@ -210,7 +213,7 @@ def _fill(nlp: Language, name: str, old: Path, old_encoder: Path) -> None:
     assert isinstance(component, BertNER)
     state = json.loads((old / "cfg").read_text(encoding="utf8"))
     check_state(state, f"{old / 'cfg'}")
-    component.cfg.update({key: value for key, value in state.items() if key not in SETTINGS})
+    component.cfg.update(without_settings(state))
     encoder = component.model.get_ref("tok2vec")
     shim = next(shim for node in _read(old_encoder / "model")["shims"] for shim in node)
     get_shim(encoder).from_bytes(shim)
@@ -233,8 +236,8 @@ def _without_outputs(component: BertNER) -> Iterator[Any]:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """Read a saved model as data. RAISES: DamagedError that names the file."""
+    """Read a saved model as data. RAISES: DamagedModelError that names the file."""
     content = path.read_bytes()
     if damage := find_damage(content):
-        raise DamagedError(f"{path} is damaged: {damage}. Copy, download or install the pipeline anew")
+        raise DamagedModelError(f"{path} is damaged: {damage}. Copy, download or install the pipeline anew")
     return srsly.msgpack_loads(content)

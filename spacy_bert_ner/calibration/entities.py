@@ -78,7 +78,7 @@ def tabulate_entities(decoded: Iterable[tuple[list[Example], DecodedBatch]]) -> 
     tables, right, label, document, text, raw = [np.zeros((len(TEMPERATURES), 0))], [], [], [], [], []
     done = 0
     for examples, batch in decoded:
-        tables.append(ScoreTable.of(lambda temperature, batch=batch: batch.judge(temperature).score).scores)  # type: ignore[misc]
+        tables.append(ScoreTable.of(lambda temperature, batch=batch: batch.judge(temperature).posterior).scores)  # type: ignore[misc]
         gold = [_gold(eg, batch.lattice.labels) for eg in examples]
         forms = [is_raw(eg) for eg in examples]
         # A document's second form follows its first.

@@ -15,19 +15,16 @@ the cost of 1 + labels states instead of a table of tags x tags.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from types import ModuleType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from spacy_bert_ner.arrays import Array, Bools, Ints
 from spacy_bert_ner.tags import TagScheme
 
-Array = npt.NDArray[Any]  # NumPy's or CuPy's
-Ints = npt.NDArray[np.int64]
-Lengths = Sequence[int] | npt.NDArray[Any]
+Lengths = Sequence[int] | Array
 
-# Beyond this a score is infinite; the sum of a few such scores must not overflow.
+# Beyond this a logit is infinite; the sum of a few such logits must not overflow.
 _INFINITE = 1e300
 
 
@@ -44,35 +41,35 @@ class Lattice:
 
     @cached_property
     def tags(self) -> list[str]:
-        """Names of the tags, which are the columns of the scores."""
+        """Names of the tags, which are the columns of the logits."""
         return self.scheme.tags(self.labels)
 
     @cached_property
-    def starts(self) -> npt.NDArray[np.bool_]:
+    def starts(self) -> Bools:
         """May the tag stand first? (tags,)"""
         return self.scheme.starts(self.labels)
 
     @cached_property
-    def ends(self) -> npt.NDArray[np.bool_]:
+    def ends(self) -> Bools:
         """May the tag stand last? (tags,)"""
         return self.scheme.ends(self.labels)
 
     @cached_property
-    def transitions(self) -> npt.NDArray[np.bool_]:
+    def transitions(self) -> Bools:
         """May the one precede the other? (tags before, tags after)"""
         return self.scheme.transitions(self.labels)
 
     def columns(self, prefix: str) -> slice:
-        """Say where a prefix's tags are, one per label in order. RETURNS (slice): Columns of the scores."""
+        """Say where a prefix's tags are, one per label in order. RETURNS (slice): Columns of the logits."""
         return slice(1 + self.scheme.prefixes.index(prefix), None, len(self.scheme.prefixes))
 
-    def check(self, scores: Array, lengths: Lengths) -> Ints:
+    def check(self, logits: Array, lengths: Lengths) -> Ints:
         """Check the shapes of a batch. RETURNS: lengths as an array. RAISES: ValueError where they do not fit."""
         sizes = np.asarray(lengths, dtype=np.int64).reshape(-1)
-        if scores.ndim != 2 or scores.shape[1] != len(self.tags):
-            raise ValueError(f"scores has shape {scores.shape}: expected (rows, {len(self.tags)}), one column per tag")
-        if (sizes < 0).any() or sizes.sum() != len(scores):
-            raise ValueError(f"lengths sum to {sizes.sum()}: expected the {len(scores)} rows of scores, none below 0")
+        if logits.ndim != 2 or logits.shape[1] != len(self.tags):
+            raise ValueError(f"logits has shape {logits.shape}: expected (rows, {len(self.tags)}), one column per tag")
+        if (sizes < 0).any() or sizes.sum() != len(logits):
+            raise ValueError(f"lengths sum to {sizes.sum()}: expected the {len(logits)} rows of logits, none below 0")
         return sizes
 
 
@@ -91,7 +88,7 @@ class Spans(NamedTuple):
 
 
 class Arcs(NamedTuple):
-    """Scores by what they do on the lattice, labels before rows, so that one row's step is a slice of the last axis.
+    """Logits by what they do on the lattice, labels before rows, so that one row's step is a slice of the last axis.
 
     outside (Array): O. (rows,)
     single, first, inside, last (Array): Tags of an entity's tokens. (labels, rows)
@@ -104,9 +101,9 @@ class Arcs(NamedTuple):
     last: Array
 
     @classmethod
-    def of(cls, xp: ModuleType, lattice: Lattice, scores: Array) -> "Arcs":
-        """Pick the columns of scores that stand for each kind of arc."""
-        by_tag, scheme = xp.ascontiguousarray(scores.T), lattice.scheme
+    def of(cls, lattice: Lattice, logits: Array) -> "Arcs":
+        """Pick the columns of logits that stand for each kind of arc."""
+        by_tag, scheme = np.ascontiguousarray(logits.T), lattice.scheme
         prefixes = (scheme.single, scheme.first, scheme.inside, scheme.last)
         return cls(by_tag[0], *(by_tag[lattice.columns(prefix)] for prefix in prefixes))
 
@@ -139,15 +136,15 @@ class Steps(NamedTuple):
         return cls(order, rows, bounds.tolist())
 
 
-def centre(xp: ModuleType, scores: Array) -> Array:
-    """Subtract each row's best score, which changes no sequence's rank or probability, and make all finite.
+def centre(logits: Array) -> Array:
+    """Subtract each row's highest logit, which changes no sequence's rank or probability, and make all finite.
 
-    scores (Array): Any floats. (rows, tags)
+    logits (Array): Any floats. (rows, tags)
     RETURNS (Array): Doubles, 0 for the best tag of each row, finite and below 0 for the others. (rows, tags)
     """
-    doubles = scores.astype(np.float64)
+    doubles = logits.astype(np.float64)
     # A comparison with NaN is false.
-    finite = xp.minimum(xp.where(doubles > -_INFINITE, doubles, -_INFINITE), _INFINITE)
+    finite = np.minimum(np.where(doubles > -_INFINITE, doubles, -_INFINITE), _INFINITE)
     return finite - finite.max(axis=1, keepdims=True)
 
 

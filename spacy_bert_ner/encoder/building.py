@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from .network.foreign import Foreign, make_foreign
-from .network.kinds import KINDS, Kind, Shape, find_obstacle
+from .network.kinds import TRANSFORMER_KINDS, Kind, NetworkShape, find_obstacle
 from .network.module import Encoder
 from .network.transformer import Transformer
 
@@ -43,7 +43,7 @@ def build_encoder(
     """
     known = not find_obstacle(config)
     with torch.device("meta"):
-        network: Transformer | Foreign | None = Transformer(Shape.of(config)) if known else None
+        network: Transformer | Foreign | None = Transformer(NetworkShape.of(config)) if known else None
     network = make_foreign(config) if network is None else network
     with torch.device("meta"):
         encoder = Encoder(network, config, case_features, document_memory)
@@ -75,7 +75,7 @@ def checkpoint_names(config: dict[str, Any], prefix: str) -> dict[str, list[str]
     prefix (str): What stands before every name.
     RETURNS (dict[str, list[str]]): Its names, joined in this order, by the network's.
     """
-    kind, shape = KINDS[config["model_type"]], Shape.of(config)
+    kind, shape = TRANSFORMER_KINDS[config["model_type"]], NetworkShape.of(config)
     places = {
         "embeddings.words": ["embeddings.word_embeddings"],
         "embeddings.positions": ["embeddings.position_embeddings"],

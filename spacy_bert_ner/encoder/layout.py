@@ -12,12 +12,12 @@ from torch import Tensor
 from .network.memory import find_recurrences
 from .network.module import Encoder
 from .pieces import WordPieces
-from .settings import Settings
-from .windows import Window, assign, batches, cut, cut_at_random
+from .settings import EncoderSettings
+from .windows import Window, assign_words, batch_windows, cut_at_random, cut_windows
 
 
 @dataclass(frozen=True)
-class Layout:
+class PieceLayout:
     """Where a batch's pieces come from and go to.
 
     folded (ndarray): (words,) the same number for words that differ in capitals alone.
@@ -57,14 +57,14 @@ class Layout:
         return int(offsets[window.read_start]), int(offsets[window.read_end])
 
 
-def lay_out(pieces: WordPieces, settings: Settings, docs: Sequence[Doc], is_train: bool) -> Layout:
+def lay_out(pieces: WordPieces, settings: EncoderSettings, docs: Sequence[Doc], is_train: bool) -> PieceLayout:
     """Split documents into pieces and windows.
 
     pieces (WordPieces): The tokenizer.
-    settings (Settings): For window and stride.
+    settings (EncoderSettings): For window and stride.
     docs (Sequence[Doc]): The documents.
     is_train (bool): Whether windows are cut at random, without overlap.
-    RETURNS (Layout): The batch's pieces.
+    RETURNS (PieceLayout): The batch's pieces.
     """
     capacity = settings.window - pieces.specials
     overlap = min(settings.window - settings.stride, capacity - 1)
@@ -79,14 +79,14 @@ def lay_out(pieces: WordPieces, settings: Settings, docs: Sequence[Doc], is_trai
         if is_train:
             spans = cut_at_random(own - own[0], capacity, np.random.mtrand._rand)
         else:
-            spans = cut(own - own[0], capacity, overlap, sentence_starts(doc))
-        windows.extend(assign(i, spans, own))
+            spans = cut_windows(own - own[0], capacity, overlap, sentence_starts(doc))
+        windows.extend(assign_words(i, spans, own))
         by_doc.append(own)
         counts_by_doc.append(counts[start:end])
     if is_train and settings.word_dropout:
         masked = np.random.random_sample(len(counts)) < settings.word_dropout
         ids = np.where(np.repeat(masked, counts), pieces.settings["mask"], ids)
-    return Layout(encoded.folded, tokens, ids, encoded.classes, counts_by_doc, windows, by_doc)
+    return PieceLayout(encoded.folded, tokens, ids, encoded.classes, counts_by_doc, windows, by_doc)
 
 
 def sentence_starts(doc: Doc) -> np.ndarray | None:
@@ -96,10 +96,10 @@ def sentence_starts(doc: Doc) -> np.ndarray | None:
     return np.flatnonzero(doc.to_array("SENT_START") == 1)
 
 
-def encode(layout: Layout, pieces: WordPieces, max_pieces: int, encoder: Encoder) -> Tensor:
+def encode_documents(layout: PieceLayout, pieces: WordPieces, max_pieces: int, encoder: Encoder) -> Tensor:
     """Run the encoder over a layout's windows.
 
-    layout (Layout): The batch's pieces.
+    layout (PieceLayout): The batch's pieces.
     pieces (WordPieces): The tokenizer, for its special pieces.
     max_pieces (int): Maximum number of pieces of a forward pass, padding counted.
     encoder (Encoder): The module.
@@ -111,7 +111,7 @@ def encode(layout: Layout, pieces: WordPieces, max_pieces: int, encoder: Encoder
     lengths = [end - start + pieces.specials for start, end in spans]
     outputs, order = [], np.empty(len(layout.ids), dtype=np.int64)
     read = 0
-    for indices in batches(lengths, max_pieces):
+    for indices in batch_windows(lengths, max_pieces):
         sizes = [lengths[i] for i in indices]
         ids = np.empty(sum(sizes), dtype=np.int64)
         shapes = np.zeros_like(ids)

@@ -11,9 +11,10 @@ from thinc.types import Floats2d
 
 from spacy_bert_ner.storage.models import CheckedModel
 
-from .layout import Layout, encode, lay_out
+from .choices import Precision
+from .layout import PieceLayout, encode_documents, lay_out
 from .pretrained import load_pretrained, try_out
-from .settings import Settings
+from .settings import EncoderSettings
 from .shim import EncoderShim
 from .vectors import PieceVectors
 
@@ -23,7 +24,7 @@ def build_encoder_model(
     window: int = 128,
     stride: int = 96,
     max_batch_pieces: int = 4096,
-    precision: str = "auto",
+    precision: Precision = "auto",
     case_features: bool | None = None,
     document_memory: bool = False,
     hidden_dropout: float | None = None,
@@ -58,44 +59,34 @@ def build_encoder_model(
     RAISES: ValueError for a setting out of range, where two contradict each other, or later, at initialization, where
         the encoder is not there, is damaged or cannot serve.
     """
-    settings = Settings(
-        name,
-        window,
-        stride,
-        max_batch_pieces,
-        precision,
-        case_features,
-        document_memory,
-        hidden_dropout,
-        attention_dropout,
-        word_dropout,
-        trainable,
-        freeze_layers,
-        tokenizer_config or {},
-        transformer_config or {},
+    settings = EncoderSettings(
+        name=name,
+        window=window,
+        stride=stride,
+        max_batch_pieces=max_batch_pieces,
+        precision=precision,
+        case_features=case_features,
+        document_memory=document_memory,
+        hidden_dropout=hidden_dropout,
+        attention_dropout=attention_dropout,
+        word_dropout=word_dropout,
+        trainable=trainable,
+        freeze_layers=freeze_layers,
+        tokenizer_config=tokenizer_config or {},
+        transformer_config=transformer_config or {},
     )
     # Settings are bound, not in attrs: thinc would let the saved values win over the config's at every load.
     return CheckedModel(
         "encoder",
-        partial(forward, settings=settings),
-        init=partial(init, settings=settings),
-        shims=[make_shim(settings)],
+        partial(encode_forward, settings=settings),
+        init=partial(init_encoder, settings=settings),
+        shims=[EncoderShim(settings)],
         dims={"nO": None},
         attrs={"gives_pieces": True},
     )
 
 
-def make_shim(settings: Settings) -> EncoderShim:
-    """RETURNS (EncoderShim): The torch side of an encoder that is yet to be loaded."""
-    return EncoderShim(
-        settings.precision,
-        settings.window,
-        trainable=settings.trainable,
-        frozen_layers=settings.freeze_layers,
-    )
-
-
-def init(model: Model, X: Any = None, Y: Any = None, *, settings: Settings) -> None:
+def init_encoder(model: Model, X: Any = None, Y: Any = None, *, settings: EncoderSettings) -> None:
     """Load the pretrained encoder, unless a trained one is there already.
 
     RAISES: ValueError where the encoder is not there, is damaged or cannot serve.
@@ -113,13 +104,13 @@ def get_shim(model: Model) -> EncoderShim:
     return cast(EncoderShim, model.shims[0])
 
 
-def get_settings(model: Model) -> Settings:
-    """RETURNS (Settings): The settings of an encoder."""
-    return cast(Settings, cast(Any, model._func).keywords["settings"])
+def get_settings(model: Model) -> EncoderSettings:
+    """RETURNS (EncoderSettings): The settings of an encoder."""
+    return cast(EncoderSettings, cast(Any, model._func).keywords["settings"])
 
 
-def forward(
-    model: Model[list[Doc], PieceVectors], docs: list[Doc], is_train: bool, *, settings: Settings
+def encode_forward(
+    model: Model[list[Doc], PieceVectors], docs: list[Doc], is_train: bool, *, settings: EncoderSettings
 ) -> tuple[PieceVectors, Callable[[PieceVectors], list[Doc]]]:
     """Encode a batch of documents. RETURNS: The vectors, and a callback that takes their gradient."""
     tokens = np.array([len(doc) for doc in docs], dtype=np.int64)
@@ -128,7 +119,7 @@ def forward(
     shim = get_shim(model)
     learns = is_train and shim.trainable
     layout = lay_out(shim.pieces, settings, docs, learns)
-    run = partial(encode, layout, shim.pieces, settings.max_batch_pieces)
+    run = partial(encode_documents, layout, shim.pieces, settings.max_batch_pieces)
     if not learns:
         return _wrap(layout, shim.predict(run).float(), tokens), lambda d_vectors: docs
     vectors, pull = shim.begin_update(run)
@@ -140,5 +131,5 @@ def forward(
     return _wrap(layout, vectors.detach(), tokens), backprop
 
 
-def _wrap(layout: Layout, vectors: Any, tokens: np.ndarray) -> PieceVectors:
+def _wrap(layout: PieceLayout, vectors: Any, tokens: np.ndarray) -> PieceVectors:
     return PieceVectors(cast(Floats2d, torch2xp(vectors)), np.concatenate(layout.counts), tokens)

@@ -11,18 +11,18 @@ from tokenizers import Tokenizer, normalizers
 
 from .forking import HOLDERS
 from .network.casing import piece_classes
-from .network.kinds import Shape, find_obstacle
+from .network.kinds import NetworkShape, find_obstacle
 from .words import Encoded, WordTable
 
 if TYPE_CHECKING:
-    from .checkpoint import Checkpoint
+    from .pretrained_files import PretrainedFiles
 
 # Words whose pieces are remembered; text repeats itself, so nearly every word is found there.
 CACHE_SIZE = 200_000
 # Characters of a word that is remembered: longer ones hardly come again, and there is no end to their length.
 LONGEST_REMEMBERED = 100
 # What a special piece is called where no file says so.
-USUAL = {"pad_token": ("[PAD]", "<pad>"), "unk_token": ("[UNK]", "<unk>"), "mask_token": ("[MASK]", "<mask>")}
+USUAL_SPECIALS = {"pad_token": ("[PAD]", "<pad>"), "unk_token": ("[UNK]", "<unk>"), "mask_token": ("[MASK]", "<mask>")}
 NO_LIMIT = 1 << 30
 
 
@@ -74,11 +74,11 @@ class WordPieces:
         return cls._of(backend, specials, tokenizer.pad_token_id, tokenizer.model_max_length, config)
 
     @classmethod
-    def from_checkpoint(cls, path: Path, checkpoint: "Checkpoint", config: Mapping[str, Any]) -> "WordPieces":
+    def from_checkpoint(cls, path: Path, files: "PretrainedFiles", config: Mapping[str, Any]) -> "WordPieces":
         """Take the word pieces straight from a checkpoint's files.
 
         path (Path): tokenizer.json.
-        checkpoint (Checkpoint): The checkpoint, for what stands in its other files.
+        files (PretrainedFiles): The checkpoint, for what stands in its other files.
         config (Mapping[str, Any]): Its config, for the number of positions it has.
         RETURNS (WordPieces): The word pieces.
         RAISES: ValueError, or what `tokenizers` raises, where a file is damaged.
@@ -86,10 +86,10 @@ class WordPieces:
         backend = Tokenizer.from_file(str(path))
         backend.no_truncation()
         backend.no_padding()
-        told = checkpoint.read_json("tokenizer_config.json") or {}
-        told = {**(checkpoint.read_json("special_tokens_map.json") or {}), **told}
+        told = files.read_json("tokenizer_config.json") or {}
+        told = {**(files.read_json("special_tokens_map.json") or {}), **told}
         _apply(backend, told, config.get("model_type", ""))
-        specials = {name: _special_id(backend, told.get(name), usual) for name, usual in USUAL.items()}
+        specials = {name: _special_id(backend, told.get(name), usual) for name, usual in USUAL_SPECIALS.items()}
         return cls._of(backend, specials, specials["pad_token"], told.get("model_max_length"), config)
 
     @classmethod
@@ -104,7 +104,7 @@ class WordPieces:
         """Put together what is known of a tokenizer. longest: pieces of a sequence, as the tokenizer's files say."""
         positions = config.get("max_position_embeddings") or NO_LIMIT
         if not find_obstacle(config):
-            positions -= Shape.of(config).first_position
+            positions -= NetworkShape.of(config).first_position
         elif config.get("model_type") in POSITIONS_AFTER_PADDING:
             positions -= (padding or 0) + 1
         prefix, suffix = _around(backend)

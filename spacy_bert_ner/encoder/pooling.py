@@ -1,15 +1,16 @@
 """Word pieces to rows: which of a word's pieces stand for it."""
 
 from collections.abc import Callable
-from typing import Literal
 
 import numpy as np
 from thinc.api import Ops
 from thinc.types import Floats2d
 
-from .vectors import Ints, PieceVectors
+from spacy_bert_ner.arrays import Ints
 
-Pieces = Literal["first", "mean", "all"]
+from .choices import Pieces
+from .vectors import PieceVectors, first_pieces
+
 Pull = Callable[[Floats2d], PieceVectors]
 
 
@@ -32,7 +33,7 @@ def gather(ops: Ops, vectors: PieceVectors, pieces: Pieces) -> tuple[Floats2d, I
             return vectors.with_data(ops.backprop_reduce_mean(d_rows, per_token))
 
         return ops.reduce_mean(vectors.data, per_token), one_each, pull_mean
-    first = ops.xp.asarray(np.cumsum(vectors.pieces) - vectors.pieces)
+    first = ops.xp.asarray(first_pieces(vectors.pieces))
 
     def pull_first(d_rows: Floats2d) -> PieceVectors:
         d_data = ops.alloc2f(*vectors.data.shape)

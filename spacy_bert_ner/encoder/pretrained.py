@@ -11,58 +11,58 @@ from torch import Tensor
 from spacy_bert_ner.storage.sources import how_to_convert, list_names
 
 from .building import checkpoint_names, fill
-from .checkpoint import Checkpoint
 from .network.foreign import Foreign, config_of, require_transformers, with_fastest_attention
-from .network.kinds import KINDS, Shape, by_own_names, find_obstacle
+from .network.kinds import TRANSFORMER_KINDS, NetworkShape, by_own_names, find_obstacle
 from .network.module import Encoder
 from .network.transformer import Transformer
 from .pieces import WordPieces
-from .settings import SECTION, Settings, check_vocabulary, check_window, own_dropouts
+from .pretrained_files import PretrainedFiles
+from .settings import EncoderSettings, check_vocabulary, check_window, own_dropouts
 
 # Settings of every transformers config that change nothing of the vectors.
 WITHOUT_EFFECT = ("return_dict", "output_hidden_states", "output_attentions", "use_cache", "torch_dtype", "dtype")
 NOT_OURS = (
-    "{name!r}: {obstacle} is nothing that our own network has, and this version of transformers does not read it "
+    "{named}: {obstacle} is nothing that our own network has, and this version of transformers does not read it "
     "either: {error}"
 )
 
 
-def load_pretrained(settings: Settings) -> tuple[Encoder, WordPieces]:
+def load_pretrained(settings: EncoderSettings) -> tuple[Encoder, WordPieces]:
     """Load a pretrained encoder.
 
-    settings (Settings): Its name, and what overrides its own settings.
+    settings (EncoderSettings): Its name, and what overrides its own settings.
     RETURNS (tuple[Encoder, WordPieces]): The module, in evaluation mode, its weights in fp32, and
         its tokenizer.
     RAISES: ValueError where there is none of that name, a file of it is missing or damaged, or it cannot serve.
     """
-    checkpoint = Checkpoint(settings.name)
-    config = load_config(settings, checkpoint)
-    pieces = load_pieces(settings, checkpoint, config)
-    check_window(settings.window, pieces, f"the encoder {settings.name!r}")
+    files = PretrainedFiles(settings.name)
+    config = load_config(settings, files)
+    pieces = load_pieces(settings, files, config)
+    check_window(settings.window, pieces, settings.section, f"the encoder {settings.name!r}")
     case_features = pieces.lowercases if settings.case_features is None else settings.case_features
     network: Transformer | Foreign
     if find_obstacle(config):
         network = load_foreign(settings, config)
         config = config_of(network)
     else:
-        network = load_network(settings, checkpoint, config)
-    check_vocabulary(pieces, network.rows, f"[{SECTION}] name = {settings.name!r}")
+        network = load_network(settings, files, config)
+    check_vocabulary(pieces, network.rows, settings.named)
     encoder = Encoder(network, config, case_features, settings.document_memory)
     encoder.initialize()
     return encoder.eval(), pieces
 
 
-def load_config(settings: Settings, checkpoint: Checkpoint) -> dict[str, Any]:
+def load_config(settings: EncoderSettings, files: PretrainedFiles) -> dict[str, Any]:
     """Read an encoder's config.
 
-    settings (Settings): What overrides it.
-    checkpoint (Checkpoint): The encoder.
+    settings (EncoderSettings): What overrides it.
+    files (PretrainedFiles): The encoder.
     RETURNS (dict[str, Any]): config.json with the settings' values.
     RAISES: ValueError where there is none, or the settings name what it does not have.
     """
     name, own = settings.name, settings.transformer_config
     try:
-        found = checkpoint.read_json("config.json")
+        found = files.read_json("config.json")
         if found is None:
             raise ValueError("there is no config.json")
         # Without a type transformers would guess one from the folder's name.
@@ -72,43 +72,43 @@ def load_config(settings: Settings, checkpoint: Checkpoint) -> dict[str, Any]:
             raise ValueError("config.json has a quantization_config: take the checkpoint before it was quantized")
     except (OSError, ValueError) as error:
         raise ValueError(
-            f"[{SECTION}] name = {name!r}: {_found(name)}, expected a folder with config.json, "
+            f"{settings.named}: {_found(name)}, expected a folder with config.json, "
             f"model.safetensors and tokenizer.json, or the id of such a model on the Hub. {error}"
         ) from error
     found, own = by_own_names(found, found["model_type"]), by_own_names(own, found["model_type"])
-    kind = KINDS.get(found["model_type"])
-    defaults = dict(kind.config) if kind is not None else _defaults_of(found, name)
+    kind = TRANSFORMER_KINDS.get(found["model_type"])
+    defaults = dict(kind.config) if kind is not None else _defaults_of(found, settings)
     config = {**defaults, **found}
     unknown = [key for key in own if key not in config and key not in WITHOUT_EFFECT]
     if unknown:
         raise ValueError(
-            f"[{SECTION}] transformer_config names {', '.join(unknown)}, which the config of {name!r} "
+            f"[{settings.section}] transformer_config names {', '.join(unknown)}, which the config of {name!r} "
             f"({found['model_type']}) does not have. Its settings are {', '.join(sorted(config))}"
         )
     effective = {key: value for key, value in own.items() if key not in WITHOUT_EFFECT}
     return {**config, **own_dropouts(settings, config), **effective}
 
 
-def _defaults_of(found: Mapping[str, Any], name: str) -> dict[str, Any]:
+def _defaults_of(found: Mapping[str, Any], settings: EncoderSettings) -> dict[str, Any]:
     """RETURNS (dict[str, Any]): What transformers fills in for a kind that is not ours."""
-    require_transformers(f"[{SECTION}] name = {name!r}, of the kind {found['model_type']!r},")
+    require_transformers(f"{settings.named}, of the kind {found['model_type']!r},")
     from transformers import AutoConfig
 
-    settings = {key: value for key, value in found.items() if key not in ("model_type", "auto_map")}
+    own = {key: value for key, value in found.items() if key not in ("model_type", "auto_map")}
     try:
-        return cast(dict[str, Any], AutoConfig.for_model(found["model_type"], **settings).to_dict())
+        return cast(dict[str, Any], AutoConfig.for_model(found["model_type"], **own).to_dict())
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(
-            f"[{SECTION}] name = {name!r}: {_found(name)}, of a kind ({found['model_type']!r}) that this version of "
+            f"{settings.named}: {_found(settings.name)}, of a kind ({found['model_type']!r}) that this version of "
             f"transformers cannot read: {error}"
         ) from error
 
 
-def load_pieces(settings: Settings, checkpoint: Checkpoint, config: Mapping[str, Any]) -> WordPieces:
+def load_pieces(settings: EncoderSettings, files: PretrainedFiles, config: Mapping[str, Any]) -> WordPieces:
     """Load an encoder's tokenizer.
 
-    settings (Settings): What its tokenizer is told.
-    checkpoint (Checkpoint): The encoder.
+    settings (EncoderSettings): What its tokenizer is told.
+    files (PretrainedFiles): The encoder.
     config (Mapping[str, Any]): Its config.
     RETURNS (WordPieces): The tokenizer: straight from tokenizer.json, or by transformers where there is none of it or
         the settings have arguments for it.
@@ -116,16 +116,16 @@ def load_pieces(settings: Settings, checkpoint: Checkpoint, config: Mapping[str,
     """
     # The library `tokenizers` raises bare exceptions, and transformers ImportError for what an old format needs.
     try:
-        path = checkpoint.find("tokenizer.json")
+        path = files.find("tokenizer.json")
         if path is not None and not settings.tokenizer_config:
-            direct = WordPieces.from_checkpoint(path, checkpoint, config)
+            direct = WordPieces.from_checkpoint(path, files, config)
             # Pieces that were added stand in the other file alone, in some checkpoints.
-            told = (checkpoint.read_json("tokenizer_config.json") or {}).get("added_tokens_decoder") or {}
+            told = (files.read_json("tokenizer_config.json") or {}).get("added_tokens_decoder") or {}
             if all(direct.backend.token_to_id(piece.get("content", "")) is not None for piece in told.values()):
                 return direct
     except Exception as error:
-        raise ValueError(_no_tokenizer(settings.name, error)) from error
-    require_transformers(f"[{SECTION}] name = {settings.name!r}: its tokenizer, which has no tokenizer.json,")
+        raise ValueError(_no_tokenizer(settings, error)) from error
+    require_transformers(f"{settings.named}: its tokenizer, which has no tokenizer.json,")
     from transformers import AutoTokenizer
 
     arguments = {"use_fast": True, **settings.tokenizer_config, "trust_remote_code": False}
@@ -135,26 +135,26 @@ def load_pieces(settings: Settings, checkpoint: Checkpoint, config: Mapping[str,
         if len(tokenizer) <= len(set(tokenizer.all_special_ids)):
             raise ValueError("its files hold no vocabulary")
     except Exception as error:
-        raise ValueError(_no_tokenizer(settings.name, error)) from error
+        raise ValueError(_no_tokenizer(settings, error)) from error
     return WordPieces.from_tokenizer(tokenizer, settings.name, dict(config))
 
 
-def load_network(settings: Settings, checkpoint: Checkpoint, config: dict[str, Any]) -> Transformer:
+def load_network(settings: EncoderSettings, files: PretrainedFiles, config: dict[str, Any]) -> Transformer:
     """Load an encoder of a kind that is ours. RETURNS (Transformer): The network, its weights in fp32."""
     try:
-        weights = checkpoint.weights()
+        weights = files.weights()
         if weights is None:
-            raise ValueError(_no_weights(settings.name))
+            raise ValueError(_no_weights(settings))
         names = checkpoint_names(config, _find_prefix(weights))
         with torch.device("meta"):
-            network = Transformer(Shape.of(config))
+            network = Transformer(NetworkShape.of(config))
         wanted = {name: [_spelled(part, weights) for part in names[name]] for name, _ in network.named_parameters()}
         missing = sorted({part for parts in wanted.values() for part in parts} - weights.keys())
         if missing:
             raise ValueError(_lacking(settings, missing))
         fill(network, wanted, weights, torch.float32)
     except (KeyError, OSError, RuntimeError, SafetensorError, TypeError, ValueError) as error:
-        if str(error).startswith(f"[{SECTION}]"):
+        if str(error).startswith(f"[{settings.section}]"):
             raise
         raise ValueError(_unreadable(settings, error)) from error
     return network
@@ -173,20 +173,20 @@ def _spelled(name: str, weights: Mapping[str, Tensor]) -> str:
     return old if name not in weights and old in weights else name
 
 
-def load_foreign(settings: Settings, config: dict[str, Any]) -> Foreign:
+def load_foreign(settings: EncoderSettings, config: dict[str, Any]) -> Foreign:
     """Load an encoder by Hugging Face's classes. RETURNS (Foreign): It, all weights of which were in the file."""
     name, obstacle = settings.name, find_obstacle(config)
-    require_transformers(f"[{SECTION}] name = {name!r}, which has {obstacle},")
+    require_transformers(f"{settings.named}, which has {obstacle},")
     from transformers import AutoConfig, AutoModel
 
     if Path(name).is_dir() and not list(Path(name).glob("*.safetensors")):
-        raise ValueError(_no_weights(name))
+        raise ValueError(_no_weights(settings))
     try:
         known = AutoConfig.for_model(config["model_type"], **{k: v for k, v in config.items() if k != "model_type"})
     # Newer versions check settings by classes of errors of their own.
     except Exception as error:
         raise ValueError(_unreadable(settings, error)) from error
-    _refuse_what_is_gone(known, config, obstacle, name)
+    _refuse_what_is_gone(known, config, obstacle, settings)
     try:
         transformer, told = with_fastest_attention(
             lambda **how: AutoModel.from_pretrained(
@@ -203,14 +203,14 @@ def load_foreign(settings: Settings, config: dict[str, Any]) -> Foreign:
     return Foreign(transformer.float())
 
 
-def _refuse_what_is_gone(known: Any, config: Mapping[str, Any], obstacle: str, name: str) -> None:
+def _refuse_what_is_gone(known: Any, config: Mapping[str, Any], obstacle: str, settings: EncoderSettings) -> None:
     """Refuse what this version of transformers would pass over: the fifth has dropped it."""
     from transformers import __version__
 
     gone = obstacle == "pruned_heads" or obstacle.startswith("position_embedding_type")
     if gone and int(__version__.split(".")[0]) >= 5:
         error = f"transformers {__version__} has dropped it; 4.57 has it still"
-        raise ValueError(f"[{SECTION}] name = " + NOT_OURS.format(name=name, obstacle=obstacle, error=error))
+        raise ValueError(NOT_OURS.format(named=settings.named, obstacle=obstacle, error=error))
 
 
 def try_out(encoder: Encoder, pieces: WordPieces, name: str) -> int:
@@ -237,31 +237,31 @@ def try_out(encoder: Encoder, pieces: WordPieces, name: str) -> int:
     return int(hidden.shape[-1])
 
 
-def _no_tokenizer(name: str, error: BaseException) -> str:
+def _no_tokenizer(settings: EncoderSettings, error: BaseException) -> str:
     return (
-        f"[{SECTION}] name = {name!r}: its tokenizer cannot be loaded from {_found(name)}, expected a whole "
+        f"{settings.named}: its tokenizer cannot be loaded from {_found(settings.name)}, expected a whole "
         f"tokenizer.json, fetched anew. {error}"
     )
 
 
-def _no_weights(name: str) -> str:
+def _no_weights(settings: EncoderSettings) -> str:
     return (
-        f"[{SECTION}] name = {name!r}: no weights in model.safetensors among {_found(name)}. Weights are read from "
-        f"safetensors only, as a pickle (pytorch_model.bin) can run code. {how_to_convert(name)}"
+        f"{settings.named}: no weights in model.safetensors among {_found(settings.name)}. Weights are read from "
+        f"safetensors only, as a pickle (pytorch_model.bin) can run code. {how_to_convert(settings.name)}"
     )
 
 
-def _unreadable(settings: Settings, error: BaseException) -> str:
+def _unreadable(settings: EncoderSettings, error: BaseException) -> str:
     return (
-        f"[{SECTION}] name = {settings.name!r}: its weights cannot be loaded from {_found(settings.name)}, expected a "
+        f"{settings.named}: its weights cannot be loaded from {_found(settings.name)}, expected a "
         f"whole model.safetensors, fetched anew, that suits config.json and transformer_config = "
         f"{settings.transformer_config}. {error}"
     )
 
 
-def _lacking(settings: Settings, missing: list[str]) -> str:
+def _lacking(settings: EncoderSettings, missing: list[str]) -> str:
     return (
-        f"[{SECTION}] name = {settings.name!r}: its weights lack {list_names(missing)}, which would be random. "
+        f"{settings.named}: its weights lack {list_names(missing)}, which would be random. "
         f"Expected the weights that config.json and transformer_config = {settings.transformer_config} describe"
     )
 

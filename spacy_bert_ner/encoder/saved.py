@@ -10,7 +10,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from spacy_bert_ner.storage.models import DamagedError
+from spacy_bert_ner.storage.models import DamagedModelError
 
 from .building import build_encoder
 from .network.module import Encoder
@@ -49,7 +49,7 @@ class SavedEncoder:
         tensors (Callable[[], Mapping[str, Tensor]]): Gives the weights by name.
         dtype (torch.dtype): Of the parameters.
         RETURNS (Encoder): In evaluation mode, on the CPU.
-        RAISES: ValueError where the weights do not fit the config; DamagedError as `tensors` raises it.
+        RAISES: ValueError where the weights do not fit the config; DamagedModelError as `tensors` raises it.
         """
         try:
             return build_encoder(
@@ -59,7 +59,7 @@ class SavedEncoder:
                 state=tensors(),
                 dtype=dtype,
             )
-        except DamagedError:
+        except DamagedModelError:
             raise
         except (KeyError, RuntimeError, SafetensorError, ValueError) as error:
             raise ValueError(WEIGHTS_ERROR.format(error=error)) from error

@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 
-from spacy_bert_ner.checks import check_number
+from spacy_bert_ner.checks import check_choice, check_number
 
+from .choices import Precision
 from .pieces import WordPieces
 
-# Where the settings stand in a config that has the encoder inside `bert_ner`.
-SECTION = "components.bert_ner.model.tok2vec"
+ENCODER = "spacy-bert-ner.Encoder.v1"
 # How transformers' configs call them.
 DROPOUTS = {
     "hidden_dropout": ("hidden_dropout_prob", "hidden_dropout", "dropout", "mlp_dropout"),
@@ -18,9 +18,10 @@ DROPOUTS = {
 
 
 @dataclass(frozen=True)
-class Settings:
+class EncoderSettings:
     """The settings of an encoder: see model.build_encoder_model.
 
+    architecture (str): The name in the config by which it is built, for messages: where its section stands is not told.
     RAISES: ValueError for a setting out of range, or where two contradict each other.
     """
 
@@ -28,7 +29,7 @@ class Settings:
     window: int = 128
     stride: int = 96
     max_batch_pieces: int = 4096
-    precision: str = "auto"
+    precision: Precision = "auto"
     case_features: bool | None = None
     document_memory: bool = False
     hidden_dropout: float | None = None
@@ -38,35 +39,57 @@ class Settings:
     freeze_layers: int = 0
     tokenizer_config: dict[str, Any] = field(default_factory=dict)
     transformer_config: dict[str, Any] = field(default_factory=dict)
+    architecture: str = ENCODER
+
+    @property
+    def section(self) -> str:
+        """RETURNS (str): What messages call the section of the config, which may stand in any component."""
+        return f'@architectures = "{self.architecture}"'
+
+    @property
+    def named(self) -> str:
+        """RETURNS (str): What messages call the encoder that the settings name."""
+        return f"[{self.section}] name = {self.name!r}"
 
     def __post_init__(self) -> None:
         if not self.name:
-            raise ValueError(f'[{SECTION}] name = "": expected the folder or Hub id of a pretrained encoder')
+            raise ValueError(f'[{self.section}] name = "": expected the folder or Hub id of a pretrained encoder')
+        check_choice(self.section, "precision", self.precision, get_args(Precision))
         for name in ("window", "stride", "max_batch_pieces"):
-            check_number(SECTION, name, getattr(self, name), lambda x: x == int(x), "a whole number of word pieces")
+            check_number(
+                self.section, name, getattr(self, name), lambda x: x == int(x), "a whole number of word pieces"
+            )
         if not 0 < self.stride <= self.window:
             raise ValueError(
-                f"[{SECTION}] stride = {self.stride} must lie between 1 and window = {self.window}: it is how far "
+                f"[{self.section}] stride = {self.stride} must lie between 1 and window = {self.window}: it is how far "
                 "one window begins behind the other"
             )
         check_number(
-            SECTION, "max_batch_pieces", self.max_batch_pieces, lambda x: x >= 1, "a number of word pieces, 1 or more"
+            self.section,
+            "max_batch_pieces",
+            self.max_batch_pieces,
+            lambda x: x >= 1,
+            "a number of word pieces, 1 or more",
         )
         check_number(
-            SECTION, "freeze_layers", self.freeze_layers, lambda x: x == int(x) and x >= 0, "a number of layers, or 0"
+            self.section,
+            "freeze_layers",
+            self.freeze_layers,
+            lambda x: x == int(x) and x >= 0,
+            "a number of layers, or 0",
         )
-        check_number(SECTION, "word_dropout", self.word_dropout, lambda x: 0 <= x < 1, "a share below 1")
+        check_number(self.section, "word_dropout", self.word_dropout, lambda x: 0 <= x < 1, "a share below 1")
         for name in DROPOUTS:
             if getattr(self, name) is not None:
-                check_number(SECTION, name, getattr(self, name), lambda x: 0 <= x < 1, "a share below 1, or null")
+                check_number(self.section, name, getattr(self, name), lambda x: 0 <= x < 1, "a share below 1, or null")
         for name in ("tokenizer_config", "transformer_config"):
-            refuse_code(name, getattr(self, name) or {})
+            refuse_code(self.section, name, getattr(self, name) or {})
 
 
-def own_dropouts(settings: Settings, config: Mapping[str, Any]) -> dict[str, float]:
+def own_dropouts(settings: EncoderSettings, config: Mapping[str, Any]) -> dict[str, float]:
     """Say by which names an encoder's config takes the dropouts.
 
-    settings (Settings): The settings.
+    settings (EncoderSettings): The settings.
     config (Mapping[str, Any]): The encoder's own config.
     RETURNS (dict[str, float]): Its names and the values, without those that are left to it.
     RAISES: ValueError where a value is given and the config has no name for it.
@@ -77,34 +100,35 @@ def own_dropouts(settings: Settings, config: Mapping[str, Any]) -> dict[str, flo
         own = [other for other in names if other in config]
         if rate and not own:
             raise ValueError(
-                f"[{SECTION}] {name} = {rate}: the config of {settings.name!r} has none of {', '.join(names)}. Set "
-                f"{name} = null, and transformer_config to what this encoder calls it"
+                f"[{settings.section}] {name} = {rate}: the config of {settings.name!r} has none of {', '.join(names)}"
+                f". Set {name} = null, and transformer_config to what this encoder calls it"
             )
         found |= dict.fromkeys(own if rate is not None else (), rate)
     return found
 
 
-def refuse_code(setting: str, value: Mapping[str, Any]) -> None:
+def refuse_code(section: str, setting: str, value: Mapping[str, Any]) -> None:
     """Refuse settings by which an encoder's own code would run. RAISES: ValueError that names the setting."""
     for key in ("trust_remote_code", "auto_map", "code_revision"):
         if value.get(key):
             raise ValueError(
-                f"[{SECTION}] {setting} = {dict(value)!r}: {key} would run code that comes with an encoder, which "
+                f"[{section}] {setting} = {dict(value)!r}: {key} would run code that comes with an encoder, which "
                 f"spacy-bert-ner never does. Remove {key}, and choose an encoder that transformers itself knows"
             )
 
 
-def check_window(window: int, pieces: WordPieces, encoder: str) -> None:
+def check_window(window: int, pieces: WordPieces, section: str, encoder: str) -> None:
     """Compare the window with what an encoder can read.
 
-    window (int): The most pieces encoded together.
+    window (int): Maximum number of pieces encoded together.
     pieces (WordPieces): The encoder's tokenizer.
+    section (str): What the error calls the section of the config.
     encoder (str): What the error calls it.
     RAISES: ValueError where it holds no piece of text, or more pieces than the encoder has positions.
     """
     if not pieces.specials < window <= pieces.settings["limit"]:
         raise ValueError(
-            f"[{SECTION}] window = {window} does not suit {encoder}: it must be more than its {pieces.specials} "
+            f"[{section}] window = {window} does not suit {encoder}: it must be more than its {pieces.specials} "
             f"special pieces and at most {pieces.settings['limit']}, the most it can read"
         )
 

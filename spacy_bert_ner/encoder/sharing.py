@@ -5,21 +5,21 @@ tok2vec (spacy-bert-ner.Tok2Vec.v1) ─► doc.tensor ─► tagger, parser, tex
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 from spacy.tokens import Doc
 from thinc.api import Model, chain
 from thinc.types import Floats2d
 
-from spacy_bert_ner.checks import check_number
+from spacy_bert_ner.checks import check_choice, check_number
 from spacy_bert_ner.storage.models import CheckedModel
 
+from .choices import Pooling
 from .pooling import gather
 from .vectors import PieceVectors
 
-Pooling = Literal["first", "mean"]
-SECTION = "components.tok2vec.model"
+SECTION = '@architectures = "spacy-bert-ner.Tok2Vec.v1"'
 
 
 def build_tok2vec(
@@ -34,8 +34,7 @@ def build_tok2vec(
     RETURNS (Model[list[Doc], list[Floats2d]]): Documents to arrays of shape (tokens, width).
     RAISES: ValueError for a setting out of range, or later, at initialization, where the encoder has another width.
     """
-    if pooling not in get_args(Pooling):
-        raise ValueError(f"[{SECTION}] pooling = {pooling!r}: expected one of {', '.join(get_args(Pooling))}")
+    check_choice(SECTION, "pooling", pooling, get_args(Pooling))
     check_number(SECTION, "width", width, lambda x: x == int(x) and x >= 1, "the width of the encoder's vectors")
     pool: Model[PieceVectors, list[Floats2d]] = Model("pool_pieces", partial(_pool_forward, pooling=pooling))
     chained: Model[list[Doc], list[Floats2d]] = chain(encoder, pool)

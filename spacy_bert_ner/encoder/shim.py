@@ -24,7 +24,7 @@ from .network.packing import pack_linears
 from .network.precision import choose_dtype, copy_in_dtype
 from .pieces import WordPieces
 from .saved import SavedEncoder
-from .settings import check_vocabulary, check_window
+from .settings import EncoderSettings, check_vocabulary, check_window
 from .stored import StoredWeights, describe_file, dump_weights
 from .updating import Updates
 
@@ -43,26 +43,13 @@ class EncoderShim(Shim):
     them. The module stays in evaluation mode but for the moment in which training runs it forward, so that
     prediction need not switch it.
 
-    precision (str): See precision.choose_dtype.
-    window (int | None): The maximum number of pieces of a window; a saved encoder that reads fewer is refused.
-    trainable (bool): Whether training moves it.
-    frozen_layers (int): How many of its first layers training leaves as they are, and with them its embeddings.
+    settings (EncoderSettings): For the dtype, for what training moves, and for the window: a saved encoder that reads
+        fewer pieces is refused.
     """
 
-    def __init__(
-        self,
-        precision: str,
-        window: int | None = None,
-        *,
-        trainable: bool = True,
-        frozen_layers: int = 0,
-    ) -> None:
+    def __init__(self, settings: EncoderSettings) -> None:
         super().__init__(None)
-        choose_dtype(precision, torch.device("cpu"))
-        self.precision = precision
-        self.window = window
-        self.trainable = trainable
-        self.frozen_layers = frozen_layers
+        self.settings = settings
         self._pieces: WordPieces | None = None
         self.renew_lock()
         self._device = get_torch_default_device()
@@ -84,7 +71,7 @@ class EncoderShim(Shim):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         content = state.pop("bytes")
-        self.__init__(state["precision"])  # type: ignore[misc]
+        self.__init__(state["settings"])  # type: ignore[misc]
         vars(self).update(state)
         self.from_bytes(content)
         # A process that was spawned for `nlp.pipe(n_process=...)`; it does not know its parent yet, only its own name.
@@ -95,9 +82,14 @@ class EncoderShim(Shim):
         """Put a module and its tokenizer in, on thinc's device, in evaluation mode."""
         self._device = get_torch_default_device()
         self._model = encoder.to(self._device).eval()
-        freeze_layers(encoder, self.frozen_layers)
+        freeze_layers(encoder, self.settings.freeze_layers)
         self._pieces = pieces
         self._saved = self._stored = self._fast = None
+
+    @property
+    def trainable(self) -> bool:
+        """RETURNS (bool): Whether training moves the encoder."""
+        return self.settings.trainable
 
     @property
     def is_there(self) -> bool:
@@ -131,7 +123,7 @@ class EncoderShim(Shim):
     @property
     def dtype(self) -> torch.dtype:
         """RETURNS (torch.dtype): Of the matrix products."""
-        return choose_dtype(self.precision, self._device)
+        return choose_dtype(self.settings.precision, self._device)
 
     def predict(self, fwd_args: Callable[[Encoder], Tensor]) -> Tensor:
         """Run the module without gradients.
@@ -226,7 +218,7 @@ class EncoderShim(Shim):
 
     def copy(self) -> "EncoderShim":
         """RETURNS (EncoderShim): A copy with weights and an id of its own, so that an optimizer tells them apart."""
-        copied = EncoderShim(self.precision, self.window, trainable=self.trainable, frozen_layers=self.frozen_layers)
+        copied = EncoderShim(self.settings)
         pieces = WordPieces.from_dict(self.pieces.to_dict()) if self.is_there else None
         if self._model is not None and pieces is not None:
             copied.set_encoder(copy.deepcopy(self.encoder), pieces)
@@ -270,14 +262,13 @@ class EncoderShim(Shim):
 
         RETURNS: The shim.
         RAISES: ValueError where the weights do not fit the config, or the window does not fit the encoder;
-            DamagedError where they are in a file that is not what was saved.
+            DamagedModelError where they are in a file that is not what was saved.
         """
         saved, weights = SavedEncoder.from_bytes(bytes_data)
         if saved is None:
             return self
         pieces = WordPieces.from_dict(saved.pieces)
-        if self.window is not None:
-            check_window(self.window, pieces, "the saved encoder")
+        check_window(self.settings.window, pieces, self.settings.section, "the saved encoder")
         if rows := saved.config.get("vocab_size"):
             check_vocabulary(pieces, rows, "The saved encoder")
         if weights is not None:

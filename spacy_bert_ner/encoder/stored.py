@@ -15,9 +15,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
-from spacy_bert_ner.storage.models import ANEW, DamagedError
+from spacy_bert_ner.storage.models import ANEW, DamagedModelError
 
-from .checkpoint import Shards
+from .pretrained_files import Shards
 
 CHUNK = 1 << 20
 CHANGED = (
@@ -31,12 +31,12 @@ class StoredWeights:
 
     path (Path): The safetensors file.
     expected (dict[str, int]): Its "size" in bytes and "crc32", as `describe_file` gave them when it was saved.
-    RAISES: DamagedError where the file is not there, or not what was saved.
+    RAISES: DamagedModelError where the file is not there, or not what was saved.
     """
 
     def __init__(self, path: Path, expected: Mapping[str, int]) -> None:
         if not path.is_file():
-            raise DamagedError(f"{path} is missing, expected the encoder's weights. {ANEW}")
+            raise DamagedModelError(f"{path} is missing, expected the encoder's weights. {ANEW}")
         self.path = path
         self.expected = dict(expected)
         # A file that is open can be neither replaced nor deleted on Windows: there it is read at once.
@@ -46,16 +46,16 @@ class StoredWeights:
             weakref.finalize(self, os.close, self._handle)
         found = self._describe()
         if found != self.expected:
-            raise DamagedError(
+            raise DamagedModelError(
                 f"{path} is damaged: {found['size']:,} bytes with checksum {found['crc32']:08x}, expected "
                 f"{self.expected['size']:,} bytes with {self.expected['crc32']:08x}. {ANEW}"
             )
 
     def read(self) -> bytes:
-        """RETURNS (bytes): The file. RAISES: DamagedError where its content has changed since it was opened."""
+        """RETURNS (bytes): The file. RAISES: DamagedModelError where its content has changed since it was opened."""
         content = self._content if self._content is not None else b"".join(self._chunks())
         if describe_file(content) != self.expected:
-            raise DamagedError(CHANGED.format(path=self.path))
+            raise DamagedModelError(CHANGED.format(path=self.path))
         return content
 
     def tensors(self) -> Mapping[str, Tensor]:
@@ -65,7 +65,7 @@ class StoredWeights:
         try:
             return Shards([self.path])
         except (OSError, SafetensorError) as error:
-            raise DamagedError(f"{self.path} cannot be read ({error}). {ANEW}") from error
+            raise DamagedModelError(f"{self.path} cannot be read ({error}). {ANEW}") from error
 
     def _in_place(self) -> bool:
         """Say whether the path still leads to the file that was opened and checked."""

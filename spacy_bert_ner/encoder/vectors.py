@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from thinc.types import Floats2d
 
-Ints = npt.NDArray[np.int64]
+from spacy_bert_ner.arrays import Ints
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,3 +25,13 @@ class PieceVectors:
     def with_data(self, data: Floats2d) -> "PieceVectors":
         """RETURNS (PieceVectors): Others, such as a gradient, of the same pieces."""
         return PieceVectors(data, self.pieces, self.tokens)
+
+
+def first_pieces(counts: npt.ArrayLike) -> Ints:
+    """Find each word's first piece, which decides where several of them are at hand.
+
+    counts (ArrayLike): Pieces of each word. (words,), ints
+    RETURNS (Ints): Its index among all pieces. (words,)
+    """
+    sizes = np.asarray(counts, dtype=np.int64)
+    return np.cumsum(sizes) - sizes

@@ -18,9 +18,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
 
-Ints = npt.NDArray[np.int64]
+from spacy_bert_ner.arrays import Ints
 
 
 @dataclass(frozen=True)
@@ -39,12 +38,12 @@ class Window:
     read_end: int
 
 
-def cut(offsets: Ints, capacity: int, overlap: int, starts: Ints | None = None) -> list[tuple[int, int]]:
-    """Cut a document into as few windows as reach, of even lengths, so that neighbours share no more than they must.
+def cut_windows(offsets: Ints, capacity: int, overlap: int, starts: Ints | None = None) -> list[tuple[int, int]]:
+    """Cut a document into the fewest windows that cover it, of even lengths, with little overlap.
 
     offsets (Ints): (words + 1,) pieces before each word; no word has more than `capacity`.
-    capacity (int): The most pieces of a window.
-    overlap (int): The least pieces that neighbours share, less where words are too long for that.
+    capacity (int): Maximum number of pieces of a window.
+    overlap (int): Minimum number of pieces that neighbours share, less where words are too long for that.
     starts (Ints | None): Words that start a sentence, sorted; windows then begin there where that costs no more
         than half of the overlap.
     RETURNS (list[tuple[int, int]]): The windows' words, end exclusive; they cover all words in order.
@@ -75,7 +74,7 @@ def cut_at_random(offsets: Ints, capacity: int, rng: np.random.RandomState) -> l
     """Cut a document into windows that do not overlap, somewhere else each time: for training.
 
     offsets (Ints): (words + 1,) pieces before each word; no word has more than `capacity`.
-    capacity (int): The most pieces of a window.
+    capacity (int): Maximum number of pieces of a window.
     rng (RandomState): Where the cut points come from.
     RETURNS (list[tuple[int, int]]): The windows' words, end exclusive, each word in one of them.
     """
@@ -90,11 +89,11 @@ def cut_at_random(offsets: Ints, capacity: int, rng: np.random.RandomState) -> l
     return windows
 
 
-def assign(doc: int, spans: Sequence[tuple[int, int]], offsets: Ints) -> list[Window]:
+def assign_words(doc: int, spans: Sequence[tuple[int, int]], offsets: Ints) -> list[Window]:
     """Decide which window each word is read from: the one in which it has the most context on its nearer side.
 
     doc (int): Index of the document in its batch.
-    spans (Sequence[tuple[int, int]]): The document's windows, from `cut`.
+    spans (Sequence[tuple[int, int]]): The document's windows, from `cut_windows`.
     offsets (Ints): (words + 1,) pieces before each word.
     RETURNS (list[Window]): The windows; the words they are read for follow each other without gap or overlap.
     """
@@ -111,11 +110,11 @@ def assign(doc: int, spans: Sequence[tuple[int, int]], offsets: Ints) -> list[Wi
     return [Window(doc, *span, *read) for span, read in zip(spans, pairwise(meeting), strict=True)]
 
 
-def batches(lengths: Sequence[int], max_pieces: int) -> list[list[int]]:
-    """Group windows of like length, so that padding them to the longest stays within a budget.
+def batch_windows(lengths: Sequence[int], max_pieces: int) -> list[list[int]]:
+    """WindowGroup windows of like length, so that padding them to the longest stays within a budget.
 
     lengths (Sequence[int]): Pieces of each window.
-    max_pieces (int): The most pieces of a batch, padding counted; a longer window is a batch of its own.
+    max_pieces (int): Maximum number of pieces of a batch, padding counted; a longer window is a batch of its own.
     RETURNS (list[list[int]]): Indices of windows, each once, longest first.
     """
     order = sorted(range(len(lengths)), key=lambda i: -lengths[i])

@@ -11,9 +11,8 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-Ints = npt.NDArray[np.int64]
+from spacy_bert_ner.arrays import Ints
 
 
 class Encoded(NamedTuple):

@@ -10,14 +10,14 @@ from spacy.training import Example
 from spacy_bert_ner.encoder.layout import lay_out
 from spacy_bert_ner.encoder.model import get_settings
 from spacy_bert_ner.encoder.pieces import WordPieces
-from spacy_bert_ner.encoder.settings import Settings
+from spacy_bert_ner.encoder.settings import EncoderSettings
 from spacy_bert_ner.encoder.shim import EncoderShim
 from spacy_bert_ner.rawtext.retokenizing import first_forms
 
 from .annotation import Finding, describe_place
 
 
-def find_encoder(nlp: Language) -> tuple[WordPieces, Settings] | None:
+def find_encoder(nlp: Language) -> tuple[WordPieces, EncoderSettings] | None:
     """Find an initialized pipeline's encoder. RETURNS: Its tokenizer and settings; None where it has none."""
     for _, pipe in nlp.pipeline:
         for node in pipe.model.walk() if hasattr(pipe, "model") else ():
@@ -28,12 +28,12 @@ def find_encoder(nlp: Language) -> tuple[WordPieces, Settings] | None:
 
 
 def inspect_pieces(
-    splits: Mapping[str, Sequence[Example]], pieces: WordPieces, settings: Settings
+    splits: Mapping[str, Sequence[Example]], pieces: WordPieces, settings: EncoderSettings
 ) -> tuple[dict[str, Any], list[Finding]]:
     """Tokenize a corpus into word pieces and windows, as prediction does.
 
     splits (Mapping[str, Sequence[Example]]): The examples of "train" and "dev".
-    settings (Settings): For window and stride.
+    settings (EncoderSettings): For window and stride.
     RETURNS (tuple[dict[str, Any], list[Finding]]): By split: pieces per word, shares of words of several pieces and
         of unknown pieces, windows per document, and the share of pieces that are encoded twice; and entities longer
         than a window.

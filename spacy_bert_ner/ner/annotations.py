@@ -20,11 +20,11 @@ PLACE = ("start_char", "end_char", "label")
 
 
 @dataclass(frozen=True)
-class Prediction:
+class DocEntities:
     """The entities found in one document.
 
     entities (list[Entity]): In the order of the text, without overlaps.
-    scores (ndarray): Probability of exactly that span and label. (entities,)
+    scores (ndarray): Confidence: the calibrated probability of exactly that span and label. (entities,)
     any_label (ndarray): Probability that exactly that span is an entity, whatever its label. (entities,)
     runner_up (list[str]): The best other label for that span, "" where there is none. (entities,)
     runner_up_scores (ndarray): Its probability. (entities,)
@@ -37,8 +37,8 @@ class Prediction:
     runner_up_scores: npt.NDArray[np.float32]
 
     @classmethod
-    def empty(cls) -> "Prediction":
-        """RETURNS (Prediction): Of a document without entities."""
+    def empty(cls) -> "DocEntities":
+        """RETURNS (DocEntities): Of a document without entities."""
         none = np.zeros(0, dtype=np.float32)
         return cls([], none, none, [], none)
 
@@ -107,13 +107,13 @@ def _is_in_place(span: Span) -> bool:
     )
 
 
-def set_spans(doc: Doc, prediction: Prediction, key: str) -> None:
+def set_spans(doc: Doc, prediction: DocEntities, key: str) -> None:
     """Write entities with their confidences to doc.spans, as spaCy's spancat does.
 
     doc (Doc): The document.
-    prediction (Prediction): Its entities.
+    prediction (DocEntities): Its entities.
     key (str): Key of the SpanGroup. Its attrs hold, parallel to its spans, "scores", "any_label", "runner_up" and
-        "runner_up_scores" (see Prediction), and "start_char", "end_char" and "label", by which confidences are looked
+        "runner_up_scores" (see DocEntities), and "start_char", "end_char" and "label", by which confidences are looked
         up.
     """
     spans = [Span(doc, *entity) for entity in prediction.entities]

@@ -1,4 +1,4 @@
-"""A decoded batch of documents: what lies between tag scores and entities of a Doc."""
+"""A decoded batch of documents: what lies between logits and entities of a Doc."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,9 +7,11 @@ import numpy as np
 import numpy.typing as npt
 from spacy.tokens import Doc
 
-from spacy_bert_ner.decoding import Lattice, Posteriors, Spans, posteriors, read_spans, viterbi
+from spacy_bert_ner.arrays import Ints
+from spacy_bert_ner.decoding import Lattice, Posteriors, Spans, span_posteriors, tags_to_spans, viterbi
+from spacy_bert_ner.tags import Entity
 
-Ints = npt.NDArray[np.int64]
+from .annotations import DocEntities, trim_whitespace
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,7 +19,7 @@ class DecodedBatch:
     """The best legal tags of a batch, and what it takes to judge their entities.
 
     lattice (Lattice): The legal tag sequences.
-    scores (ndarray): Tag scores of all documents' tokens. (tokens, tags)
+    logits (ndarray): Logits of all documents' tokens. (tokens, tags)
     lengths (ndarray): Tokens of each sequence, a sentence or a document. (sequences,)
     spans (Spans): The entities, within their sequences.
     doc (ndarray): Index of each entity's document. (entities,)
@@ -25,7 +27,7 @@ class DecodedBatch:
     """
 
     lattice: Lattice
-    scores: npt.NDArray[np.float32]
+    logits: npt.NDArray[np.float32]
     lengths: Ints
     spans: Spans
     doc: Ints
@@ -34,32 +36,66 @@ class DecodedBatch:
 
     @classmethod
     def of(
-        cls, lattice: Lattice, scores: npt.NDArray[np.float32], docs: Sequence[Doc], *, by_sentence: bool
+        cls, lattice: Lattice, logits: npt.NDArray[np.float32], docs: Sequence[Doc], *, by_sentence: bool
     ) -> "DecodedBatch":
-        """Decode tag scores.
+        """Decode logits.
 
         lattice (Lattice): The legal tag sequences.
-        scores (ndarray): Tag scores of all documents' tokens. (tokens, tags)
+        logits (ndarray): Logits of all documents' tokens. (tokens, tags)
         docs (Sequence[Doc]): The documents.
         by_sentence (bool): Whether entities end at sentence boundaries, where a document has them.
         RETURNS (DecodedBatch): The batch.
         """
         by_doc = [_sentence_lengths(doc) if by_sentence else np.array([len(doc)]) for doc in docs]
         lengths = np.concatenate(by_doc)
-        spans = read_spans(lattice, viterbi(lattice, scores, lengths), lengths)
+        spans = tags_to_spans(lattice, viterbi(lattice, logits, lengths), lengths)
         offsets = np.concatenate([np.cumsum(own) - own for own in by_doc])[spans.sequence]
         owner = np.repeat(np.arange(len(docs)), [len(own) for own in by_doc])[spans.sequence]
-        return cls(lattice, scores, lengths, spans, owner, offsets + spans.start, offsets + spans.end)
+        return cls(lattice, logits, lengths, spans, owner, offsets + spans.start, offsets + spans.end)
 
     def judge(self, temperature: float, offsets: Mapping[str, float] | None = None) -> Posteriors:
         """Compute the entities' confidences.
 
-        temperature (float): Divides the tags' scores.
+        temperature (float): Divides the tags' logits.
         offsets (Mapping[str, float] | None): What is added to the log-odds of entities, by label; 0 for others.
-        RETURNS (Posteriors): Of the entities, in order.
+        RETURNS (Posteriors): Of the entities, in order; with a fitted temperature and offsets they are confidences.
         """
-        judged = posteriors(self.lattice, self.scores, self.lengths, self.spans, temperature)
+        judged = span_posteriors(self.lattice, self.logits, self.lengths, self.spans, temperature)
         return judged.shift(np.array([(offsets or {}).get(label, 0.0) for label in self.lattice.labels]))
+
+    def split(self, docs: Sequence[Doc], judged: Posteriors, threshold: float) -> list[DocEntities]:
+        """Hand the entities out to their documents, without white space at their ends.
+
+        docs (Sequence[Doc]): The documents.
+        judged (Posteriors): Of the entities: what `judge` gave.
+        threshold (float): The least confidence of an entity that is kept.
+        RETURNS (list[DocEntities]): Each document's.
+        """
+        kept = np.flatnonzero(judged.posterior >= threshold)
+        bounds = np.searchsorted(self.doc[kept], np.arange(len(docs) + 1))
+        runner_up = judged.runner_up
+        return [
+            self._of_doc(doc, judged, runner_up, kept[start:end])
+            for doc, start, end in zip(docs, bounds, bounds[1:], strict=False)
+        ]
+
+    def _of_doc(
+        self, doc: Doc, judged: Posteriors, runner_up: tuple[np.ndarray, np.ndarray], chosen: np.ndarray
+    ) -> DocEntities:
+        """Put together what was found in one document. chosen: (entities,) of the batch."""
+        labels = self.lattice.labels
+        found = (Entity(int(self.start[i]), int(self.end[i]), labels[self.spans.label[i]]) for i in chosen)
+        trimmed = [trim_whitespace(doc, entity) for entity in found]
+        kept = [k for k, entity in enumerate(trimmed) if entity.start < entity.end]
+        chosen = chosen[kept]
+        other, other_posteriors = runner_up
+        return DocEntities(
+            [trimmed[k] for k in kept],
+            judged.posterior[chosen].astype(np.float32),
+            judged.any_label[chosen].astype(np.float32),
+            ["" if i < 0 else labels[i] for i in other[chosen]],
+            other_posteriors[chosen].astype(np.float32),
+        )
 
 
 def _sentence_lengths(doc: Doc) -> Ints:

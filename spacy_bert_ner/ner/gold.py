@@ -3,14 +3,12 @@
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 from spacy.training import Example
 
+from spacy_bert_ner.arrays import Ints
 from spacy_bert_ner.tags import TagScheme
 
-Ints = npt.NDArray[np.int64]
-
-UNKNOWN = -1
+NO_TAG = -1
 
 # spaCy's value of token.ent_iob for "no entity".
 _OUTSIDE = 2
@@ -34,7 +32,7 @@ def gold_tags(examples: Sequence[Example], scheme: TagScheme, labels: Sequence[s
         aligned = _own_tags(example)
         for biluo in example.get_aligned_ner() if aligned is None else aligned:
             if biluo is None:
-                ids.append(UNKNOWN)
+                ids.append(NO_TAG)
                 continue
             prefix, _, label = biluo.partition("-")
             tag = f"{spelling[prefix]}-{label}" if label else biluo

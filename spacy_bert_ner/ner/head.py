@@ -16,11 +16,14 @@ from thinc.api import Dropout, Linear, Model, chain, resizable, with_array
 from thinc.layers.resizable import resize_linear_weighted, resize_model
 from thinc.types import Floats2d, Ints1d, Ragged
 
-from spacy_bert_ner.checks import check_number
-from spacy_bert_ner.encoder.pooling import Pieces, gather
+from spacy_bert_ner.checks import check_choice, check_number
+from spacy_bert_ner.encoder.choices import Pieces
+from spacy_bert_ner.encoder.pooling import gather
 from spacy_bert_ner.encoder.vectors import PieceVectors
 from spacy_bert_ner.storage.models import CheckedModel
 
+# How messages call the section of the config, wherever it stands.
+SECTION = '@architectures = "spacy-bert-ner.TokenClassifier.v1"'
 TokenVectors = PieceVectors | list[Floats2d]
 
 
@@ -38,17 +41,15 @@ def build_token_classifier(
         of the whole batch, at least 1 each.
     RAISES: ValueError for a setting out of range, or for "all" where the tok2vec has no word pieces.
     """
-    if pieces not in get_args(Pieces):
-        raise ValueError(
-            f"[components.bert_ner.model] pieces = {pieces!r}: expected one of {', '.join(get_args(Pieces))}"
-        )
+    check_choice(SECTION, "pieces", pieces, get_args(Pieces))
     if pieces == "all" and not tok2vec.attrs.get("gives_pieces"):
         raise ValueError(
-            f"pieces = 'all' needs the word pieces of an encoder, but the tok2vec {tok2vec.name!r} gives one vector "
-            "per token. Use @architectures = 'spacy-bert-ner.Encoder.v1' as the tok2vec, or pieces = 'first'."
+            f"[{SECTION}] pieces = 'all' needs the word pieces of an encoder, but the tok2vec {tok2vec.name!r} "
+            "gives one vector per token. Use @architectures = 'spacy-bert-ner.Encoder.v1' as the tok2vec, or "
+            "pieces = 'first'."
         )
     if nO is not None:
-        check_number("components.bert_ner.model", "nO", nO, lambda x: x >= 1, "null, or a whole number of tags")
+        check_number(SECTION, "nO", nO, lambda x: x >= 1, "null, or a whole number of tags")
     output: Model[Floats2d, Floats2d] = resizable(Linear(nO=nO), resize_layer=resize_linear_weighted)
     dropout: Model[Floats2d, Floats2d] = Dropout()
     scorer: Model[Ragged, Ragged] = with_array(chain(dropout, output))

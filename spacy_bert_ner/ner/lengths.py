@@ -8,7 +8,7 @@ from spacy.language import Language
 from spacy.training import initialize
 from thinc.api import Config
 
-NAME = "spacy-bert-ner.any_length.v1"
+ANY_LENGTH = "spacy-bert-ner.any_length.v1"
 
 
 def build_length_lifter(then: Callable[[Language], Any] | None = None) -> Callable[[Language], Language]:
@@ -54,7 +54,7 @@ def _init_lifted(config: Config, use_gpu: int) -> Language:
     changed = config.copy()
     section = changed.setdefault("initialize", {})
     own = section.get("before_init")
-    section["before_init"] = {"@callbacks": NAME, "then": own}
+    section["before_init"] = {"@callbacks": ANY_LENGTH, "then": own}
     nlp = initialize.init_nlp(changed, use_gpu=use_gpu)
     nlp.config["initialize"]["before_init"] = own
     return nlp

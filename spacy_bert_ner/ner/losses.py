@@ -1,92 +1,87 @@
-"""Losses of tag scores against gold tags, each with its gradient."""
+"""Losses of logits against gold tags, each with its gradient."""
 
-from itertools import pairwise
+from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 from thinc.api import get_array_module, to_numpy
+from thinc.types import Ragged
 
-from spacy_bert_ner.decoding.lattice import Array, Ints, Lattice, Steps, offsets
+from spacy_bert_ner.arrays import Array, Ints
+from spacy_bert_ner.decoding import Lattice, tag_marginals
+from spacy_bert_ner.encoder.vectors import first_pieces
 
-from .gold import UNKNOWN
+from .gold import NO_TAG
+from .settings import Loss
 
-# Added to the score of a tag that the gold annotation rules out. Finite, so that gold tags that break the scheme's
+# Added to the logit of a tag that the gold annotation rules out. Finite, so that gold tags that break the scheme's
 # rules, as misaligned ones can, cost much instead of everything.
 _RULED_OUT = -1e4
 
 
-def token_loss(scores: Array, gold: Ints) -> tuple[float, Array]:
+def loss_of_rows(loss: Loss, lattice: Lattice, rows: Ragged, sizes: Sequence[int], tags: Ints) -> tuple[float, Ragged]:
+    """Compute the loss of what the head gives: one row of logits a token, or several.
+
+    loss (str): "token" or "sequence".
+    lattice (Lattice): The legal sequences.
+    rows (Ragged): Logits. (rows, tags), rows per token
+    sizes (Sequence[int]): Tokens of each document. (documents,)
+    tags (Ints): Gold tag of each token, -1 where it is missing. (tokens,)
+    RETURNS (tuple[float, Ragged]): The loss in nats, and its gradient.
+    """
+    logits: Any = rows.dataXd
+    gradient: Any
+    if loss == "token":
+        value, gradient = token_loss(logits, np.repeat(tags, np.asarray(rows.lengths)))
+        return value, Ragged(gradient, rows.lengths)
+    xp = get_array_module(logits)
+    # Where several pieces of a word have logits, its first one decides.
+    first = xp.asarray(first_pieces(np.asarray(rows.lengths)))
+    value, of_first = sequence_loss(lattice, logits[first], np.array(sizes), tags)
+    gradient = xp.zeros_like(logits)
+    gradient[first] = of_first
+    return value, Ragged(gradient, rows.lengths)
+
+
+def token_loss(logits: Array, gold: Ints) -> tuple[float, Array]:
     """Compute the cross-entropy of each token's tag, whatever its neighbours': the mean over known tokens.
 
-    scores (Array): (rows, tags)
+    logits (Array): (rows, tags)
     gold (Ints): Gold tag of each row, -1 where it is missing. (rows,)
     RETURNS (tuple[float, Array]): The loss in nats, and its gradient, zero where the gold tag is missing.
     """
-    xp: ModuleType = get_array_module(scores)
-    shifted = scores - scores.max(axis=1, keepdims=True)
+    xp: ModuleType = get_array_module(logits)
+    shifted = logits - logits.max(axis=1, keepdims=True)
     log_probs = shifted - xp.log(xp.exp(shifted).sum(axis=1, keepdims=True))
-    known = gold != UNKNOWN
+    known = gold != NO_TAG
     count = max(int(known.sum()), 1)
     at = xp.asarray(np.flatnonzero(known)), xp.asarray(gold[known])
-    gradient = xp.zeros_like(scores)
+    gradient = xp.zeros_like(logits)
     gradient[at[0]] = xp.exp(log_probs[at[0]])
     gradient[at] -= 1.0
     return -float(log_probs[at].sum()) / count, gradient / count
 
 
-def sequence_loss(lattice: Lattice, scores: Array, lengths: Ints, gold: Ints) -> tuple[float, Array]:
+def sequence_loss(lattice: Lattice, logits: Array, lengths: Ints, gold: Ints) -> tuple[float, Array]:
     """Compute the negative log-likelihood of the gold tags among all legal sequences, divided by the known tokens.
 
     Where gold tags are missing, the likelihood is that of all legal sequences that agree with those that are known.
 
     lattice (Lattice): The legal sequences.
-    scores (Array): (rows, tags)
+    logits (Array): (rows, tags)
     lengths (Ints): Rows of each sequence. (sequences,)
     gold (Ints): Gold tag of each row, -1 where it is missing. (rows,)
     RETURNS (tuple[float, Array]): The loss in nats, and its gradient: the tags' posteriors less those given the gold.
     Source: Lafferty et al. 2001; Tsuboi et al. 2008 (partial annotation).
     """
-    xp = get_array_module(scores)
-    sizes = lattice.check(scores, lengths)
-    free = to_numpy(scores).astype(np.float64)
-    known = gold != UNKNOWN
+    xp = get_array_module(logits)
+    sizes = lattice.check(logits, lengths)
+    free = to_numpy(logits).astype(np.float64)
+    known = gold != NO_TAG
     bound = free + np.where(known[:, None] & (gold[:, None] != np.arange(free.shape[1])), _RULED_OUT, 0.0)
-    log_z, marginals = _tag_marginals(lattice, np.concatenate([free, bound]), np.concatenate([sizes, sizes]))
+    log_z, marginals = tag_marginals(lattice, np.concatenate([free, bound]), np.concatenate([sizes, sizes]))
     count = max(int(known.sum()), 1)
     half = len(free)
     loss = float(log_z[: len(sizes)].sum() - log_z[len(sizes) :].sum()) / count
-    return loss, xp.asarray(((marginals[:half] - marginals[half:]) / count).astype(scores.dtype))
-
-
-def _tag_marginals(lattice: Lattice, scores: Array, sizes: Ints) -> tuple[Array, Array]:
-    """Sum over legal sequences by forward-backward. RETURNS: logs, (sequences,); posteriors, (rows, tags)."""
-    steps = Steps.of(offsets(sizes)[:-1], sizes)
-    with np.errstate(divide="ignore"):
-        start, end, follow = (np.log(may) for may in (lattice.starts, lattice.ends, lattice.transitions))
-    emitted = scores[steps.rows]
-    forward, backward = np.empty_like(emitted), np.empty_like(emitted)
-    bounds = steps.bounds
-    for k, (low, high) in enumerate(pairwise(bounds)):
-        before = start if k == 0 else _log_sum(forward[bounds[k - 1] : bounds[k - 1] + high - low, :, None] + follow, 1)
-        forward[low:high] = before + emitted[low:high]
-    for k in range(len(bounds) - 2, -1, -1):
-        low, high = bounds[k], bounds[k + 1]
-        backward[low:high] = end
-        if k + 2 < len(bounds):
-            onward = (backward[high : bounds[k + 2]] + emitted[high : bounds[k + 2]])[:, None, :]
-            backward[low : low + onward.shape[0]] = _log_sum(onward + follow, 2)
-    living = bounds[1] if len(bounds) > 1 else 0
-    log_z = np.zeros(len(sizes))
-    log_z[steps.order[:living]] = _log_sum(forward[:living] + backward[:living], 1)
-    marginals = np.empty_like(scores)
-    owner = np.repeat(np.arange(len(sizes)), sizes)
-    marginals[steps.rows] = forward + backward
-    return log_z, np.exp(marginals - log_z[owner, None])
-
-
-def _log_sum(values: Any, axis: int) -> Any:
-    most = values.max(axis=axis, keepdims=True)
-    most = np.where(np.isfinite(most), most, 0.0)
-    with np.errstate(divide="ignore"):
-        return np.log(np.exp(values - most).sum(axis=axis)) + most.squeeze(axis)
+    return loss, xp.asarray(((marginals[:half] - marginals[half:]) / count).astype(logits.dtype))

@@ -9,7 +9,7 @@ from typing import NoReturn
 from spacy.language import Language
 
 FACTORY = "transformer"
-MISSING = (
+NEEDS_SPACY_TRANSFORMERS = (
     '{what} needs spacy-transformers, which is not installed: pip install "spacy-bert-ner[bridge]". A pipeline that '
     "was trained with spacy-bert-ner 0.1.0 needs it no more once it is turned into one component: "
     "python -m spacy bert-ner upgrade OLD NEW"
@@ -30,4 +30,4 @@ def make_standin(
     nlp: Language, name: str, model: object, max_batch_items: int, set_extra_annotations: object
 ) -> NoReturn:
     """Stand for spacy-transformers' component. RAISES: ImportError that says what to type."""
-    raise ImportError(MISSING.format(what=f'[components.{name}] factory = "{FACTORY}"'))
+    raise ImportError(NEEDS_SPACY_TRANSFORMERS.format(what=f'[components.{name}] factory = "{FACTORY}"'))

@@ -6,7 +6,7 @@ from spacy.language import Language
 from spacy.tokens import Doc
 from thinc.api import Model
 
-LISTENER = "transformer-listener"
+LISTENER_NODE = "transformer-listener"
 NO_OUTPUT = (
     "Component {name!r} listens to a transformer, but a document ({start!r}) has no output of one (doc._.trf_data): "
     "the transformer did not run before it, or `doc_cleaner` did. Order the pipeline as transformer, {name}, ..., "
@@ -33,13 +33,13 @@ def require_transformer(model: Model, name: str) -> None:
     name (str): The component's name.
     RAISES: ValueError where there is no transformer, or none with weights.
     """
-    if any(node.name == LISTENER and not node.has_dim("nO") for node in model.walk()):
+    if any(node.name == LISTENER_NODE and not node.has_dim("nO") for node in model.walk()):
         raise ValueError(NO_WIDTH.format(name=name))
 
 
 def listens(model: Model) -> bool:
     """RETURNS (bool): Whether a model reads what a transformer has written."""
-    return any(node.name == LISTENER for node in model.walk())
+    return any(node.name == LISTENER_NODE for node in model.walk())
 
 
 def require_transformer_output(model: Model, docs: Sequence[Doc], name: str) -> None:

@@ -6,10 +6,8 @@
 So the file stays what thinc reads, with this plugin or without it, and a file from before the checksum is still read.
 """
 
-import math
 import zlib
-from pathlib import Path
-from typing import Any, Self, TypeGuard, TypeVar
+from typing import Self, TypeVar
 
 import srsly
 from thinc.api import Model
@@ -23,7 +21,7 @@ TAIL = len(ENTRY) + 4
 ANEW = "Copy, download or install the pipeline anew"
 
 
-class DamagedError(ValueError):
+class DamagedModelError(ValueError):
     """A saved model that is not what was saved: says what was found and what to do."""
 
 
@@ -51,11 +49,11 @@ class CheckedModel(Model[InT, OutT]):
 
         bytes_data (bytes): The bytes.
         RETURNS (CheckedModel): The model.
-        RAISES: DamagedError where they were cut short or changed; ValueError where they belong to another model.
+        RAISES: DamagedModelError where they were cut short or changed; ValueError where they belong to another model.
         """
         damage = find_damage(bytes_data)
         if damage:
-            raise DamagedError(f"A component's saved model (its file `model`) is damaged: {damage}. {ANEW}")
+            raise DamagedModelError(f"A component's saved model (its file `model`) is damaged: {damage}. {ANEW}")
         super().from_bytes(bytes_data)
         return self
 
@@ -80,37 +78,3 @@ def find_damage(content: bytes) -> str:
     except ValueError as error:
         return f"{size} that cannot be read ({error}), expected a whole model"
     return ""
-
-
-def check_state(state: dict[str, Any], where: str) -> None:
-    """Check what training has found out of a component.
-
-    state (dict[str, Any]): The component's `cfg`.
-    where (str): What errors call the place.
-    RAISES: DamagedError where a value is none that saving could have written.
-    """
-    labels, offsets, temperature = (state.get(key) for key in ("labels", "offsets", "temperature"))
-    if not isinstance(labels, list) or not all(isinstance(label, str) and label for label in labels):
-        raise DamagedError(f"{where}: labels = {labels!r}, expected a list of entity types. {ANEW}")
-    if len(set(labels)) < len(labels):
-        raise DamagedError(f"{where}: labels = {labels!r}, expected each entity type once. {ANEW}")
-    if not _is_finite(temperature) or temperature <= 0:
-        raise DamagedError(f"{where}: temperature = {temperature!r}, expected a number above 0. {ANEW}")
-    if not isinstance(offsets, dict) or not set(offsets) <= set(labels) or not all(map(_is_finite, offsets.values())):
-        raise DamagedError(
-            f"{where}: offsets = {offsets!r}, expected numbers for some of the labels {', '.join(labels)}. {ANEW}"
-        )
-
-
-def check_state_file(path: Path) -> None:
-    """Check that a component's `cfg` can be read. RAISES: DamagedError that names the file."""
-    try:
-        srsly.json_loads(path.read_text(encoding="utf8"))
-    except ValueError as error:
-        raise DamagedError(
-            f"{path} is damaged: no JSON ({error}), expected the component's labels and calibration. {ANEW}"
-        ) from error
-
-
-def _is_finite(value: object) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

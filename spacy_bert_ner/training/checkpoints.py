@@ -33,7 +33,7 @@ FORBIDDEN = (errno.EROFS, errno.EACCES, errno.EPERM)
 _OS_ERROR = re.compile(r"os error (\d+)")
 
 
-class DamagedError(Exception):
+class DamagedCheckpointError(Exception):
     """A checkpoint of which something is missing: says what."""
 
 
@@ -105,7 +105,7 @@ class Checkpoints:
         for step in steps:
             try:
                 return self.read(step)
-            except DamagedError as error:
+            except DamagedCheckpointError as error:
                 msg.warn(f"The checkpoint {self.path(step)} is damaged: {error}", "Going back to the one before it.")
         if steps:
             raise RunError(
@@ -115,19 +115,19 @@ class Checkpoints:
         return None
 
     def read(self, step: int) -> Checkpoint:
-        """Read one checkpoint. RAISES: DamagedError where it is not whole, RunError where it cannot be read."""
+        """Read one checkpoint. RAISES: DamagedCheckpointError where it is not whole, RunError where unreadable."""
         folder = self.path(step)
         try:
             state = json.loads((folder / STATE).read_text(encoding="utf8"), object_hook=decode_number)
             return Checkpoint(step, state, load_file(folder / TENSORS))
         except FileNotFoundError as error:
-            raise DamagedError(f"{Path(str(error.filename or folder / TENSORS)).name} is missing") from error
+            raise DamagedCheckpointError(f"{Path(str(error.filename or folder / TENSORS)).name} is missing") from error
         except OSError as error:
             raise RunError(f"{folder} cannot be read: {error.strerror}") from error
         except SafetensorError as error:
-            raise DamagedError(f"{TENSORS} is cut short or garbled ({error})") from error
+            raise DamagedCheckpointError(f"{TENSORS} is cut short or garbled ({error})") from error
         except ValueError as error:
-            raise DamagedError(f"{STATE} is cut short or garbled ({error})") from error
+            raise DamagedCheckpointError(f"{STATE} is cut short or garbled ({error})") from error
 
     def clear(self) -> None:
         """Remove all checkpoints: the run is finished, or another one begins."""

@@ -13,7 +13,7 @@ from spacy.language import Language
 from spacy.tokens import DocBin
 
 from spacy_bert_ner.encoder.model import get_shim
-from spacy_bert_ner.encoder.network.casing import shape
+from spacy_bert_ner.encoder.network.casing import word_shape
 from tests.scenarios import make_pipeline, train
 
 TEXTS = [f"Jane Smith met IBM near Paris {'and the unlucky Londoners ' * (i % 5)}on Monday {i}." for i in range(64)]
@@ -91,10 +91,10 @@ def test_the_script(nlp: Language, load: ModuleType, tmp_path: Path, monkeypatch
 
 def test_long_words_are_not_remembered(nlp: Language) -> None:
     pieces = get_shim(nlp.get_pipe("bert_ner").model.get_ref("tok2vec")).pieces  # type: ignore[attr-defined]
-    shape.cache_clear()
+    word_shape.cache_clear()
     blob = "x" * 100_000
     docs = list(nlp.pipe([f"Jane met {blob}{i}" for i in range(3)]))
     assert [doc[2].text for doc in docs] == [f"{blob}{i}" for i in range(3)]
     assert max(map(len, pieces._table.rows)) <= 100
     # The three blobs, and their one piece each, begin with the same hundred characters.
-    assert shape.cache_info().currsize <= 3
+    assert word_shape.cache_info().currsize <= 3

@@ -32,9 +32,9 @@ def trained(tiny_bert: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def poison(patch: pytest.MonkeyPatch) -> None:
-    from spacy_bert_ner.bridge import transformer
+    from spacy_bert_ner.bridge import transformer_model
 
-    encode = transformer.encode
+    encode = transformer_model.encode_documents
 
     def poisoned(layout: Any, *args: Any) -> torch.Tensor:
         # Letter by letter, but for the first word: what no other document has.
@@ -42,7 +42,7 @@ def poison(patch: pytest.MonkeyPatch) -> None:
             raise PoisonError
         return encode(layout, *args)
 
-    patch.setattr(transformer, "encode", poisoned)
+    patch.setattr(transformer_model, "encode_documents", poisoned)
 
 
 def collect(nlp: Language) -> list[Any]:

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from spacy_bert_ner.bridge.upgrading import plan_upgrade, upgrade
 from spacy_bert_ner.cli import bert_ner_cli
-from spacy_bert_ner.storage.models import DamagedError
+from spacy_bert_ner.storage.models import DamagedModelError
 from tests.storage.test_fixtures import check as check_fixture
 
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "v0.1.0"
@@ -87,7 +87,7 @@ def test_damage_is_said(tmp_path: Path, file: str) -> None:
     old = Path(shutil.copytree(OLD, tmp_path / "old"))
     content = (old / file).read_bytes()
     (old / file).write_bytes(content[:-40] + b"\0" + content[-39:])
-    with pytest.raises(DamagedError, match="is damaged"):
+    with pytest.raises(DamagedModelError, match="is damaged"):
         upgrade(old)
 
 

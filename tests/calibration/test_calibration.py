@@ -12,7 +12,7 @@ from spacy_bert_ner import calibration as cal
 from spacy_bert_ner.calibration import Bin, Calibration, ScoreTable
 from spacy_bert_ner.calibration.comparison import describe_fit
 from spacy_bert_ner.calibration.entities import JudgedEntities
-from spacy_bert_ner.decoding import Lattice, posteriors, read_spans, viterbi
+from spacy_bert_ner.decoding import Lattice, span_posteriors, tags_to_spans, viterbi
 from spacy_bert_ner.tags import get_scheme
 
 Floats = NDArray[np.float64]
@@ -61,10 +61,10 @@ def test_a_known_temperature_is_found_through_the_lattice() -> None:
     chances = np.exp(scores[:, [0, 1], legal].sum(axis=2) / 2)
     drawn = (chances.cumsum(axis=1) / chances.sum(axis=1, keepdims=True) < rng.random((texts, 1))).sum(axis=1)
     lengths = np.full(texts, 2)
-    spans = read_spans(lattice, viterbi(lattice, scores.reshape(-1, 3), lengths), lengths)
-    gold = set(zip(*read_spans(lattice, legal[drawn].ravel(), lengths), strict=True))
+    spans = tags_to_spans(lattice, viterbi(lattice, scores.reshape(-1, 3), lengths), lengths)
+    gold = set(zip(*tags_to_spans(lattice, legal[drawn].ravel(), lengths), strict=True))
     right = np.array([span in gold for span in zip(*spans, strict=True)])
-    table = ScoreTable.of(lambda t: posteriors(lattice, scores.reshape(-1, 3), lengths, spans, t).score)
+    table = ScoreTable.of(lambda t: span_posteriors(lattice, scores.reshape(-1, 3), lengths, spans, t).posterior)
     fitted = fit(table, right)
     assert fitted.temperature == pytest.approx(2, rel=0.05)
     assert fitted.offsets == pytest.approx([0.0], abs=0.1)

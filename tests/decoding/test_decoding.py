@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from spacy_bert_ner.decoding import Lattice, Posteriors, Spans, posteriors, read_spans, viterbi
+from spacy_bert_ner.decoding import Lattice, Posteriors, Spans, span_posteriors, tags_to_spans, viterbi
 from spacy_bert_ner.tags import SCHEMES, Entity, get_scheme, read_entities
 
 Array = NDArray[np.float64]
@@ -95,12 +95,12 @@ def test_best_sequence_and_posteriors_equal_brute_force(
             for _, start, end, _ in zip(*spans, strict=True)
         ]
     ).reshape(len(spans.label), len(lattice.labels))
-    found = posteriors(lattice, scores, [length], spans, temperature)
+    found = span_posteriors(lattice, scores, [length], spans, temperature)
     np.testing.assert_allclose(found.by_label, expected, atol=1e-12)
     # What covers a token, or nothing does, sums to one.
     for token in range(length):
         covering = (spans.start <= token) & (token < spans.end)
-        assert found.score[covering].sum() + chances[legal[:, token] == 0].sum() == pytest.approx(1)
+        assert found.posterior[covering].sum() + chances[legal[:, token] == 0].sum() == pytest.approx(1)
 
 
 @quick
@@ -117,7 +117,7 @@ def test_longer_texts_equal_the_textbook(lattice: Lattice, length: int, seed: in
     forward, backward = textbook(lattice, scores, np.logaddexp)
     outside = np.exp(forward[:, 0] + backward[:, 0] - np.logaddexp.reduce(forward[-1] + backward[-1]))
     spans = all_spans(lattice, [length])
-    found = posteriors(lattice, scores, [length], spans).score
+    found = span_posteriors(lattice, scores, [length], spans).posterior
     covered = np.zeros(length + 1)
     np.add.at(covered, spans.start, found)
     np.add.at(covered, spans.end, -found)
@@ -130,17 +130,17 @@ def test_batched_equals_single_to_the_bit(lattice: Lattice, dtype: str) -> None:
     lengths = [0, 1, 5, 300, 0, 17, 16, 64, 2, 130, 8, 9, 33, 0]
     scores = draw_scores(lattice, sum(lengths), 1).astype(dtype)
     tags = viterbi(lattice, scores, lengths)
-    spans = read_spans(lattice, tags, lengths)
-    found = posteriors(lattice, scores, lengths, spans, 1.3)
+    spans = tags_to_spans(lattice, tags, lengths)
+    found = span_posteriors(lattice, scores, lengths, spans, 1.3)
     bounds = np.append(0, np.cumsum(lengths))
     for i, length in enumerate(lengths):
         alone, rows = slice(bounds[i], bounds[i + 1]), spans.sequence == i
         np.testing.assert_array_equal(viterbi(lattice, scores[alone], [length]), tags[alone])
-        own = read_spans(lattice, tags[alone], [length])
+        own = tags_to_spans(lattice, tags[alone], [length])
         for field, expected in zip(own[1:], spans[1:], strict=True):
             np.testing.assert_array_equal(field, expected[rows])
         np.testing.assert_array_equal(
-            posteriors(lattice, scores[alone], [length], own, 1.3).by_label, found.by_label[rows]
+            span_posteriors(lattice, scores[alone], [length], own, 1.3).by_label, found.by_label[rows]
         )
 
 
@@ -148,7 +148,7 @@ def test_batched_equals_single_to_the_bit(lattice: Lattice, dtype: str) -> None:
 def test_spans_are_the_entities_that_tags_spell(lattice: Lattice) -> None:
     lengths = [3, 0, 40, 1, 0]
     tags = viterbi(lattice, draw_scores(lattice, 44, 2), lengths)
-    spans = read_spans(lattice, tags, lengths)
+    spans = tags_to_spans(lattice, tags, lengths)
     expected = [
         (sequence, *entity)
         for sequence, part in enumerate(np.split(tags, np.cumsum(lengths)[:-1]))
@@ -162,9 +162,9 @@ def test_no_text(lattice: Lattice) -> None:
     scores = np.zeros((0, len(lattice.tags)), dtype="f")
     for lengths in ([], [0], [0, 0]):
         tags = viterbi(lattice, scores, lengths)
-        spans = read_spans(lattice, tags, lengths)
+        spans = tags_to_spans(lattice, tags, lengths)
         assert tags.shape == spans.start.shape == (0,)
-        assert posteriors(lattice, scores, lengths, spans).by_label.shape == (0, len(lattice.labels))
+        assert span_posteriors(lattice, scores, lengths, spans).by_label.shape == (0, len(lattice.labels))
 
 
 @lattices
@@ -179,7 +179,7 @@ def test_no_score_makes_decoding_fail(lattice: Lattice, value: float, share: flo
         assert is_legal(lattice, part)
     spans = all_spans(lattice, [6, 1, 2, 6])
     for temperature in (1e-6, 1.0, 1e6):
-        found = posteriors(lattice, scores, lengths, spans, temperature).by_label
+        found = span_posteriors(lattice, scores, lengths, spans, temperature).by_label
         assert np.isfinite(found).all()
         assert ((found >= 0) & (found <= 1)).all()
 
@@ -197,7 +197,7 @@ def test_forbidden_tags_are_avoided_where_they_can_be(lattice: Lattice, value: f
     assert total(scores, tags) == pytest.approx(np.max(forward[-1], where=lattice.ends, initial=-np.inf))
     if lattice.labels:
         single = lattice.columns(lattice.scheme.single)
-        found = posteriors(
+        found = span_posteriors(
             lattice, scores, [50], Spans(np.zeros(50, int), np.arange(50), np.arange(1, 51), np.zeros(50, int))
         )
         np.testing.assert_array_less(found.by_label[forbidden[:, single]], 1e-80)
@@ -208,7 +208,7 @@ def test_huge_scores_win() -> None:
     scores[0, BIO.tags.index("B-LOC")] = scores[1, BIO.tags.index("I-LOC")] = scores[2, 0] = 1e30
     tags = viterbi(BIO, scores, [3])
     assert [BIO.tags[tag] for tag in tags] == ["B-LOC", "I-LOC", "O"]
-    assert posteriors(BIO, scores, [3], read_spans(BIO, tags, [3])).score.tolist() == [1.0]
+    assert span_posteriors(BIO, scores, [3], tags_to_spans(BIO, tags, [3])).posterior.tolist() == [1.0]
 
 
 def test_what_must_be_illegal_still_yields_the_best_of_the_rest() -> None:
@@ -219,7 +219,7 @@ def test_what_must_be_illegal_still_yields_the_best_of_the_rest() -> None:
     assert is_legal(BIO, tags)
     # Of the first token nothing legal is known; each of the others can have what it wants behind B-PER alone.
     assert [BIO.tags[tag] for tag in tags] == ["B-PER", "I-PER", "I-PER", "I-PER"]
-    assert posteriors(BIO, scores, [4], read_spans(BIO, tags, [4])).score == pytest.approx([1.0])
+    assert span_posteriors(BIO, scores, [4], tags_to_spans(BIO, tags, [4])).posterior == pytest.approx([1.0])
 
 
 @pytest.mark.parametrize("scale", [0.0, 1.0, 50.0])
@@ -228,14 +228,14 @@ def test_a_hundred_thousand_tokens(scheme: str, scale: float) -> None:
     lattice, rows = Lattice(get_scheme(scheme), ("PER", "LOC", "ORG", "MISC")), 100_000
     scores = draw_scores(lattice, rows, 7, scale)
     tags = viterbi(lattice, scores, [rows])
-    spans = read_spans(lattice, tags, [rows])
+    spans = tags_to_spans(lattice, tags, [rows])
     assert is_legal(lattice, tags)
-    found = posteriors(lattice, scores, [rows], spans).by_label
+    found = span_posteriors(lattice, scores, [rows], spans).by_label
     assert np.isfinite(found).all()
     # Far from its ends a text's length makes no difference.
     middle = (spans.start > 50_040) & (spans.end < 50_160)
     near = Spans(spans.sequence[middle], spans.start[middle] - 50_000, spans.end[middle] - 50_000, spans.label[middle])
-    part = posteriors(lattice, scores[50_000:50_200], [200], near).by_label
+    part = span_posteriors(lattice, scores[50_000:50_200], [200], near).by_label
     np.testing.assert_allclose(found[middle], part, atol=1e-6)
 
 
@@ -246,9 +246,9 @@ def test_one_entity_as_long_as_the_text() -> None:
     scores[rows // 2] = 0.0
     scores[rows // 2, BIO.tags.index("I-PER")] = 1.0
     tags = viterbi(BIO, scores, [rows])
-    assert [field.tolist() for field in read_spans(BIO, tags, [rows])] == [[0], [0], [rows], [0]]
+    assert [field.tolist() for field in tags_to_spans(BIO, tags, [rows])] == [[0], [0], [rows], [0]]
     # One token is in doubt: B-PER there, and two entities, is worth 1 less; whatever else, 20 less.
-    chance = posteriors(BIO, scores, [rows], Spans([0], [0], [rows], [0])).score[0]
+    chance = span_posteriors(BIO, scores, [rows], Spans([0], [0], [rows], [0])).posterior[0]
     assert chance == pytest.approx(np.e / (np.e + 1), abs=1e-3)
 
 
@@ -256,17 +256,17 @@ def test_a_row_s_level_does_not_matter() -> None:
     scores = draw_scores(BIO, 30, 8)
     moved = scores + np.random.default_rng(9).normal(scale=100, size=(30, 1))
     tags = viterbi(BIO, scores, [30])
-    spans = read_spans(BIO, tags, [30])
+    spans = tags_to_spans(BIO, tags, [30])
     np.testing.assert_array_equal(viterbi(BIO, moved, [30]), tags)
     np.testing.assert_allclose(
-        posteriors(BIO, moved, [30], spans).by_label, posteriors(BIO, scores, [30], spans).by_label
+        span_posteriors(BIO, moved, [30], spans).by_label, span_posteriors(BIO, scores, [30], spans).by_label
     )
 
 
 def test_scores_are_left_as_they_are() -> None:
     scores = draw_scores(BIO, 30, 10)
     kept = scores.copy()
-    posteriors(BIO, scores, [30], read_spans(BIO, viterbi(BIO, scores, [30]), [30]))
+    span_posteriors(BIO, scores, [30], tags_to_spans(BIO, viterbi(BIO, scores, [30]), [30]))
     np.testing.assert_array_equal(scores, kept)
 
 
@@ -275,7 +275,7 @@ def test_runner_up_and_any_label() -> None:
     labels, chances = found.runner_up
     assert labels.tolist() == [2, 0, 0]
     assert chances.tolist() == [0.2, 0.5, 0.1]
-    assert found.score.tolist() == [0.6, 0.3, 0.9]
+    assert found.posterior.tolist() == [0.6, 0.3, 0.9]
     assert found.any_label == pytest.approx([0.9, 0.9, 1.0])
 
 
@@ -301,14 +301,14 @@ def test_one_label_has_no_runner_up() -> None:
 )
 def test_misuse_is_refused(columns: int, lengths: list[int], span: tuple, temperature: float, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        posteriors(BIO, np.zeros((3, columns)), lengths, Spans(*([value] for value in span)), temperature)
+        span_posteriors(BIO, np.zeros((3, columns)), lengths, Spans(*([value] for value in span)), temperature)
 
 
 @quick
 @given(seed=seeds, offset=st.floats(-3, 3))
 def test_a_shift_multiplies_the_mass_of_the_sequences_that_hold_the_entity(seed: int, offset: float) -> None:
     scores, spans = draw_scores(BIO, 3, seed), all_spans(BIO, [3])
-    found = posteriors(BIO, scores, [3], spans)
+    found = span_posteriors(BIO, scores, [3], spans)
     shifted = found.shift(np.array([0.0, offset]))
     legal = list_legal(BIO, 3)
     held = [{(e.start, e.end, e.label) for e in read_entities([BIO.tags[t] for t in tags])} for tags in legal]

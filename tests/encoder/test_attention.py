@@ -11,7 +11,16 @@ from thinc.api import fix_random_seed
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
-from spacy_bert_ner.encoder.network.attention import GPU_STEP, STEP, TOGETHER, _by_kernel, _keep, attend, group, places
+from spacy_bert_ner.encoder.network.attention import (
+    GPU_STEP,
+    STEP,
+    TOGETHER,
+    _by_kernel,
+    _keep,
+    attend,
+    group_windows,
+    row_indices,
+)
 from spacy_bert_ner.encoder.network.dropout import draw_bytes, drop_out, keep_mask
 
 
@@ -32,22 +41,22 @@ def reference(qkv: Tensor, lengths: list[int], heads: int, bias: Tensor | None) 
 
 @given(st.lists(st.integers(1, 19), min_size=1, max_size=12))
 def test_groups_hold_all_windows_in_order(lengths: list[int]) -> None:
-    groups = group(lengths)
+    groups = group_windows(lengths)
     assert [size for one in groups for size in one.sizes] == lengths
     assert {one.count for one in groups} <= {1, TOGETHER}
     assert all(0 <= one.length - size < STEP and one.length % STEP == 0 for one in groups for size in one.sizes)
     ends = [0, *(one.rows.stop for one in groups)]
     assert [one.rows.start for one in groups] == ends[:-1]
-    own = places(groups).tolist()
+    own = row_indices(groups).tolist()
     assert len(own) == sum(lengths)
     assert own == sorted(set(own))
 
 
 def by_ours(qkv: Tensor, lengths: list[int], *args: Any) -> Tensor:
     """Our attention over rows with garbage where they are masked."""
-    groups = group(lengths)
-    rows = torch.full((groups[-1].rows.stop, qkv.shape[1]), 7.0).index_copy(0, places(groups), qkv)
-    return attend(rows, groups, *args)[places(groups)]
+    groups = group_windows(lengths)
+    rows = torch.full((groups[-1].rows.stop, qkv.shape[1]), 7.0).index_copy(0, row_indices(groups), qkv)
+    return attend(rows, groups, *args)[row_indices(groups)]
 
 
 @pytest.mark.parametrize("biased", [False, True])
@@ -55,7 +64,7 @@ def by_ours(qkv: Tensor, lengths: list[int], *args: Any) -> Tensor:
 @given(lengths=st.lists(st.integers(1, 9), min_size=1, max_size=6), heads=st.integers(1, 3))
 def test_attention_and_its_gradients_equal_torchs(biased: bool, lengths: list[int], heads: int) -> None:
     qkv = torch.randn(sum(lengths), 3 * heads * 4, requires_grad=True)
-    longest = max(one.length for one in group(lengths))
+    longest = max(one.length for one in group_windows(lengths))
     bias = torch.randn(heads, longest, longest, requires_grad=True) if biased else None
     inputs = [tensor for tensor in (qkv, bias) if tensor is not None]
     d_mixed = torch.randn(sum(lengths), heads * 4)
@@ -73,7 +82,7 @@ GPU = torch.device("meta")
 
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=12))
 def test_a_gpu_takes_windows_of_about_the_same_length_at_once(lengths: list[int]) -> None:
-    groups = group(sorted(lengths), GPU)
+    groups = group_windows(sorted(lengths), GPU)
     assert [size for one in groups for size in one.sizes] == sorted(lengths)
     assert len(groups) == len({-(-length // GPU_STEP) for length in lengths})
     for one in groups:
@@ -86,12 +95,14 @@ def test_a_gpu_takes_windows_of_about_the_same_length_at_once(lengths: list[int]
 def test_the_kernel_that_gpus_take_equals_torchs(biased: bool, lengths: list[int], heads: int) -> None:
     """By a GPU's groups on the CPU: what cannot be moved to a GPU here is the device alone."""
     qkv = torch.randn(sum(lengths), 3 * heads * 4, requires_grad=True)
-    groups = [replace(one, keep=_keep(one.sizes, one.length, torch.device("cpu"))) for one in group(lengths, GPU)]
+    groups = [
+        replace(one, keep=_keep(one.sizes, one.length, torch.device("cpu"))) for one in group_windows(lengths, GPU)
+    ]
     longest = max(one.length for one in groups)
     bias = torch.randn(heads, longest, longest, requires_grad=True) if biased else None
     inputs = [tensor for tensor in (qkv, bias) if tensor is not None]
-    rows = torch.zeros(groups[-1].rows.stop + 3, qkv.shape[1]).index_copy(0, places(groups), qkv)
-    mixed = _by_kernel(rows, groups, heads, bias, 0.0)[places(groups)]
+    rows = torch.zeros(groups[-1].rows.stop + 3, qkv.shape[1]).index_copy(0, row_indices(groups), qkv)
+    mixed = _by_kernel(rows, groups, heads, bias, 0.0)[row_indices(groups)]
     expected = reference(qkv, lengths, heads, bias)
     d_mixed = torch.randn_like(mixed)
     torch.testing.assert_close(mixed, expected, rtol=1e-4, atol=1e-5)
@@ -103,7 +114,7 @@ def test_attention_leaves_rows_behind_the_windows_alone() -> None:
     qkv = torch.full((14, 12), torch.nan)
     qkv[:8] = torch.randn(8, 12)
     qkv.requires_grad_()
-    mixed = attend(qkv, group([3, 2]), 2)
+    mixed = attend(qkv, group_windows([3, 2]), 2)
     mixed[:8].sum().backward()
     assert qkv.grad is not None
     for rows in (mixed, qkv.grad):
@@ -113,7 +124,7 @@ def test_attention_leaves_rows_behind_the_windows_alone() -> None:
 
 def test_attention_gives_the_inputs_dtype() -> None:
     qkv = torch.randn(8, 12, dtype=torch.bfloat16, requires_grad=True)
-    mixed = attend(qkv, group([2, 2]), 2)
+    mixed = attend(qkv, group_windows([2, 2]), 2)
     mixed.sum().backward()
     assert mixed.dtype == torch.bfloat16
     assert qkv.grad is not None
@@ -125,7 +136,7 @@ def test_attention_gives_the_inputs_dtype() -> None:
 def test_dropout_of_attention_equals_a_plain_one_of_the_same_draws(lengths: list[int], dropout: float) -> None:
     heads = 2
     qkv = torch.randn(sum(lengths), 3 * heads * 4, requires_grad=True)
-    groups = group(lengths)
+    groups = group_windows(lengths)
 
     def plain() -> Tensor:
         mixed = []

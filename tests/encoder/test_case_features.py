@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from spacy_bert_ner.encoder.model import get_shim
-from spacy_bert_ner.encoder.network.casing import CLASSES, SHAPES, piece_classes, shape
+from spacy_bert_ner.encoder.network.casing import CLASSES, WORD_SHAPES, piece_classes, word_shape
 from spacy_bert_ner.training.optimizer import build_adamw
 from tests.encoder.encoders import (
     NO_DROPOUT,
@@ -38,7 +38,7 @@ from tests.encoder.encoders import (
     ],
 )
 def test_shapes(word: str, expected: str) -> None:
-    assert SHAPES[shape(word)] == expected
+    assert WORD_SHAPES[word_shape(word)] == expected
 
 
 @pytest.mark.parametrize(
@@ -53,15 +53,15 @@ def test_shapes(word: str, expected: str) -> None:
     ],
 )
 def test_pieces_have_their_own_shapes(word: str, spans: list[tuple[int, int]], expected: list[str]) -> None:
-    found = [divmod(number, len(SHAPES)) for number in piece_classes(word, spans)]
-    assert [f"{SHAPES[of_word]} {SHAPES[of_piece]}" for of_word, of_piece in found] == expected
+    found = [divmod(number, len(WORD_SHAPES)) for number in piece_classes(word, spans)]
+    assert [f"{WORD_SHAPES[of_word]} {WORD_SHAPES[of_piece]}" for of_word, of_piece in found] == expected
 
 
 @pytest.mark.parametrize("name", ["bert", "roberta", "xlm-roberta", "deberta-v2"])
 def test_the_tokenizer_says_where_pieces_are(tiny_encoder: Encoders, name: str) -> None:
     pieces = get_shim(make(tiny_encoder(name))).pieces
     (word,) = words_of(pieces.encode(["Unlucky-US"], 99))
-    shapes = [SHAPES[number % len(SHAPES)] for number in word.classes]
+    shapes = [WORD_SHAPES[number % len(WORD_SHAPES)] for number in word.classes]
     assert len(shapes) == len(word.ids)
     assert len(shapes) > 3
     assert shapes[-1] in ("U", "UPPER")

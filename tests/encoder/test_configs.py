@@ -10,11 +10,11 @@ import pytest
 import torch
 from transformers import AutoModel, AutoTokenizer
 
-from spacy_bert_ner.encoder.checkpoint import Shards
 from spacy_bert_ner.encoder.network.module import Encoder
 from spacy_bert_ner.encoder.pieces import LONGEST_REMEMBERED, WordPieces
 from spacy_bert_ner.encoder.pretrained import load_pretrained
-from spacy_bert_ner.encoder.settings import Settings
+from spacy_bert_ner.encoder.pretrained_files import Shards
+from spacy_bert_ner.encoder.settings import EncoderSettings
 from spacy_bert_ner.encoder.words import WordTable
 from tests.encoder.encoders import Encoders
 
@@ -22,7 +22,9 @@ IDS = torch.arange(5, 45)
 
 
 def load(folder: Path, **settings: Any) -> tuple[Encoder, WordPieces]:
-    encoder, pieces = load_pretrained(Settings(str(folder), window=64, stride=48, case_features=False, **settings))
+    encoder, pieces = load_pretrained(
+        EncoderSettings(str(folder), window=64, stride=48, case_features=False, **settings)
+    )
     return encoder.eval(), pieces
 
 

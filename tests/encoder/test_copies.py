@@ -12,6 +12,7 @@ from thinc.api import Model
 from transformers import AutoModel, AutoTokenizer
 
 from spacy_bert_ner.encoder.model import build_encoder_model, get_shim
+from spacy_bert_ner.encoder.settings import EncoderSettings
 from spacy_bert_ner.encoder.shim import EncoderShim
 from spacy_bert_ner.training.optimizer import build_adamw
 from tests.encoder.encoders import (
@@ -93,7 +94,7 @@ def test_saved_weights_that_do_not_fit(tiny_bert: Path, monkeypatch: pytest.Monk
     data = srsly.msgpack_loads(shim.to_bytes())
     data["config"] = data["config"].replace('"num_hidden_layers": 2', '"num_hidden_layers": 3')
     with pytest.raises(ValueError, match=r"(?s)^The saved encoder does not fit: weights are missing"):
-        EncoderShim("fp32").from_bytes(srsly.msgpack_dumps(data))
+        EncoderShim(EncoderSettings("x", precision="fp32")).from_bytes(srsly.msgpack_dumps(data))
 
 
 def test_uninitialized_models_can_be_saved_and_copied(tmp_path: Path) -> None:

@@ -15,12 +15,12 @@ from transformers import AutoModel, AutoTokenizer, PreTrainedTokenizerFast
 
 from spacy_bert_ner.encoder.building import build_encoder, checkpoint_names
 from spacy_bert_ner.encoder.network.foreign import Foreign
-from spacy_bert_ner.encoder.network.kinds import KINDS, find_obstacle
+from spacy_bert_ner.encoder.network.kinds import TRANSFORMER_KINDS, find_obstacle
 from spacy_bert_ner.encoder.network.module import Encoder
 from spacy_bert_ner.encoder.network.transformer import BUCKETS, Transformer, bucket
 from spacy_bert_ner.encoder.pieces import WordPieces
 from spacy_bert_ner.encoder.pretrained import load_pretrained
-from spacy_bert_ner.encoder.settings import Settings
+from spacy_bert_ner.encoder.settings import EncoderSettings
 from tests.encoder.encoders import WEIRD, WORDS, Encoders, as_ours, words_of
 
 OURS = ["bert", "bert-cased", "roberta", "xlm-roberta", "electra", "distilbert", "mpnet"]
@@ -33,7 +33,7 @@ def _same_numbers_every_time() -> None:
 
 
 def load(folder: Path, **settings: Any) -> tuple[Encoder, WordPieces]:
-    return load_pretrained(Settings(str(folder), window=64, stride=48, **settings))
+    return load_pretrained(EncoderSettings(str(folder), window=64, stride=48, **settings))
 
 
 def config_of(folder: Path) -> dict[str, Any]:
@@ -50,7 +50,7 @@ def by_them(model: Any, ids: Tensor, lengths: list[int]) -> Tensor:
 
 
 def test_the_kinds() -> None:
-    assert {name.removesuffix("-cased") for name in OURS} | {"camembert"} == set(KINDS)
+    assert {name.removesuffix("-cased") for name in OURS} | {"camembert"} == set(TRANSFORMER_KINDS)
 
 
 @pytest.mark.parametrize("name", OURS)

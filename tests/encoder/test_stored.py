@@ -20,9 +20,10 @@ from spacy.util import registry
 from thinc.api import concatenate
 
 from spacy_bert_ner.encoder.model import get_shim
+from spacy_bert_ner.encoder.settings import EncoderSettings
 from spacy_bert_ner.encoder.sharing import build_tok2vec
 from spacy_bert_ner.encoder.shim import EncoderShim
-from spacy_bert_ner.storage.models import DamagedError
+from spacy_bert_ner.storage.models import DamagedModelError
 from tests.scenarios import (
     TEXTS,
     WIDTH,
@@ -186,7 +187,7 @@ def test_a_file_that_was_written_into_is_found_out(copied: Path, used: bool, tmp
     if used:
         assert found(nlp) == expected_entities()
     for action in (lambda: nlp.to_disk(tmp_path / "x"), nlp.to_bytes, lambda: nlp.update(examples_of(nlp))):
-        with pytest.raises(DamagedError, match="holds other weights than when the pipeline was loaded"):
+        with pytest.raises(DamagedModelError, match="holds other weights than when the pipeline was loaded"):
             action()
 
 
@@ -202,7 +203,7 @@ def test_damage_is_found_at_loading(copied: Path, tiny_bert: Path, damage: str) 
     else:
         flipped = content[:100] + bytes([content[100] ^ 8]) + content[101:]
         file.write_bytes({"flipped": flipped, "cut": content[:-7], "longer": content + b"\0"}[damage])
-    with pytest.raises(DamagedError, match=FILE_NAME.replace(".", r"\.")) as caught:
+    with pytest.raises(DamagedModelError, match=FILE_NAME.replace(".", r"\.")) as caught:
         spacy.load(copied)
     assert "Copy, download or install the pipeline anew" in str(caught.value)
 
@@ -216,7 +217,7 @@ def test_a_time_that_was_set_back_hides_nothing(copied: Path) -> None:
     with file.open("r+b") as opened:
         opened.write(content)
     os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
-    with pytest.raises(DamagedError, match="holds other weights"):
+    with pytest.raises(DamagedModelError, match="holds other weights"):
         nlp(TEXTS[0])
 
 
@@ -230,7 +231,7 @@ def test_bytes_have_the_weights_while_another_thread_saves(folder: Path, tmp_pat
         thread.join()
         assert len(shim.to_bytes()) < len(within[0])
     assert (tmp_path / "file").read_bytes() == (folder / "bert_ner" / FILE_NAME).read_bytes()
-    assert EncoderShim("bf16").from_bytes(within[0]).is_there
+    assert EncoderShim(EncoderSettings("x", precision="bf16")).from_bytes(within[0]).is_there
 
 
 def test_two_encoders_have_a_file_each(tiny_bert: Path, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from spacy_bert_ner.encoder.windows import Window, assign, batches, cut, cut_at_random
+from spacy_bert_ner.encoder.windows import Window, assign_words, batch_windows, cut_at_random, cut_windows
 
 Ints = npt.NDArray[np.int64]
 
@@ -27,8 +27,8 @@ def context(offsets: Ints, span: tuple[int, int], word: int) -> float:
 def check(counts: list[int], capacity: int, overlap: int, starts: Ints | None = None) -> list[Window]:
     """Cut a document and check all that is promised of every cut."""
     offsets = offsets_of(counts)
-    spans = cut(offsets, capacity, overlap, starts)
-    windows = assign(0, spans, offsets)
+    spans = cut_windows(offsets, capacity, overlap, starts)
+    windows = assign_words(0, spans, offsets)
     check_spans(offsets, spans, capacity)
     assert [(window.start, window.end) for window in windows] == spans
     read = [word for window in windows for word in range(window.read_start, window.read_end)]
@@ -113,15 +113,15 @@ def test_windows_share_no_more_than_they_must(words: int, overlap: int) -> None:
 def test_a_word_across_the_middle_is_read_where_more_of_it_lies() -> None:
     # Both windows hold the words 2 to 4, of 1, 3 and 2 pieces: 6 pieces, whose middle is the fourth one's left edge.
     offsets = offsets_of([2, 2, 1, 3, 2, 2, 2])
-    windows = assign(0, [(0, 5), (2, 7)], offsets)
+    windows = assign_words(0, [(0, 5), (2, 7)], offsets)
     assert windows == [Window(0, 0, 5, 0, 4), Window(0, 2, 7, 4, 7)]
-    windows = assign(0, [(0, 5), (2, 7)], offsets_of([2, 2, 2, 3, 1, 2, 2]))
+    windows = assign_words(0, [(0, 5), (2, 7)], offsets_of([2, 2, 2, 3, 1, 2, 2]))
     assert windows == [Window(0, 0, 5, 0, 3), Window(0, 2, 7, 3, 7)]
 
 
 def test_documents_keep_their_index_and_place() -> None:
-    assert assign(3, [(0, 2)], offsets_of([1, 1]) + 100) == [Window(3, 0, 2, 0, 2)]
-    assert assign(3, [], offsets_of([])) == []
+    assert assign_words(3, [(0, 2)], offsets_of([1, 1]) + 100) == [Window(3, 0, 2, 0, 2)]
+    assert assign_words(3, [], offsets_of([])) == []
 
 
 def test_windows_begin_at_sentence_starts_nearby() -> None:
@@ -155,7 +155,7 @@ def test_random_cuts_move() -> None:
 @example([], 10)
 @example([50], 10)
 def test_batches_hold_each_window_once_within_the_budget(lengths: list[int], most: int) -> None:
-    grouped = batches(lengths, most)
+    grouped = batch_windows(lengths, most)
     assert sorted(i for group in grouped for i in group) == list(range(len(lengths)))
     for group in grouped:
         longest = max(lengths[i] for i in group)

@@ -76,8 +76,7 @@ def test_confidences_survive_a_docbin_bytes_and_pickle():
 
 @pytest.mark.parametrize(("threshold", "kept"), [(0.0, 2), (0.9, 1), (1.0, 0)])
 def test_entities_under_the_threshold_are_outside(threshold, kept):
-    nlp, component = build()
-    component.cfg["threshold"] = threshold
+    nlp, _ = build(threshold=threshold)
     doc = nlp(Doc(nlp.vocab, words=WORDS))
     assert len(doc.ents) == len(doc.spans["bert_ner"]) == kept
     assert all(token.ent_iob_ for token in doc)

@@ -2,13 +2,18 @@
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from typing import Any
 
 import pytest
 import spacy
 from spacy.language import Language
 from spacy.util import registry
+from spacy.vocab import Vocab
+from thinc.api import Config, Model
 
+from spacy_bert_ner.ner.component import DEFAULT_CONFIG, BertNER
+from spacy_bert_ner.ner.settings import ComponentSettings
 from tests.scenarios import LISTENER, encoder_config, examples_of, shared_config
 
 ENCODER = {"@architectures": "spacy-bert-ner.Encoder.v1", "name": "x"}
@@ -92,6 +97,18 @@ def test_a_bad_setting_is_named(use: Callable[..., None], name: str, value: Any)
     # spaCy's own error for names and types is a ValueError too; NaN and infinity it does not let into a config.
     with pytest.raises(ValueError, match=rf"\b{name}\b|E961"):
         use(**{name: value})
+
+
+def test_from_python_too() -> None:
+    model: Model = Model("none", lambda *given: given)
+    for settings in ({"scheme": "IOBES"}, {"loss": "crf"}, {"threshold": 2.0}):
+        with pytest.raises(ValueError, match=rf"^\[components.mine\] {next(iter(settings))} = "):
+            BertNER(Vocab(), model, "mine", settings=ComponentSettings(**settings))  # type: ignore[arg-type]
+
+
+def test_the_factorys_defaults_are_those_of_the_settings() -> None:
+    defaults = Config().from_str(DEFAULT_CONFIG)["bert_ner"]
+    assert {name: defaults[name] for name in asdict(ComponentSettings())} == asdict(ComponentSettings())
 
 
 @pytest.mark.parametrize(

@@ -151,7 +151,7 @@ def test_a_label_is_a_text(label):
 
 
 def test_an_unknown_scheme_is_named():
-    with pytest.raises(ValueError, match=r"scheme = 'IOB1' is none of"):
+    with pytest.raises(ValueError, match=r"scheme[\s\S]*'BIO', 'BILUO'"):
         build(scheme="IOB1")
 
 

@@ -17,7 +17,7 @@ from spacy.tokens import Doc, DocBin, Span, SpanGroup
 
 from spacy_bert_ner.evaluation import evaluate
 from spacy_bert_ner.ner import annotations as output
-from spacy_bert_ner.ner.annotations import Prediction, set_entities, set_spans
+from spacy_bert_ner.ner.annotations import DocEntities, set_entities, set_spans
 from spacy_bert_ner.tags import Entity
 
 NLP = spacy.blank("en")
@@ -30,7 +30,7 @@ Key = tuple[int, int, str]
 def annotate(doc: Doc, entities: list[Entity], scores: list[float], key: str = "bert_ner") -> Doc:
     values = np.array(scores, dtype=np.float32)
     set_entities(doc, entities, overwrite=False)
-    set_spans(doc, Prediction(entities, values, values, [""] * len(scores), values), key)
+    set_spans(doc, DocEntities(entities, values, values, [""] * len(scores), values), key)
     return doc
 
 

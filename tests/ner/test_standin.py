@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import spacy
 
-from spacy_bert_ner.bridge import require
+from spacy_bert_ner.bridge import require_spacy_transformers
 from tests.bridge.test_upgrade import OLD
 
 without_bridge = pytest.mark.skipif(
@@ -42,7 +42,7 @@ def test_a_pipeline_of_0_1_0() -> None:
 @pytest.mark.parametrize("name", ["TransformerModel", "TransformerListener", "Tok2VecTransformer"])
 def test_an_architecture_of_the_bridge(name: str) -> None:
     with pytest.raises(ImportError, match="pip install"):
-        require(f"spacy-bert-ner.{name}.v1")
+        require_spacy_transformers(f"spacy-bert-ner.{name}.v1")
 
 
 @without_bridge

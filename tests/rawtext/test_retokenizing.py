@@ -12,7 +12,7 @@ from spacy.tokens.doc import DOCBIN_ALL_ATTRS
 from spacy.training import Corpus, Example
 from spacy.util import registry
 
-from spacy_bert_ner.ner.gold import UNKNOWN, gold_tags
+from spacy_bert_ner.ner.gold import NO_TAG, gold_tags
 from spacy_bert_ner.rawtext.retokenizing import both_forms, is_raw, number_documents, with_spaces
 from spacy_bert_ner.tags import Entity, get_scheme
 from tests.evaluation.evaluating import make_doc, write_corpus
@@ -37,7 +37,7 @@ def known(words: list[str], spaces: list[bool], *entities: Entity) -> Doc:
 def tags_of(example: Example) -> list[str]:
     scheme = get_scheme("BIO")
     names = scheme.tags(LABELS)
-    return ["-" if i == UNKNOWN else names[i] for i in gold_tags([example], scheme, LABELS, "bert_ner").tolist()]
+    return ["-" if i == NO_TAG else names[i] for i in gold_tags([example], scheme, LABELS, "bert_ner").tolist()]
 
 
 @pytest.mark.parametrize(

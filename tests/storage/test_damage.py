@@ -15,7 +15,7 @@ import srsly
 from spacy.language import Language
 from thinc.api import Model
 
-from spacy_bert_ner.storage.models import CheckedModel, DamagedError, find_damage
+from spacy_bert_ner.storage.models import CheckedModel, DamagedModelError, find_damage
 from tests.scenarios import TEXTS, entities, make_pipeline, train
 
 OWN_MODELS = ["bert_ner/model"]
@@ -70,7 +70,9 @@ def refused(model: Model, contents: Iterator[bytes]) -> int:
     """Load contents, all of which must be refused. RETURNS: How many there were."""
     count = 0
     for content in contents:
-        with pytest.raises(DamagedError, match=r"saved model .* is damaged: .* Copy, download or install the pipeline"):
+        with pytest.raises(
+            DamagedModelError, match=r"saved model .* is damaged: .* Copy, download or install the pipeline"
+        ):
             model.from_bytes(content)
         count += 1
     return count
@@ -104,7 +106,7 @@ def test_models_from_before_the_checksum_are_loaded(trained: Language) -> None:
     component.model.from_bytes(plain)
     assert [entities(doc) for doc in trained.pipe(TEXTS)] == before
     for length in (0, 1, len(plain) // 2, len(plain) - 1):
-        with pytest.raises(DamagedError, match="is damaged"):
+        with pytest.raises(DamagedModelError, match="is damaged"):
             component.model.from_bytes(plain[:length])
     # And what is written now is still what thinc reads.
     signed = srsly.msgpack_loads(component.model.to_bytes())
@@ -145,7 +147,7 @@ def test_a_state_that_is_no_json_is_named(model: Path) -> None:
     content = path.read_bytes()
     for length in range(0, content.rindex(b"}"), 7):
         path.write_bytes(content[:length])
-        with pytest.raises(DamagedError, match=rf"{path} is damaged: no JSON .* Copy, download or install"):
+        with pytest.raises(DamagedModelError, match=rf"{path} is damaged: no JSON .* Copy, download or install"):
             spacy.blank("en").add_pipe("bert_ner").from_disk(model / "bert_ner")  # type: ignore[attr-defined]
 
 

@@ -32,7 +32,7 @@ GPU_STEP = 16
 
 
 @dataclass(frozen=True)
-class Group:
+class WindowGroup:
     """Windows of the same rounded length that follow each other.
 
     start (int): Their first row.
@@ -57,12 +57,12 @@ class Group:
         return slice(self.start, self.start + self.count * self.length)
 
 
-def group(lengths: Sequence[int], device: torch.device = CPU) -> list[Group]:
-    """Group windows of about the same length; those that are not neighbours stay apart.
+def group_windows(lengths: Sequence[int], device: torch.device = CPU) -> list[WindowGroup]:
+    """WindowGroup windows of about the same length; those that are not neighbours stay apart.
 
     lengths (Sequence[int]): Rows of each window.
     device (torch.device): Where they attend.
-    RETURNS (list[Group]): The groups, on a processor each of TOGETHER windows or of one.
+    RETURNS (list[WindowGroup]): The groups, on a processor each of TOGETHER windows or of one.
     """
     step = STEP if device.type == "cpu" else GPU_STEP
     groups, start = [], 0
@@ -74,7 +74,7 @@ def group(lengths: Sequence[int], device: torch.device = CPU) -> list[Group]:
         for part in parts:
             # Once for all layers: on a GPU each small tensor costs a launch.
             keep = None if device.type == "cpu" else _keep(part, length, device)
-            groups.append(Group(start, length, part, keep))
+            groups.append(WindowGroup(start, length, part, keep))
             start += len(part) * length
     return groups
 
@@ -99,7 +99,7 @@ def round_up(count: int, step: int) -> int:
     return -(-count // step) * step
 
 
-def places(groups: Sequence[Group]) -> Tensor:
+def row_indices(groups: Sequence[WindowGroup]) -> Tensor:
     """RETURNS (Tensor): (rows,) where the windows' own rows are, window by window, among the masked ones."""
     starts = [one.start + i * one.length for one in groups for i in range(one.count)]
     sizes = [size for one in groups for size in one.sizes]
@@ -107,12 +107,12 @@ def places(groups: Sequence[Group]) -> Tensor:
 
 
 def attend(
-    qkv: Tensor, groups: Sequence[Group], heads: int, bias: Tensor | None = None, dropout: float = 0.0
+    qkv: Tensor, groups: Sequence[WindowGroup], heads: int, bias: Tensor | None = None, dropout: float = 0.0
 ) -> Tensor:
     """Let every row of a window attend to all rows of its window (Vaswani et al. 2017).
 
     qkv (Tensor): (rows, 3 * width) queries, keys and values of each row, each of them by head.
-    groups (Sequence[Group]): The windows, from the first row on; rows behind them belong to none.
+    groups (Sequence[WindowGroup]): The windows, from the first row on; rows behind them belong to none.
     heads (int): How many heads share the width.
     bias (Tensor | None): (heads, length, length) added to the scaled scores, of the longest window at least.
     dropout (float): The share of the probabilities that is dropped.
@@ -130,7 +130,7 @@ class Attention(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, qkv: Tensor, bias: Tensor | None, groups: Sequence[Group], heads: int, dropout: float
+        ctx: Any, qkv: Tensor, bias: Tensor | None, groups: Sequence[WindowGroup], heads: int, dropout: float
     ) -> Tensor:
         """Keep the probabilities, which are cheap to store and expensive to recompute."""
         saved: list[Tensor | None] = []
@@ -165,7 +165,7 @@ class Attention(torch.autograd.Function):
 def _mix(
     qkv: Tensor,
     bias: Tensor | None,
-    groups: Sequence[Group],
+    groups: Sequence[WindowGroup],
     heads: int,
     dropout: float,
     saved: list[Tensor | None] | None = None,
@@ -192,7 +192,7 @@ def _drop(values: Tensor, drawn: Tensor | None, rate: float) -> Tensor:
     return values if drawn is None else values * keep_mask(drawn, rate, values.dtype)
 
 
-def _mask(scores: Tensor, one: Group) -> None:
+def _mask(scores: Tensor, one: WindowGroup) -> None:
     """Mask out rows that are no piece's. scores: (windows * heads, length, length), or with one row for all."""
     if min(one.sizes) == one.length:
         return
@@ -202,7 +202,7 @@ def _mask(scores: Tensor, one: Group) -> None:
             by_window[i, ..., size:] = -torch.inf
 
 
-def _by_kernel(qkv: Tensor, groups: Sequence[Group], heads: int, bias: Tensor | None, dropout: float) -> Tensor:
+def _by_kernel(qkv: Tensor, groups: Sequence[WindowGroup], heads: int, bias: Tensor | None, dropout: float) -> Tensor:
     """Attend by torch's own kernel, which draws dropout itself."""
     parts = []
     for one in groups:
@@ -217,7 +217,7 @@ def _by_kernel(qkv: Tensor, groups: Sequence[Group], heads: int, bias: Tensor | 
     return torch.cat([*parts, qkv.new_zeros(behind, qkv.shape[1] // 3)])
 
 
-def _empty(rows: Tensor, width: int, groups: Sequence[Group]) -> Tensor:
+def _empty(rows: Tensor, width: int, groups: Sequence[WindowGroup]) -> Tensor:
     """RETURNS (Tensor): (rows, width), zero behind the groups, anything elsewhere."""
     made = rows.new_empty(len(rows), width)
     behind = groups[-1].rows.stop
@@ -226,13 +226,13 @@ def _empty(rows: Tensor, width: int, groups: Sequence[Group]) -> Tensor:
     return made
 
 
-def _by_head(rows: Tensor, one: Group, heads: int, parts: int) -> Tensor:
+def _by_head(rows: Tensor, one: WindowGroup, heads: int, parts: int) -> Tensor:
     """Take a group's rows apart. RETURNS (Tensor): (parts, windows * heads, length, width of a head)."""
     taken = rows[one.rows].view(one.count, one.length, parts, heads, -1)
     return taken.permute(2, 0, 3, 1, 4).reshape(parts, one.count * heads, one.length, -1)
 
 
-def _put_back(rows: Tensor, one: Group, heads: int, values: Tensor) -> None:
+def _put_back(rows: Tensor, one: WindowGroup, heads: int, values: Tensor) -> None:
     """Write what `_by_head` takes apart. values: (parts, windows * heads, length, width of a head)."""
     parts = len(values)
     by_head = values.reshape(parts, one.count, heads, one.length, -1).permute(1, 3, 0, 2, 4)

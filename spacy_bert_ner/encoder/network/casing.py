@@ -8,32 +8,32 @@ embedding. The table starts at zero, so that an encoder with the features begins
 from collections.abc import Iterable
 from functools import lru_cache
 
-SHAPES = ("other", "lower", "Title", "UPPER", "U", "miXed", "digit", "d1git")
+WORD_SHAPES = ("other", "lower", "Title", "UPPER", "U", "miXed", "digit", "d1git")
 # Every shape of a word with every shape of a piece.
-CLASSES = len(SHAPES) ** 2
+CLASSES = len(WORD_SHAPES) ** 2
 # Characters of a word that are looked at: there is no end to what passes for one.
 LONGEST = 100
 
 
 @lru_cache(maxsize=1 << 16)
-def shape(word: str) -> int:
+def word_shape(word: str) -> int:
     """Classify a word by its capitals and digits.
 
     word (str): A token's text.
-    RETURNS (int): Index into SHAPES: "UPPER" has two or more letters and no small one, "U" is a single capital,
+    RETURNS (int): Index into WORD_SHAPES: "UPPER" has two or more letters and no small one, "U" is a single capital,
         "digit" has digits and no letter, "d1git" both; "Title" and "miXed" begin with and contain a capital.
     """
     letters = [c for c in word if c.isalpha()]
     if any(c.isdigit() for c in word):
-        return SHAPES.index("d1git" if letters else "digit")
+        return WORD_SHAPES.index("d1git" if letters else "digit")
     if not letters:
-        return SHAPES.index("other")
+        return WORD_SHAPES.index("other")
     capitals = sum(c.isupper() or c.istitle() for c in letters)
     if capitals == 0:
-        return SHAPES.index("lower")
+        return WORD_SHAPES.index("lower")
     if capitals == len(letters):
-        return SHAPES.index("U" if len(letters) == 1 else "UPPER")
-    return SHAPES.index("Title" if capitals == 1 and not letters[0].islower() else "miXed")
+        return WORD_SHAPES.index("U" if len(letters) == 1 else "UPPER")
+    return WORD_SHAPES.index("Title" if capitals == 1 and not letters[0].islower() else "miXed")
 
 
 def piece_classes(word: str, spans: Iterable[tuple[int, int]]) -> list[int]:
@@ -43,5 +43,5 @@ def piece_classes(word: str, spans: Iterable[tuple[int, int]]) -> list[int]:
     spans (Iterable[tuple[int, int]]): Where each piece begins and ends in it.
     RETURNS (list[int]): Below CLASSES, one per piece; of one that is nowhere in the word where there is none.
     """
-    whole = len(SHAPES) * shape(word[:LONGEST])
-    return [whole + shape(word[start:end][:LONGEST]) for start, end in spans] or [whole]
+    whole = len(WORD_SHAPES) * word_shape(word[:LONGEST])
+    return [whole + word_shape(word[start:end][:LONGEST]) for start, end in spans] or [whole]

@@ -100,10 +100,10 @@ def require_transformers(what: str) -> None:
     """Refuse what needs transformers where it is not installed. RAISES: ImportError that names the extra."""
     from importlib.util import find_spec
 
-    from .kinds import KINDS
+    from .kinds import TRANSFORMER_KINDS
 
     if find_spec("transformers") is None:
-        raise ImportError(NEEDED.format(what=what, kinds=", ".join(KINDS)))
+        raise ImportError(NEEDED.format(what=what, kinds=", ".join(TRANSFORMER_KINDS)))
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 # In what torch has for it; the names are those of config.json.
-ACTIVATIONS = {
+GELU_FORMS = {
     "gelu": "none",
     "gelu_python": "none",
     "gelu_new": "tanh",
@@ -107,7 +107,7 @@ _DISTILBERT_LAYER = LayerNames(
     "output_layer_norm",
 )
 # By the config's model_type.
-KINDS = {
+TRANSFORMER_KINDS = {
     "bert": Kind("bert.", "encoder.layer", _BERT_LAYER, _BERT_CONFIG),
     "roberta": Kind(
         "roberta.", "encoder.layer", _BERT_LAYER, {**_ROBERTA_CONFIG, "vocab_size": 50265}, position_offset=True
@@ -172,7 +172,7 @@ MPNET_PADDING = 1
 
 
 @dataclass(frozen=True)
-class Shape:
+class NetworkShape:
     """The network's dimensions and rates, whatever its kind.
 
     words, positions, types (int): Rows of the embedding tables; no types where there is none.
@@ -180,7 +180,7 @@ class Shape:
     width, inner (int): Width of the layers, and of their feed-forward networks between.
     layers, heads (int): How many there are.
     first_position (int): The first piece's position.
-    activation (str): A value of ACTIVATIONS.
+    activation (str): A value of GELU_FORMS.
     eps (float): The norms'.
     dropout, mix_dropout, attention_dropout (float): Of embeddings and feed-forward networks, behind attention, and of
         attention's probabilities.
@@ -204,9 +204,9 @@ class Shape:
     buckets: int
 
     @classmethod
-    def of(cls, config: Mapping[str, Any]) -> "Shape":
-        """RETURNS (Shape): Of a config of a kind that is known."""
-        kind = KINDS[config["model_type"]]
+    def of(cls, config: Mapping[str, Any]) -> "NetworkShape":
+        """RETURNS (NetworkShape): Of a config of a kind that is known."""
+        kind = TRANSFORMER_KINDS[config["model_type"]]
         filled = {**kind.config, **config}
 
         def get(key: str) -> Any:
@@ -233,7 +233,7 @@ class Shape:
             layers=get("num_hidden_layers"),
             heads=get("num_attention_heads"),
             first_position=padding + 1 if kind.position_offset else 0,
-            activation=ACTIVATIONS[get("hidden_act")],
+            activation=GELU_FORMS[get("hidden_act")],
             eps=float(own("layer_norm_eps", 1e-12)),
             dropout=dropout,
             # DistilBERT has no dropout behind attention.
@@ -250,7 +250,7 @@ def by_own_names(config: Mapping[str, Any], model_type: str) -> dict[str, Any]:
     model_type (str): The kind.
     RETURNS (dict[str, Any]): The settings, those by other kinds' names last, as they win over the others.
     """
-    keys = KINDS[model_type].keys if model_type in KINDS else {}
+    keys = TRANSFORMER_KINDS[model_type].keys if model_type in TRANSFORMER_KINDS else {}
     aliases = {keys[key]: config[key] for key in ALIASES if key in keys and key in config}
     return {key: value for key, value in config.items() if key not in keys or key not in ALIASES} | aliases
 
@@ -261,7 +261,7 @@ def find_obstacle(config: Mapping[str, Any]) -> str:
     config (Mapping[str, Any]): A checkpoint's config.json.
     RETURNS (str): What the network does not have, as the config names it; "" where it has all.
     """
-    kind = KINDS.get(config.get("model_type", ""))
+    kind = TRANSFORMER_KINDS.get(config.get("model_type", ""))
     if kind is None:
         return f"model_type = {config.get('model_type')!r}"
     if any((config.get("pruned_heads") or {}).values()):
@@ -272,4 +272,4 @@ def find_obstacle(config: Mapping[str, Any]) -> str:
     if config.get("is_decoder"):
         return "is_decoder"
     activation = {**kind.config, **config}[kind.keys.get("hidden_act", "hidden_act")]
-    return "" if activation in ACTIVATIONS else f"{kind.keys.get('hidden_act', 'hidden_act')} = {activation!r}"
+    return "" if activation in GELU_FORMS else f"{kind.keys.get('hidden_act', 'hidden_act')} = {activation!r}"

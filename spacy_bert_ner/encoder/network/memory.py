@@ -14,15 +14,14 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu, pad
 
+from spacy_bert_ner.arrays import Ints
+
 from .attention import rounded
 from .layers import Linear
-
-Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)

@@ -2,29 +2,25 @@
 
 import copy
 import platform
-from typing import Literal, TypeVar, get_args
+from typing import TypeVar
 
 import torch
 from torch import nn
 
-from spacy_bert_ner.encoder.settings import SECTION
+from spacy_bert_ner.encoder.choices import Precision
 
-Precision = Literal["auto", "fp32", "bf16", "fp16"]
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
-def choose_dtype(precision: str, device: torch.device) -> torch.dtype:
+def choose_dtype(precision: Precision, device: torch.device) -> torch.dtype:
     """Turn the setting into a dtype.
 
     precision (str): "auto", "fp32", "bf16" or "fp16". "auto" is bf16 where the device multiplies it natively,
         else fp32.
     device (torch.device): Where the encoder runs.
     RETURNS (torch.dtype): Of the encoder's matrix products.
-    RAISES: ValueError for another setting.
     """
-    if precision not in get_args(Precision):
-        raise ValueError(f"[{SECTION}] precision = {precision!r}: expected one of {', '.join(get_args(Precision))}")
     if precision == "auto":
         return torch.bfloat16 if has_native_bf16(device) else torch.float32
     return DTYPES[precision]

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .attention import Group, attend, group, places, rounded
+from .attention import WindowGroup, attend, group_windows, rounded, row_indices
 from .dropout import drop_out
-from .kinds import Shape
+from .kinds import NetworkShape
 from .layers import Embedding, LayerNorm, Linear
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -33,10 +33,10 @@ BUCKETS, FURTHEST = 32, 128
 class Transformer(nn.Module):
     """A transformer of a kind that is known.
 
-    shape (Shape): Its dimensions and rates.
+    shape (NetworkShape): Its dimensions and rates.
     """
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: NetworkShape) -> None:
         super().__init__()
         self.shape = shape
         self.embeddings = Embeddings(shape)
@@ -66,8 +66,8 @@ class Transformer(nn.Module):
         lengths (Sequence[int]): Pieces of each window.
         RETURNS (Tensor): (rows, width).
         """
-        groups = group(lengths, ids.device)
-        own = places(groups).to(ids.device)
+        groups = group_windows(lengths, ids.device)
+        own = row_indices(groups).to(ids.device)
         rows = self.embeddings(ids, added, lengths)
         rows = rows.new_zeros(rounded(groups[-1].rows.stop), rows.shape[1]).index_copy(0, own, rows)
         bias = self._bias(max(one.length for one in groups))
@@ -86,10 +86,10 @@ class Transformer(nn.Module):
 class Embeddings(nn.Module):
     """Piece ids to rows.
 
-    shape (Shape): The dimensions.
+    shape (NetworkShape): The dimensions.
     """
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: NetworkShape) -> None:
         super().__init__()
         self.first_position = shape.first_position
         self.dropout = shape.dropout
@@ -116,10 +116,10 @@ class Embeddings(nn.Module):
 class Layer(nn.Module):
     """Attention and a feed-forward network.
 
-    shape (Shape): The dimensions.
+    shape (NetworkShape): The dimensions.
     """
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: NetworkShape) -> None:
         super().__init__()
         self.heads = shape.heads
         self.dropout, self.mix_dropout = shape.dropout, shape.mix_dropout
@@ -137,7 +137,7 @@ class Layer(nn.Module):
         self.contract = Linear(shape.inner, shape.width)
         self.norm = LayerNorm(shape.width, eps=shape.eps)
 
-    def forward(self, rows: Tensor, groups: Sequence[Group], bias: Tensor | None) -> Tensor:
+    def forward(self, rows: Tensor, groups: Sequence[WindowGroup], bias: Tensor | None) -> Tensor:
         """RETURNS (Tensor): (rows, width), from (rows, width)."""
         training = self.training
         attention = self.attention

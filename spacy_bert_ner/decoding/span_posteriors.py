@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 from itertools import pairwise
-from types import ModuleType
 from typing import NamedTuple
 
 import numpy as np
-from thinc.api import get_array_module, to_numpy
 
-from .lattice import Arcs, Array, Ints, Lattice, Lengths, Spans, Steps, centre, offsets, ranges
+from spacy_bert_ner.arrays import Array, Ints
+
+from .lattice import Arcs, Lattice, Lengths, Spans, Steps, centre, offsets, ranges
 
 # A tag that lies further than this (in temperatures) below its token's best counts as lying here. Without a floor,
 # probabilities vanish in doubles and leave 0/0 where only such tags are legal. No posterior moves by more than 1e-80
@@ -23,7 +23,7 @@ _SHORTEST_BLOCK = 8
 
 @dataclass(frozen=True, eq=False)
 class Posteriors:
-    """What the lattice believes of each of some spans.
+    """The posteriors of some spans.
 
     label (Array): The label asked about, as an index. (entities,)
     by_label (Array): Probability that exactly this span is an entity of each label, among all legal sequences.
@@ -34,7 +34,7 @@ class Posteriors:
     by_label: Array
 
     @property
-    def score(self) -> Array:
+    def posterior(self) -> Array:
         """Probability of exactly this span with exactly this label. (entities,)"""
         return self.by_label[np.arange(len(self.label)), self.label]
 
@@ -68,23 +68,23 @@ class Posteriors:
         rows, factor = np.arange(len(self.label)), np.exp(offsets[self.label])
         shifted = self.by_label.copy()
         shifted[rows, self.label] *= factor
-        return Posteriors(self.label, shifted / (1.0 + self.score * (factor - 1.0))[:, None])
+        return Posteriors(self.label, shifted / (1.0 + self.posterior * (factor - 1.0))[:, None])
 
 
-def posteriors(
+def span_posteriors(
     lattice: Lattice,
-    scores: Array,
+    logits: Array,
     lengths: Lengths,
     spans: Spans,
     temperature: float = 1.0,
 ) -> Posteriors:
     """Compute the probability of each span as an entity of each label, among all legal sequences.
 
-    A sequence's probability is proportional to exp(sum of its tags' scores / temperature), and a span's is the sum over
+    A sequence's probability is proportional to exp(sum of its tags' logits / temperature), and a span's is the sum over
     the sequences in which an entity covers exactly its tokens.
 
     lattice (Lattice): The legal sequences.
-    scores (Array): Score of each tag. (rows, tags), floats
+    logits (Array): Logit of each tag. (rows, tags), floats
     lengths (Lengths): Rows of each sequence. (sequences,)
     spans (Spans): The spans to judge, predicted or not; they may overlap.
     temperature (float): Above 0.
@@ -92,8 +92,7 @@ def posteriors(
     RAISES: ValueError where shapes do not fit, a span leaves its sequence, or a temperature is not above 0.
     Source: forward-backward (Baum et al. 1970), scaled (Rabiner 1989), as a scan over blocks (Blelloch 1990).
     """
-    xp = get_array_module(scores)
-    sizes = lattice.check(scores, lengths)
+    sizes = lattice.check(logits, lengths)
     spans = Spans(*(np.asarray(field, dtype=np.int64) for field in spans))
     _check_spans(spans, sizes, len(lattice.labels))
     if not (temperature > 0 and np.isfinite(temperature)):
@@ -102,7 +101,7 @@ def posteriors(
     needed, sequence = np.unique(spans.sequence, return_inverse=True)
     rows = ranges(offsets(sizes)[needed], sizes[needed])
     some = Spans(sequence, spans.start, spans.end, spans.label)
-    by_label = _judge(lattice, scores[xp.asarray(rows)], sizes[needed], some, temperature)
+    by_label = _judge(lattice, logits[rows], sizes[needed], some, temperature)
     return Posteriors(spans.label, by_label)
 
 
@@ -114,61 +113,60 @@ def _check_spans(spans: Spans, sizes: Ints, labels: int) -> None:
         raise ValueError("A span is empty or leaves its sequence")
 
 
-def _judge(lattice: Lattice, scores: Array, sizes: Ints, spans: Spans, temperature: float) -> Array:
+def _judge(lattice: Lattice, logits: Array, sizes: Ints, spans: Spans, temperature: float) -> Array:
     """Compute posteriors at one temperature: legal prefixes x the span x legal suffixes / all.
 
-    RETURNS (Array): (entities, labels), NumPy's.
+    RETURNS (Array): (entities, labels).
     """
-    xp = get_array_module(scores)
-    arcs = Arcs.of(xp, lattice, xp.maximum(centre(xp, scores), temperature * _FLOOR) / temperature)
-    before, after = _forward_backward(xp, arcs, sizes)
+    arcs = Arcs.of(lattice, np.maximum(centre(logits), temperature * _FLOOR) / temperature)
+    before, after = _forward_backward(arcs, sizes)
     # Boundary b of sequence s is at place offset[s] + s + b, for a sequence has one boundary more than tokens.
     first_place = offsets(sizes + 1)
     start, end = first_place[spans.sequence] + spans.start, first_place[spans.sequence] + spans.end
     final = first_place[spans.sequence + 1] - 1
     around = before[start] + after[end] - before[final]
-    within = _score_within(xp, arcs, offsets(sizes)[spans.sequence], spans)
+    within = _sum_within(arcs, offsets(sizes)[spans.sequence], spans)
     return np.exp(np.minimum(within + around[:, None], 0.0))
 
 
-def _score_within(xp: ModuleType, arcs: Arcs, offset: Ints, spans: Spans) -> Array:
-    """Sum the scores of each span's own tokens, for each label. RETURNS: (entities, labels), NumPy's."""
+def _sum_within(arcs: Arcs, offset: Ints, spans: Spans) -> Array:
+    """Sum the logits of each span's own tokens, for each label. RETURNS: (entities, labels)."""
     starts, ends = offset + spans.start, offset + spans.end
     labels = len(arcs.inside)
-    single = to_numpy(arcs.single[:, xp.asarray(starts)]).T
-    around = to_numpy(arcs.first[:, xp.asarray(starts)] + arcs.last[:, xp.asarray(ends - 1)]).T
+    single = arcs.single[:, starts].T
+    around = (arcs.first[:, starts] + arcs.last[:, ends - 1]).T
     # Not by differences of running sums: their rounding would depend on the rest of the batch.
     between = np.maximum(ends - starts - 2, 0)
     rows = ranges(starts + 1, between)
     cells = np.repeat(np.arange(len(starts)), between)[:, None] * labels + np.arange(labels)
-    inside = to_numpy(arcs.inside[:, xp.asarray(rows)]).T
+    inside = arcs.inside[:, rows].T
     sums = np.bincount(cells.ravel(), weights=inside.ravel(), minlength=len(starts) * labels)
     return np.where((ends - starts == 1)[:, None], single, around + sums.reshape(len(starts), labels))
 
 
-def _forward_backward(xp: ModuleType, arcs: Arcs, sizes: Ints) -> tuple[Array, Array]:
+def _forward_backward(arcs: Arcs, sizes: Ints) -> tuple[Array, Array]:
     """Sum the legal prefixes, and the legal suffixes, that are closed at each boundary.
 
-    RETURNS (tuple[Array, Array]): Logarithms of both sums, NumPy's. (rows + sequences,) each
+    RETURNS (tuple[Array, Array]): Logarithms of both sums. (rows + sequences,) each
     """
     # Suffixes are prefixes of the reversed text, in which first tokens are last: one walk serves both ways.
-    first, last = xp.exp(arcs.first), xp.exp(arcs.last)
+    first, last = np.exp(arcs.first), np.exp(arcs.last)
     # Label by label: .sum() over the labels of a single row would add in another order than over those of many.
-    stay = sum(xp.exp(arcs.single), start=xp.exp(arcs.outside))
-    to_closed = _both_ways(xp, xp.concatenate([stay[None], last]), xp.concatenate([stay[None], first]))
-    inside = xp.exp(arcs.inside)
-    weights = _Weights(to_closed, _both_ways(xp, first, last), _both_ways(xp, inside, inside))
-    sums = _sum_prefixes(xp, weights, np.concatenate([sizes, sizes[::-1]]))
+    stay = sum(np.exp(arcs.single), start=np.exp(arcs.outside))
+    to_closed = _both_ways(np.concatenate([stay[None], last]), np.concatenate([stay[None], first]))
+    inside = np.exp(arcs.inside)
+    weights = _Weights(to_closed, _both_ways(first, last), _both_ways(inside, inside))
+    sums = _sum_prefixes(weights, np.concatenate([sizes, sizes[::-1]]))
     half = len(sums) // 2
     return sums[:half], sums[half:][::-1]
 
 
-def _both_ways(xp: ModuleType, forward: Array, backward: Array) -> Array:
-    return xp.concatenate([forward, backward[:, ::-1]], axis=1)
+def _both_ways(forward: Array, backward: Array) -> Array:
+    return np.concatenate([forward, backward[:, ::-1]], axis=1)
 
 
 class _Weights(NamedTuple):
-    """Exponentiated scores of the arcs into each state, above 0.
+    """Exponentiated logits of the arcs into each state, above 0.
 
     to_closed (Array): From closed, then from open in each label. (1 + labels, rows)
     first, inside (Array): Into open in each label, from closed and from open. (labels, rows)
@@ -179,7 +177,7 @@ class _Weights(NamedTuple):
     inside: Array
 
 
-def _sum_prefixes(xp: ModuleType, weights: _Weights, sizes: Ints) -> Array:
+def _sum_prefixes(weights: _Weights, sizes: Ints) -> Array:
     """Sum the legal prefixes that are closed at each boundary.
 
     Walking a long text takes one Python step per token. So texts are cut into blocks of about the square root of their
@@ -187,7 +185,7 @@ def _sum_prefixes(xp: ModuleType, weights: _Weights, sizes: Ints) -> Array:
     then all are walked again from the states in which they really begin. Where to cut depends on the text's
     length alone, so that its numbers are the same in every batch.
 
-    RETURNS (Array): Logarithm of each sum, NumPy's. (rows + sequences,)
+    RETURNS (Array): Logarithm of each sum. (rows + sequences,)
     """
     states = len(weights.to_closed)
     block = np.maximum(_SHORTEST_BLOCK, np.ceil(np.sqrt(sizes / 2)).astype(np.int64))
@@ -199,25 +197,24 @@ def _sum_prefixes(xp: ModuleType, weights: _Weights, sizes: Ints) -> Array:
     lengths = np.minimum(block[text], bounds[text + 1] - starts)
 
     # From every state through every block but the last of each text, which none follows.
-    state = xp.zeros((states, states, len(starts)))
-    state[xp.arange(states), xp.arange(states)] = 1.0
-    log = xp.zeros((states, len(starts)))
+    state = np.zeros((states, states, len(starts)))
+    state[np.arange(states), np.arange(states)] = 1.0
+    log = np.zeros((states, len(starts)))
     goes_on = place + 1 < counts[text]
-    _walk(xp, weights, Steps.of(starts, np.where(goes_on, lengths, 0)), state, log)
+    _walk(weights, Steps.of(starts, np.where(goes_on, lengths, 0)), state, log)
 
-    begin, begin_log = _chain(xp, state, log, Steps.of(offsets(counts)[:-1], counts))
+    begin, begin_log = _chain(state, log, Steps.of(offsets(counts)[:-1], counts))
     steps = Steps.of(starts, lengths)
-    closed = xp.empty((2, len(steps.rows)))
-    _walk(xp, weights, steps, begin[:, None], begin_log[None], closed)
+    closed = np.empty((2, len(steps.rows)))
+    _walk(weights, steps, begin[:, None], begin_log[None], closed)
 
     # A boundary follows each row; another stands before each sequence, where the sum is 1.
     sums = np.zeros(len(steps.rows) + len(sizes))
-    sums[ranges(offsets(sizes + 1)[:-1] + 1, sizes)[steps.rows]] = to_numpy(xp.log(closed[0]) + closed[1])
+    sums[ranges(offsets(sizes + 1)[:-1] + 1, sizes)[steps.rows]] = np.log(closed[0]) + closed[1]
     return sums
 
 
 def _walk(
-    xp: ModuleType,
     weights: _Weights,
     steps: Steps,
     state: Array,
@@ -231,7 +228,7 @@ def _walk(
     closed (Array | None): Where to keep the mass of closed, and its log, after each step from the first beginning.
         (2, rows), in the order of steps
     """
-    rows, order = xp.asarray(steps.rows), xp.asarray(steps.order)
+    rows, order = steps.rows, steps.order
     # take() lays a row's neighbours in a step side by side in memory; weight[:, rows] would not.
     to_closed, first, inside = (weight.take(rows, axis=1)[:, None] for weight in weights)
     ordered, ordered_log = state.take(order, axis=2), log.take(order, axis=1)
@@ -243,21 +240,21 @@ def _walk(
         now[1:] += opening
         now[0] = closing
         if step % _SCALE_EVERY == 0:
-            _scale(xp, now, now_log)
+            _scale(now, now_log)
         if closed is not None:
             closed[0, low:high], closed[1, low:high] = now[0, 0], now_log[0]
-    _scale(xp, ordered, ordered_log)
+    _scale(ordered, ordered_log)
     state[:, :, order], log[:, order] = ordered, ordered_log
 
 
-def _scale(xp: ModuleType, state: Array, log: Array) -> None:
+def _scale(state: Array, log: Array) -> None:
     """Scale masses to a maximum of 1, in place. state (Array): (states, ...). log (Array): (...)."""
     most = state.max(axis=0)
     state /= most
-    log += xp.log(most)
+    log += np.log(most)
 
 
-def _chain(xp: ModuleType, state: Array, log: Array, steps: Steps) -> tuple[Array, Array]:
+def _chain(state: Array, log: Array, steps: Steps) -> tuple[Array, Array]:
     """Find the states in which blocks begin, from what each block makes of every state.
 
     state (Array): Mass of each state at a block's end, by the state it began in. (states, beginnings, blocks)
@@ -267,15 +264,15 @@ def _chain(xp: ModuleType, state: Array, log: Array, steps: Steps) -> tuple[Arra
         (blocks,)
     """
     most = log.max(axis=0)
-    through = (state * xp.exp(log - most)).take(xp.asarray(steps.rows), axis=2)
-    most = most[xp.asarray(steps.rows)]
-    begin, begin_log = xp.empty((len(state), len(most))), xp.empty(len(most))
-    now, now_log = xp.zeros((len(state), len(steps.order))), xp.zeros(len(steps.order))
+    through = (state * np.exp(log - most)).take(steps.rows, axis=2)
+    most = most[steps.rows]
+    begin, begin_log = np.empty((len(state), len(most))), np.empty(len(most))
+    now, now_log = np.zeros((len(state), len(steps.order))), np.zeros(len(steps.order))
     now[0] = 1.0
     for low, high in pairwise(steps.bounds):
-        blocks = xp.asarray(steps.rows[low:high])
+        blocks = steps.rows[low:high]
         now, now_log = now[:, : high - low], now_log[: high - low]
         begin[:, blocks], begin_log[blocks] = now, now_log
         now, now_log = (through[:, :, low:high] * now).sum(axis=1), now_log + most[low:high]
-        _scale(xp, now, now_log)
+        _scale(now, now_log)
     return begin, begin_log

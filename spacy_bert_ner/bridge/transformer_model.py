@@ -14,27 +14,27 @@ from thinc.types import Ints1d, Ragged
 from torch import Tensor
 from transformers.file_utils import ModelOutput
 
-from spacy_bert_ner.encoder.layout import Layout, encode, lay_out
-from spacy_bert_ner.encoder.model import get_shim, init, make_shim
-from spacy_bert_ner.encoder.settings import Settings
+from spacy_bert_ner.encoder.layout import PieceLayout, encode_documents, lay_out
+from spacy_bert_ner.encoder.model import get_shim, init_encoder
+from spacy_bert_ner.encoder.settings import EncoderSettings
 from spacy_bert_ner.encoder.shim import EncoderShim
 from spacy_bert_ner.storage.models import CheckedModel
 
 from .faults import encode_one_by_one
 
 
-def make_transformer_model(settings: Settings) -> Model[list[Doc], FullTransformerBatch]:
+def make_transformer_model(settings: EncoderSettings) -> Model[list[Doc], FullTransformerBatch]:
     """Make what build_transformer_model returns.
 
-    settings (Settings): The encoder's settings.
+    settings (EncoderSettings): The encoder's settings.
     RETURNS (Model[list[Doc], FullTransformerBatch]): The model.
     """
     return CheckedModel(
         "transformer",
         # Bound, not in attrs: thinc would let the saved values win over the config's at every load.
-        partial(forward, settings=settings),
-        init=partial(init, settings=settings),
-        shims=[make_shim(settings)],
+        partial(transformer_forward, settings=settings),
+        init=partial(init_encoder, settings=settings),
+        shims=[EncoderShim(settings)],
         dims={"nO": None},
         attrs={"replace_listener": replace_listener, "replace_listener_cfg": replace_listener_cfg},
     )
@@ -74,8 +74,8 @@ class PackedBatch(FullTransformerBatch):
         return PackedBatch(self.spans, self.wordpieces, output, self.align)
 
 
-def forward(
-    model: Model[list[Doc], FullTransformerBatch], docs: list[Doc], is_train: bool, *, settings: Settings
+def transformer_forward(
+    model: Model[list[Doc], FullTransformerBatch], docs: list[Doc], is_train: bool, *, settings: EncoderSettings
 ) -> tuple[FullTransformerBatch, Callable[[FullTransformerBatch], list[Doc]]]:
     """Encode a batch of documents. RETURNS: The vectors, and a callback that takes their gradient."""
     shim = get_shim(model)
@@ -84,20 +84,20 @@ def forward(
     if not is_train:
         return predict(shim, settings, docs), lambda d_batch: docs
     layout = lay_out(shim.pieces, settings, docs, is_train)
-    vectors, pull = shim.begin_update(partial(encode, layout, shim.pieces, settings.max_batch_pieces))
+    vectors, pull = shim.begin_update(partial(encode_documents, layout, shim.pieces, settings.max_batch_pieces))
 
     def backprop(d_batch: FullTransformerBatch) -> list[Doc]:
         pull(cast(Any, d_batch.model_output).last_hidden_state.to(vectors.device))
         return docs
 
-    return pack(layout, shim, vectors.detach(), docs), backprop
+    return wrap_batch(layout, shim, vectors.detach(), docs), backprop
 
 
-def predict(shim: EncoderShim, settings: Settings, docs: list[Doc]) -> FullTransformerBatch:
+def predict(shim: EncoderShim, settings: EncoderSettings, docs: list[Doc]) -> FullTransformerBatch:
     """Encode a batch of documents for inference.
 
     shim (EncoderShim): The torch side.
-    settings (Settings): The encoder's settings.
+    settings (EncoderSettings): The encoder's settings.
     docs (list[Doc]): The documents.
     RETURNS (FullTransformerBatch): The vectors, in documents that have tokens and on which the encoder does not fail:
         see faults.Unencoded.
@@ -106,8 +106,8 @@ def predict(shim: EncoderShim, settings: Settings, docs: list[Doc]) -> FullTrans
 
     def run(docs: list[Doc]) -> FullTransformerBatch:
         layout = lay_out(pieces, settings, docs, is_train=False)
-        vectors = shim.predict(partial(encode, layout, pieces, settings.max_batch_pieces))
-        return pack(layout, shim, vectors.float(), docs)
+        vectors = shim.predict(partial(encode_documents, layout, pieces, settings.max_batch_pieces))
+        return wrap_batch(layout, shim, vectors.float(), docs)
 
     try:
         return run(docs)
@@ -115,7 +115,7 @@ def predict(shim: EncoderShim, settings: Settings, docs: list[Doc]) -> FullTrans
         return encode_one_by_one(run, docs, error)
 
 
-def pack(layout: Layout, shim: EncoderShim, vectors: Tensor, docs: Sequence[Doc]) -> PackedBatch:
+def wrap_batch(layout: PieceLayout, shim: EncoderShim, vectors: Tensor, docs: Sequence[Doc]) -> PackedBatch:
     """Wrap vectors up as spacy-transformers' listeners expect them. RETURNS: The batch, split by document."""
     arrays = cast(Any, torch2xp(vectors))
     vocabulary = shim.pieces.backend.id_to_token

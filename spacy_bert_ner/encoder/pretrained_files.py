@@ -19,7 +19,7 @@ NO_HUB = (
 
 
 @dataclass(frozen=True)
-class Checkpoint:
+class PretrainedFiles:
     """A pretrained encoder.
 
     name (str): Its folder or Hub id.
