@@ -33,7 +33,7 @@ from spacy_bert_ner.calibration import Calibration, cross_fit, reliability_by_ty
 from spacy_bert_ner.calibration.entities import JudgedEntities, decode_examples, entity_texts, tabulate_entities
 from spacy_bert_ner.calibration.workflow import balanced_fit
 from spacy_bert_ner.decoding import Lattice, viterbi
-from spacy_bert_ner.evaluation.counts import RATES, count_all, plain, rates
+from spacy_bert_ner.evaluation.counts import count_all, name_rates, rates
 from spacy_bert_ner.evaluation.document_records import Judged
 from spacy_bert_ner.ner.annotations import trim_whitespace
 from spacy_bert_ner.ner.component import BertNER
@@ -104,7 +104,7 @@ def compare_decoders(decoded: Decoded) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, decode in DECODERS.items():
         read = [one for examples, batch in decoded for one in read_batch(examples, batch, decode)]
-        found[name] = dict(zip(RATES, plain(rates(count_all(read).total()[0])), strict=True))
+        found[name] = name_rates(rates(count_all(read).total()[0]))
     batches = [batch for _, batch in decoded]
     return found | {"ill_formed": sum(map(count_ill_formed, batches)), "tokens": sum(len(b.logits) for b in batches)}
 

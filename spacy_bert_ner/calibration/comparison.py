@@ -5,8 +5,10 @@ from typing import Any
 
 import numpy as np
 
+from spacy_bert_ner.arrays import Array
+
 from .entities import JudgedEntities
-from .fitting import Array, Calibration, cross_fit
+from .fitting import Calibration, cross_fit
 from .measures import reliability_by_type, summarise
 
 

@@ -4,13 +4,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.training import Example
 from spacy.util import minibatch
 from tqdm import tqdm
 
+from spacy_bert_ner.arrays import Bools, Ints
 from spacy_bert_ner.ner.component import BertNER
 from spacy_bert_ner.ner.decoded import DecodedBatch
 from spacy_bert_ner.rawtext.retokenizing import is_raw
@@ -31,11 +31,11 @@ class JudgedEntities:
     """
 
     table: ScoreTable
-    right: npt.NDArray[np.bool_]
-    label: npt.NDArray[np.int64]
-    document: npt.NDArray[np.int64]
+    right: Bools
+    label: Ints
+    document: Ints
     text: list[str]
-    raw: npt.NDArray[np.bool_]
+    raw: Bools
 
 
 def judge_entities(nlp: Language, name: str, examples: Iterable[Example]) -> JudgedEntities:

@@ -4,9 +4,10 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from .log_loss import Array, Floats, loss_of_each, shift_log_odds
+from spacy_bert_ner.arrays import Array, Bools, Floats
+
+from .log_loss import loss_of_each, shift_log_odds
 
 # 0.5 to 4.95 in steps of 5 %, finer than the error with which any development set determines a temperature.
 TEMPERATURES: Floats = 0.5 * 1.05 ** np.arange(48, dtype=np.float64)
@@ -152,7 +153,7 @@ def balance(groups: Sequence[Hashable] | Array) -> Floats:
     return weights
 
 
-def halve(documents: Array, seed: int = 0) -> npt.NDArray[np.bool_]:
+def halve(documents: Array, seed: int = 0) -> Bools:
     """Split documents into two halves at random, the same for the same seed. RETURNS: in the first? (entities,)"""
     names, index = np.unique(documents, return_inverse=True)
     return np.random.default_rng(seed).permutation(len(names))[index] < (len(names) + 1) // 2

@@ -1,12 +1,8 @@
 """What fitting and measuring share: the loss of a score, and its log-odds."""
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
-Array = npt.NDArray[Any]
+from spacy_bert_ner.arrays import Array, Floats
 
 # Scores are kept this far from 0 and 1, so that one sure and wrong entity costs 16, not infinity.
 _MARGIN = 1e-7

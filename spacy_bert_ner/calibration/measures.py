@@ -2,10 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypedDict
 
 import numpy as np
 
-from .log_loss import Array, Floats, loss_of_each
+from spacy_bert_ner.arrays import Array, Floats
+
+from .log_loss import loss_of_each
 
 # Expected calibration error is reported with this many bins.
 BINS = 15
@@ -147,8 +150,25 @@ def precision_above(scores: Array, right: Array, threshold: float = 0.9) -> floa
     return float(np.asarray(right)[chosen].mean()) if chosen.any() else None
 
 
-def summarise(scores: Array, right: Array) -> dict[str, float | None]:
-    """Take all measures that are one number. RETURNS (dict): Name to value, as JSON has them; None where undefined."""
+# By call, as one of the keys is no name.
+Summary = TypedDict(
+    "Summary",
+    {
+        "entities": int,
+        "precision": float | None,
+        "mean_score": float | None,
+        "ece": float | None,
+        "brier": float | None,
+        "log_loss": float | None,
+        "auc": float | None,
+        "wrong_in_least_confident_tenth": float | None,
+        "precision_above_0.9": float | None,
+    },
+)
+
+
+def summarise(scores: Array, right: Array) -> Summary:
+    """Take all measures that are one number. RETURNS (Summary): By name, as JSON has them; None where undefined."""
     return {
         "entities": len(scores),
         "precision": float(np.mean(right)) if len(scores) else None,

@@ -8,11 +8,12 @@ from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.training import Example
 
+from spacy_bert_ner.arrays import Array
 from spacy_bert_ner.rawtext.retokenizing import both_forms, is_raw
 
 from .comparison import describe_fit
 from .entities import JudgedEntities, entity_texts, judge_entities
-from .fitting import Array, Calibration, balance, fit_calibration
+from .fitting import Calibration, balance, fit_calibration
 
 
 def calibrate(nlp: Language, name: str, dev: Iterable[Example], train: Iterable[Doc]) -> dict[str, Any]:

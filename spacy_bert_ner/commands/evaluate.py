@@ -3,13 +3,17 @@
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from wasabi import msg
 
 from .arguments import check_corpus, load_pipeline, set_up, write_figures, write_text
 from .options import Arg, Code, GpuId, Json, Opt, TrainingCorpus
 from .wrapping import explained
+
+if TYPE_CHECKING:
+    from spacy_bert_ner.evaluation.typed_figures import Metrics
+    from spacy_bert_ner.report.curve import CurvePoint
 
 
 def evaluate_cli(
@@ -82,8 +86,9 @@ def evaluate_to_files(
     """
     # Here, since every `python -m spacy` imports this module.
     from spacy_bert_ner.evaluation import HEADER, Resampling, evaluate, table
-    from spacy_bert_ner.report import read_curve, render
+    from spacy_bert_ner.report import render
     from spacy_bert_ner.report.advice import nothing_to_measure
+    from spacy_bert_ner.report.curve import read_curve
 
     nlp = load_pipeline(model)
     log = read_curve(curve) if curve else find_curve(Path(model))
@@ -93,7 +98,6 @@ def evaluate_to_files(
     metrics = evaluation.metrics
     if reason := nothing_to_measure(metrics["corpus"]):
         msg.fail("There is nothing to measure", reason, exits=1)
-    metrics["model"] = {key: nlp.meta[key] for key in ("lang", "name", "version")}
     compare_labels(metrics, settings["rename"])
     write_figures(figures, metrics)
     msg.table(table(metrics), header=HEADER, divider=True, aligns=("l", *"r" * (len(HEADER) - 1)))
@@ -107,7 +111,7 @@ def evaluate_to_files(
         msg.good(f"Written: {written}")
 
 
-def compare_labels(metrics: dict[str, Any], rename: Mapping[str, str]) -> None:
+def compare_labels(metrics: "Metrics", rename: Mapping[str, str]) -> None:
     """Say it where the pipeline's labels are not the corpus's, and where --map names labels that neither has."""
     own = metrics["labels"]
     gold, found = ({rename.get(label, label) for label in own[side]} for side in ("corpus", "pipeline"))
@@ -124,9 +128,9 @@ def compare_labels(metrics: dict[str, Any], rename: Mapping[str, str]) -> None:
         )
 
 
-def find_curve(model: Path) -> list[dict[str, Any]]:
+def find_curve(model: Path) -> "list[CurvePoint]":
     """Look for `curve.jsonl` in a pipeline's folder and beside it. RETURNS: The log; empty where there is none."""
-    from spacy_bert_ner.report import read_curve
+    from spacy_bert_ner.report.curve import read_curve
 
     for path in (model / "curve.jsonl", model.parent / "curve.jsonl"):
         if model.is_dir() and path.is_file():
@@ -134,7 +138,7 @@ def find_curve(model: Path) -> list[dict[str, Any]]:
     return []
 
 
-def describe(metrics: dict[str, Any]) -> None:
+def describe(metrics: "Metrics") -> None:
     """Print what the table does not hold."""
     from spacy_bert_ner.report.advice import advise
     from spacy_bert_ner.report.figures import p_value, signed, signed_interval

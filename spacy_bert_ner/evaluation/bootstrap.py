@@ -10,7 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .counts import Floats, Ints, plain, rates
+from spacy_bert_ner.arrays import Floats, Ints
+
+from .counts import rates
 
 # Numbers held at a time while drawing: documents x resamples.
 BUDGET = 1 << 22
@@ -81,12 +83,6 @@ def compare(first: Ints, second: Ints, how: Resampling) -> Paired | None:
         interval=_quantiles(np.concatenate(drawn), how.confidence),
         p_value=np.where(np.isnan(difference), np.nan, (extreme + 1) / (how.resamples + 1)),
     )
-
-
-def pair_of(interval: Floats) -> list[float] | None:
-    """RETURNS (list[float] | None): An interval as JSON has it; None where undefined."""
-    ends = [value for value in plain(interval) if value is not None]
-    return ends if len(ends) == 2 else None
 
 
 def _draw(counts: Ints, how: Resampling) -> Iterator[Floats]:

@@ -1,25 +1,25 @@
 """Measures as rows for the console."""
 
-from typing import Any
+from .typed_figures import RATES, Figures, Metrics
 
 HEADER = ("type", "precision", "recall", "F1", "95 % interval", "gold", "predicted", "correct")
 
 
-def table(metrics: dict[str, Any]) -> list[tuple[str, ...]]:
+def table(metrics: Metrics) -> list[tuple[str, ...]]:
     """Lay measures out. RETURNS (list[tuple[str, ...]]): A row for each type, one for all, one for all on raw text."""
-    rows = [*metrics["types"].items(), ("all", metrics)]
+    rows: list[tuple[str, Figures]] = [*metrics["types"].items(), ("all", metrics)]
     if metrics["raw_text"]:
         rows.append(("all, raw text", metrics["raw_text"]))
     return [_cells(name, row) for name, row in rows]
 
 
-def _cells(name: str, row: dict[str, Any]) -> tuple[str, ...]:
+def _cells(name: str, row: Figures) -> tuple[str, ...]:
     ends = row["interval"] and row["interval"]["f1"]
     return (
         name,
-        *(percent(row[rate]) for rate in ("precision", "recall", "f1")),
+        *(percent(row[rate]) for rate in RATES),
         f"{percent(ends[0])} - {percent(ends[1])}" if ends else "-",
-        *(str(row["counts"][key]) for key in ("gold", "predicted", "correct")),
+        *(str(count) for count in (row["counts"]["gold"], row["counts"]["predicted"], row["counts"]["correct"])),
     )
 
 

@@ -2,19 +2,15 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from spacy_bert_ner.arrays import Array, Floats, Ints
 from spacy_bert_ner.tags import Entity
 
 from .document_records import Judged
+from .typed_figures import EntityCounts, Figures, Intervals, Rates
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-
-RATES = ("precision", "recall", "f1")
 GOLD, FOUND, RIGHT = 0, 1, 2
 
 
@@ -34,7 +30,9 @@ class Counts:
         return self.array.sum(axis=0)
 
 
-def count(records: Sequence[Judged], names: Sequence[str], group: Callable[[int, Entity], str | None]) -> Counts:
+def count_entities(
+    records: Sequence[Judged], names: Sequence[str], group: Callable[[int, Entity], str | None]
+) -> Counts:
     """Count entities by document and group.
 
     records (Sequence[Judged]): The documents.
@@ -57,12 +55,12 @@ def count(records: Sequence[Judged], names: Sequence[str], group: Callable[[int,
 
 def count_all(records: Sequence[Judged]) -> Counts:
     """RETURNS (Counts): All entities in one group, "all"."""
-    return count(records, ["all"], lambda _, entity: "all")
+    return count_entities(records, ["all"], lambda _, entity: "all")
 
 
 def count_types(records: Sequence[Judged]) -> Counts:
     """RETURNS (Counts): Entities by type: the types that occur, sorted."""
-    return count(records, types_of(records), lambda _, entity: entity.label)
+    return count_entities(records, types_of(records), lambda _, entity: entity.label)
 
 
 def types_of(records: Iterable[Judged]) -> list[str]:
@@ -70,10 +68,10 @@ def types_of(records: Iterable[Judged]) -> list[str]:
     return sorted({ent.label for record in records for ent in (*record.gold, *record.found)})
 
 
-def rates(counts: npt.NDArray[Any]) -> Floats:
+def rates(counts: Array) -> Floats:
     """Compute precision, recall and F1.
 
-    counts (NDArray): (..., 3): gold, predicted, right.
+    counts (Array): (..., 3): gold, predicted, right.
     RETURNS (Floats): (..., 3), NaN where undefined: precision without predictions, recall without gold entities, F1
         without either.
     """
@@ -82,20 +80,32 @@ def rates(counts: npt.NDArray[Any]) -> Floats:
         return np.stack([right / found, right / gold, 2 * right / (gold + found)], axis=-1)
 
 
-def row(counts: Ints, interval: Floats | None = None) -> dict[str, Any]:
-    """Write one group's figures as JSON has them.
+def figures_of(counts: Ints, ends: Floats | None = None) -> Figures:
+    """Write the figures of a group of entities.
 
     counts (Ints): (3,): gold, predicted, right.
-    interval (Floats | None): (2, 3): lower and upper ends for precision, recall and F1.
-    RETURNS (dict[str, Any]): "precision", "recall", "f1", each a float or None, "counts" with gold, predicted and
-        correct, and "interval" with a pair for each rate or None.
+    ends (Floats | None): (2, 3): lower and upper ends of the intervals of precision, recall and F1.
+    RETURNS (Figures): The figures; without an interval where no rate has one.
     """
-    ends = {} if interval is None else {name: plain(interval[:, i]) for i, name in enumerate(RATES)}
-    return {
-        **dict(zip(RATES, plain(rates(counts)), strict=True)),
-        "counts": {"gold": int(counts[GOLD]), "predicted": int(counts[FOUND]), "correct": int(counts[RIGHT])},
-        "interval": {name: None if None in pair else pair for name, pair in ends.items()} or None,
-    }
+    precision, recall, f1 = (None, None, None) if ends is None else map(pair_of, ends.T)
+    interval = Intervals(precision=precision, recall=recall, f1=f1)
+    return Figures(
+        **name_rates(rates(counts)),
+        counts=EntityCounts(gold=int(counts[GOLD]), predicted=int(counts[FOUND]), correct=int(counts[RIGHT])),
+        interval=None if ends is None else interval,
+    )
+
+
+def name_rates(values: Floats) -> Rates:
+    """RETURNS (Rates): Precision, recall and F1 by name. values: (3,), as `rates` gives them."""
+    precision, recall, f1 = plain(values)
+    return Rates(precision=precision, recall=recall, f1=f1)
+
+
+def pair_of(ends: Floats) -> list[float] | None:
+    """RETURNS (list[float] | None): Lower and upper end of an interval; None where it is undefined."""
+    pair = [value for value in plain(ends) if value is not None]
+    return pair if len(pair) == 2 else None
 
 
 def plain(values: Floats) -> list[float | None]:

@@ -10,11 +10,11 @@ from typing import NamedTuple
 import numpy as np
 from spacy.tokens import Doc, Span, SpanGroup
 
-from spacy_bert_ner.ner.annotations import look_up
+from spacy_bert_ner.ner.annotations import MISSING, look_up
 from spacy_bert_ner.rawtext.spaces import join_words, known_or_usual_spaces, to_characters
 from spacy_bert_ner.tags import Entity
 
-from .retokenized import MISSING, cut_finer
+from .retokenized import cut_finer
 
 
 class Place(NamedTuple):
@@ -43,7 +43,7 @@ class Judged:
 
 
 @dataclass(frozen=True)
-class Record(Judged):
+class TokenRecord(Judged):
     """One document on gold tokens.
 
     words (list[str]): Its tokens.
@@ -86,7 +86,7 @@ class RawRecord(Judged):
     unreachable: int = 0
 
 
-def make_record(reference: Doc, predicted: Doc, spans_key: str | None, rename: Mapping[str, str]) -> Record:
+def make_record(reference: Doc, predicted: Doc, spans_key: str | None, rename: Mapping[str, str]) -> TokenRecord:
     """Read off what evaluation needs.
 
     reference (Doc): The gold document.
@@ -94,7 +94,7 @@ def make_record(reference: Doc, predicted: Doc, spans_key: str | None, rename: M
         has made of them by merging and splitting.
     spans_key (str | None): The SpanGroup with scores; None for any that has them.
     rename (Mapping[str, str]): Predicted labels to other labels.
-    RETURNS (Record): The document's record.
+    RETURNS (TokenRecord): The document's record.
     """
     spaces = known_or_usual_spaces(reference)
     if len(predicted) != len(reference) or not np.array_equal(predicted.to_array("ORTH"), reference.to_array("ORTH")):
@@ -109,7 +109,7 @@ def make_record(reference: Doc, predicted: Doc, spans_key: str | None, rename: M
     ignored = [ent for ent in found if any(token.ent_iob == MISSING for token in reference[ent.start : ent.end])]
     has_sentences = reference.has_annotation("SENT_START")
     scores = _scores(predicted, spans_key)
-    return Record(
+    return TokenRecord(
         gold=entities_of(reference),
         found=[ent for ent in found if ent not in ignored],
         ignored=ignored,

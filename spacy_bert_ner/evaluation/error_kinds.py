@@ -1,4 +1,4 @@
-"""What goes wrong: every gold and every predicted entity gets one verdict, and each kind of error its price.
+"""What goes wrong: every gold and every predicted entity gets one verdict, and each kind of error its F1 gain.
 
 The categories are those of MUC (Chinchor & Sundheim 1993), told apart by boundary and type. nervaluate counts the same
 (tests compare with it), but does not say which prediction it paired with which gold entity, which is what a reader
@@ -8,12 +8,14 @@ needs to see.
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from spacy_bert_ner.arrays import Ints
 from spacy_bert_ner.tags import Entity
 
-from .counts import FOUND, GOLD, RIGHT, Ints
+from .counts import FOUND, GOLD, RIGHT
 from .document_records import Judged
+from .typed_figures import Confusion, ErrorFigures, ErrorKindFigures
 
 VERDICTS = {
     "right": "Right",
@@ -23,7 +25,7 @@ VERDICTS = {
     "missed": "Missed",
     "spurious": "Spurious",
 }
-ERRORS = tuple(verdict for verdict in VERDICTS if verdict != "right")
+ERROR_VERDICTS = tuple(verdict for verdict in VERDICTS if verdict != "right")
 
 
 class Case(NamedTuple):
@@ -42,13 +44,13 @@ class Case(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Lever:
-    """What mending one sort of error would be worth.
+class ErrorKind:
+    """A kind of error, or one confusion of that kind, and what fixing it would gain.
 
     verdict (str): The kind of error.
     gold, found (str | None): The types mixed up; None for all errors of that kind.
     errors (int): How many there are.
-    gain (float): By how much F1 would rise were all of them mended, and nothing else changed.
+    gain (float): By how much F1 would rise were all of them fixed, and nothing else changed.
     """
 
     verdict: str
@@ -124,12 +126,12 @@ def confusion(cases: Iterable[Case], types: Sequence[str]) -> list[list[int]]:
     return table
 
 
-def price(cases: Sequence[Case], total: Ints) -> list[Lever]:
-    """Compute what mending each kind of error, and each kind between two types, would be worth.
+def rank_error_kinds(cases: Sequence[Case], total: Ints) -> list[ErrorKind]:
+    """Compute what fixing each kind of error, and each kind between two types, would gain.
 
     cases (Sequence[Case]): From `find_cases`.
     total (Ints): (3,): gold, predicted and right entities.
-    RETURNS (list[Lever]): All kinds of errors, in the order of ERRORS, then single confusions, dearest first.
+    RETURNS (list[ErrorKind]): All kinds, in the order of ERROR_VERDICTS, then single confusions, costliest first.
     """
     kinds = Counter(case.verdict for case in cases)
     single = Counter(
@@ -137,9 +139,9 @@ def price(cases: Sequence[Case], total: Ints) -> list[Lever]:
         for case in cases
         if case.verdict != "right"
     )
-    levers = [Lever(kind, None, None, kinds[kind], _gain(kind, kinds[kind], total)) for kind in ERRORS]
-    details = [Lever(*key, errors, _gain(key[0], errors, total)) for key, errors in single.items()]
-    return levers + sorted(details, key=lambda lever: (-lever.gain, lever.verdict, str(lever.gold), str(lever.found)))
+    whole = [ErrorKind(kind, None, None, kinds[kind], _gain(kind, kinds[kind], total)) for kind in ERROR_VERDICTS]
+    details = [ErrorKind(*key, errors, _gain(key[0], errors, total)) for key, errors in single.items()]
+    return whole + sorted(details, key=lambda kind: (-kind.gain, kind.verdict, str(kind.gold), str(kind.found)))
 
 
 def _gain(verdict: str, errors: int, total: Ints) -> float:
@@ -155,15 +157,15 @@ def _gain(verdict: str, errors: int, total: Ints) -> float:
 
 def describe_errors(
     records: Sequence[Judged], cases: Sequence[Case], types: Sequence[str], total: Ints
-) -> dict[str, Any]:
-    """Write errors as JSON has them.
-
-    RETURNS (dict[str, Any]): "verdicts" (counts), "confusion" ("types" and "table"), and "levers", see `price`.
-    """
+) -> ErrorFigures:
+    """RETURNS (ErrorFigures): What goes wrong, as JSON has it."""
     kinds = Counter(case.verdict for case in cases)
-    return {
-        "verdicts": {verdict: kinds[verdict] for verdict in VERDICTS},
-        "ignored": sum(len(record.ignored) for record in records),
-        "confusion": {"types": list(types), "table": confusion(cases, types)},
-        "levers": [vars(lever) for lever in price(cases, total)],
-    }
+    return ErrorFigures(
+        verdicts={verdict: kinds[verdict] for verdict in VERDICTS},
+        ignored=sum(len(record.ignored) for record in records),
+        confusion=Confusion(types=list(types), table=confusion(cases, types)),
+        levers=[
+            ErrorKindFigures(verdict=kind.verdict, gold=kind.gold, found=kind.found, errors=kind.errors, gain=kind.gain)
+            for kind in rank_error_kinds(cases, total)
+        ],
+    )

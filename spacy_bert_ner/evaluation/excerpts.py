@@ -9,7 +9,7 @@ import numpy as np
 from spacy_bert_ner.rawtext.spaces import join_words, to_characters
 from spacy_bert_ner.tags import Entity
 
-from .document_records import Record
+from .document_records import TokenRecord
 from .error_kinds import Case
 
 # Tokens shown at most on either side of an error.
@@ -53,10 +53,10 @@ class Confused:
     excerpt: Excerpt
 
 
-def confident_errors(records: Sequence[Record], cases: Iterable[Case], most: int = 12) -> list[Excerpt]:
+def confident_errors(records: Sequence[TokenRecord], cases: Iterable[Case], most: int = 12) -> list[Excerpt]:
     """Choose the wrong predictions of the highest scores, each string and confusion once.
 
-    records (Sequence[Record]): The documents.
+    records (Sequence[TokenRecord]): The documents.
     cases (Iterable[Case]): From `errors.find_cases`.
     most (int): How many at most.
     RETURNS (list[Excerpt]): Highest score first; a random sample, always the same, where there are no scores.
@@ -70,7 +70,7 @@ def confident_errors(records: Sequence[Record], cases: Iterable[Case], most: int
     return [_excerpt(records, group[0], len(group)) for group in list(groups.values())[:most]]
 
 
-def confused_strings(records: Sequence[Record], cases: Iterable[Case], most: int = 15) -> list[Confused]:
+def confused_strings(records: Sequence[TokenRecord], cases: Iterable[Case], most: int = 15) -> list[Confused]:
     """Choose the strings that go wrong most often, at least twice.
 
     records, cases, most: As in `confident_errors`.
@@ -87,7 +87,7 @@ def confused_strings(records: Sequence[Record], cases: Iterable[Case], most: int
     return [_confused(records, name, wrong[name], right[name]) for name in often[:most]]
 
 
-def _confused(records: Sequence[Record], name: str, wrong: list[Case], right: int) -> Confused:
+def _confused(records: Sequence[TokenRecord], name: str, wrong: list[Case], right: int) -> Confused:
     kinds = Counter(_types(case) for case in wrong)
     usual = next(case for case in wrong if _types(case) == kinds.most_common(1)[0][0])
     return Confused(
@@ -123,7 +123,7 @@ class Quote:
         )
 
 
-def quote(record: Record, case: Case) -> Quote:
+def quote(record: TokenRecord, case: Case) -> Quote:
     """RETURNS (Quote): The sentence of an entity and its prediction, or what of it is near."""
     entities = [ent for ent in (case.gold, case.found) if ent]
     first, last = min(ent.start for ent in entities), max(ent.end for ent in entities)
@@ -137,7 +137,7 @@ def quote(record: Record, case: Case) -> Quote:
     return Quote(before + text.rstrip() + after, start, words, [len(before) + at for at in starts])
 
 
-def _excerpt(records: Sequence[Record], case: Case, times: int) -> Excerpt:
+def _excerpt(records: Sequence[TokenRecord], case: Case, times: int) -> Excerpt:
     record = records[case.document]
     quoted = quote(record, case)
     return Excerpt(
@@ -150,11 +150,11 @@ def _excerpt(records: Sequence[Record], case: Case, times: int) -> Excerpt:
     )
 
 
-def _score(records: Sequence[Record], case: Case) -> float | None:
+def _score(records: Sequence[TokenRecord], case: Case) -> float | None:
     return records[case.document].scores.get(case.found) if case.found else None
 
 
-def _name(records: Sequence[Record], case: Case) -> str:
+def _name(records: Sequence[TokenRecord], case: Case) -> str:
     entity = case.gold or case.found
     return records[case.document].text(entity) if entity else ""
 

@@ -1,28 +1,28 @@
 """Whether the figures are comparable: the same predictions by every scorer that papers and users quote."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from spacy.scorer import get_ner_prf
 from spacy.training import Example
 
+from spacy_bert_ner.arrays import Ints
 from spacy_bert_ner.tags import Entity, get_scheme, read_entities
 
-from .counts import RATES, Ints, count_all, plain, rates
-from .document_records import Judged, Record
+from .counts import count_all, name_rates, rates
+from .document_records import Judged, TokenRecord
+from .typed_figures import RATES, Parity, Rates
 
 
-def check_parity(records: Sequence[Record], examples: Sequence[Example], total: Ints) -> dict[str, Any]:
+def check_parity(records: Sequence[TokenRecord], examples: Sequence[Example], total: Ints) -> Parity:
     """Score the same predictions by spaCy's scorer, by conlleval's rules and, where it is installed, by seqeval.
 
-    records (Sequence[Record]): The documents, on gold tokens.
+    records (Sequence[TokenRecord]): The documents, on gold tokens.
     examples (Sequence[Example]): The same for spaCy.
     total (Ints): (3,): gold, predicted and right entities as this project counts them.
-    RETURNS (dict[str, Any]): "scorers", name to precision, recall and F1, None for a scorer that is not there; "agree",
-        whether all that are there say the same; "reasons" (list[str]) where they do not.
+    RETURNS (Parity): What each of them says, whether they agree, and why not.
     """
-    scorers = {
-        "this report": dict(zip(RATES, plain(rates(total)), strict=True)),
+    scorers: dict[str, Rates | None] = {
+        "this report": name_rates(rates(total)),
         "spaCy's scorer": score_by_spacy(examples),
         "conlleval's rules": _score_by_conlleval(records),
         "seqeval, strict": _score_by_seqeval(records),
@@ -30,25 +30,25 @@ def check_parity(records: Sequence[Record], examples: Sequence[Example], total: 
     there = [scores for scores in scorers.values() if scores is not None]
     # Scorers give 0 or nothing at all for what is undefined.
     agree = all(abs((scores[name] or 0.0) - (there[0][name] or 0.0)) < 1e-9 for scores in there for name in RATES)
-    return {"scorers": scorers, "agree": agree, "reasons": [] if agree else _reasons(records, examples)}
+    return Parity(scorers=scorers, agree=agree, reasons=[] if agree else _reasons(records, examples))
 
 
-def score_by_spacy(examples: Iterable[Example]) -> dict[str, float | None]:
-    """RETURNS (dict[str, float | None]): Precision, recall and F1 by the scorer that `spacy evaluate` uses."""
+def score_by_spacy(examples: Iterable[Example]) -> Rates:
+    """RETURNS (Rates): Precision, recall and F1 by the scorer that `spacy evaluate` uses."""
     scores = get_ner_prf(examples)
-    return {name: scores[f"ents_{name[0]}"] for name in RATES}
+    return Rates(precision=scores["ents_p"], recall=scores["ents_r"], f1=scores["ents_f"])
 
 
-def _score_by_conlleval(records: Sequence[Record]) -> dict[str, float | None]:
+def _score_by_conlleval(records: Sequence[TokenRecord]) -> Rates:
     """Write entities as column files have them, read them back as the script does, and count."""
     read = []
     for record in records:
         gold, found = (read_entities(_tags(record, entities)) for entities in _as_files(record))
         read.append(Judged(gold, found))
-    return dict(zip(RATES, plain(rates(count_all(read).total()[0])), strict=True))
+    return name_rates(rates(count_all(read).total()[0]))
 
 
-def _score_by_seqeval(records: Sequence[Record]) -> dict[str, float | None] | None:
+def _score_by_seqeval(records: Sequence[TokenRecord]) -> Rates | None:
     try:
         from seqeval.metrics.v1 import precision_recall_fscore_support
         from seqeval.scheme import IOB2
@@ -56,24 +56,25 @@ def _score_by_seqeval(records: Sequence[Record]) -> dict[str, float | None] | No
         return None
     pairs = [[_tags(record, entities) for entities in _as_files(record)] for record in records]
     if not any(tag != "O" for pair in pairs for tags in pair for tag in tags):
-        return dict.fromkeys(RATES)
+        return Rates(precision=None, recall=None, f1=None)
     gold, found = zip(*pairs, strict=True)
     scores = precision_recall_fscore_support(list(gold), list(found), scheme=IOB2, average="micro", zero_division=0)
-    return dict(zip(RATES, map(float, scores[:3]), strict=True))
+    precision, recall, f1 = map(float, scores[:3])
+    return Rates(precision=precision, recall=recall, f1=f1)
 
 
-def _as_files(record: Record) -> tuple[list[Entity], list[Entity]]:
+def _as_files(record: TokenRecord) -> tuple[list[Entity], list[Entity]]:
     """Column files and tags cannot say that a token is not annotated: what is ignored here is predicted there."""
     return record.gold, sorted([*record.found, *record.ignored])
 
 
-def _tags(record: Record, entities: Sequence[Entity]) -> list[str]:
+def _tags(record: TokenRecord, entities: Sequence[Entity]) -> list[str]:
     """Tag tokens as column files do, which cannot hold white space."""
     tags = get_scheme("BIO").encode(entities, len(record.words))
     return [tag for tag, word in zip(tags, record.words, strict=True) if not word.isspace()]
 
 
-def _reasons(records: Sequence[Record], examples: Sequence[Example]) -> list[str]:
+def _reasons(records: Sequence[TokenRecord], examples: Sequence[Example]) -> list[str]:
     reasons = []
     ignored = sum(len(record.ignored) for record in records)
     if ignored:
@@ -96,7 +97,7 @@ def _reasons(records: Sequence[Record], examples: Sequence[Example]) -> list[str
     return reasons or ["Unexplained: please report it, with the corpus if you can."]
 
 
-def _edged_by_space(record: Record) -> int:
+def _edged_by_space(record: TokenRecord) -> int:
     entities = {*record.gold, *record.found, *record.ignored}
     return sum(record.words[ent.start].isspace() or record.words[ent.end - 1].isspace() for ent in entities)
 

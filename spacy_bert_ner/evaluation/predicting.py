@@ -16,14 +16,14 @@ from tqdm import tqdm
 
 from spacy_bert_ner.rawtext.spaces import raw_text
 
-from .document_records import Judged, RawRecord, Record, judge_raw_text, make_record
+from .document_records import Judged, RawRecord, TokenRecord, judge_raw_text, make_record
 
 R = TypeVar("R", bound=Judged)
 NO_RENAMING: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
-class Prediction(Generic[R]):
+class Predicted(Generic[R]):
     """What a pipeline found in a corpus.
 
     records (list[R]): One per document.
@@ -62,7 +62,7 @@ def predict_on_gold_tokens(
     spans_key: str | None = None,
     rename: Mapping[str, str] = NO_RENAMING,
     progress: bool = False,
-) -> Prediction[Record]:
+) -> Predicted[TokenRecord]:
     """Let a pipeline find entities, its tokenizer replaced by the gold tokens; gold sentence starts are withheld.
 
     nlp (Language): The pipeline.
@@ -70,7 +70,7 @@ def predict_on_gold_tokens(
     spans_key (str | None): The SpanGroup with scores; None for any that has them.
     rename (Mapping[str, str]): Predicted labels to other labels.
     progress (bool): Whether to show a progress bar.
-    RETURNS (Prediction[Record]): What it found.
+    RETURNS (Predicted[TokenRecord]): What it found.
     """
     docs = (Doc(nlp.vocab, words=[t.text for t in doc], spaces=[bool(t.whitespace_) for t in doc]) for doc in gold)
     stream = _Stopwatch(nlp.pipe(docs), len(gold), "gold tokens", progress)
@@ -79,7 +79,7 @@ def predict_on_gold_tokens(
         labels |= {ent.label_ for ent in predicted.ents}
         records.append(make_record(reference, predicted, spans_key, rename))
         examples.append(Example(_entities_only(predicted, rename), reference))
-    return Prediction(records, examples, sum(map(len, gold)), stream.seconds, labels)
+    return Predicted(records, examples, sum(map(len, gold)), stream.seconds, labels)
 
 
 def predict_on_raw_text(
@@ -89,11 +89,11 @@ def predict_on_raw_text(
     spans_key: str | None = None,
     rename: Mapping[str, str] = NO_RENAMING,
     progress: bool = False,
-) -> Prediction[RawRecord]:
+) -> Predicted[RawRecord]:
     """Let a pipeline find entities in the documents' raw texts: its own tokens, nothing gold.
 
     nlp, gold, spans_key, rename, progress: As in `predict_on_gold_tokens`.
-    RETURNS (Prediction[RawRecord]): What it found, in characters.
+    RETURNS (Predicted[RawRecord]): What it found, in characters.
     """
     # The tokenizer itself, since nlp.make_doc refuses long texts.
     docs = (nlp.tokenizer(raw_text(doc)) for doc in gold)
@@ -105,7 +105,7 @@ def predict_on_raw_text(
         records.append(judge_raw_text(reference, predicted, tokens, spans_key, rename))
         examples.append(Example(_entities_only(predicted, rename), reference))
         words += len(tokens)
-    return Prediction(records, examples, words, stream.seconds, labels)
+    return Predicted(records, examples, words, stream.seconds, labels)
 
 
 class _Stopwatch:

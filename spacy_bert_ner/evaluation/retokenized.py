@@ -5,8 +5,7 @@ from itertools import pairwise
 
 from spacy.tokens import Doc, Span
 
-# token.ent_iob of a token that nobody has annotated.
-MISSING = 0
+from spacy_bert_ner.ner.annotations import MISSING
 
 
 def cut_finer(reference: Doc, predicted: Doc) -> tuple[Doc, list[int]]:

@@ -10,8 +10,8 @@ from spacy.tokens import Doc
 
 from spacy_bert_ner.tags import Entity
 
-from .counts import Counts, count
-from .document_records import Record
+from .counts import Counts, count_entities
+from .document_records import TokenRecord
 
 Strings = dict[str, set[str]]
 
@@ -23,14 +23,14 @@ class Slicing:
     key (str): Its name in JSON.
     title (str): Its name for readers.
     names (tuple[str, ...]): The slices, in their order.
-    place (Callable[[Record, Entity], str | None]): Gives an entity's slice; None where it is in none.
+    place (Callable[[TokenRecord, Entity], str | None]): Gives an entity's slice; None where it is in none.
     missing (str): Why there is nothing to see, where there is not.
     """
 
     key: str
     title: str
     names: tuple[str, ...]
-    place: Callable[[Record, Entity], str | None]
+    place: Callable[[TokenRecord, Entity], str | None]
     missing: str = ""
 
 
@@ -43,10 +43,10 @@ def strings_of(train: Sequence[Doc]) -> Strings:
     return strings
 
 
-def slicings(records: Sequence[Record], train: Strings | None) -> list[Slicing]:
+def slicings(records: Sequence[TokenRecord], train: Strings | None) -> list[Slicing]:
     """List the ways to slice a corpus.
 
-    records (Sequence[Record]): The documents.
+    records (Sequence[TokenRecord]): The documents.
     train (Strings | None): The entity strings of the training data, where they are known.
     RETURNS (list[Slicing]): The ways, with a reason where one cannot be taken.
     """
@@ -72,20 +72,20 @@ def slicings(records: Sequence[Record], train: Strings | None) -> list[Slicing]:
     ]
 
 
-def count_slices(records: Sequence[Record], slicing: Slicing) -> Counts:
+def count_slices(records: Sequence[TokenRecord], slicing: Slicing) -> Counts:
     """RETURNS (Counts): Entities by slice; no groups where the slicing cannot be taken."""
     names = () if slicing.missing else slicing.names
-    return count(records, names, lambda i, entity: slicing.place(records[i], entity) if names else None)
+    return count_entities(records, names, lambda i, entity: slicing.place(records[i], entity) if names else None)
 
 
-def _seen(record: Record, entity: Entity, train: Strings) -> str:
+def _seen(record: TokenRecord, entity: Entity, train: Strings) -> str:
     types = train.get(record.text(entity))
     if types is None:
         return "unseen"
     return "seen with this type" if entity.label in types else "seen with another type only"
 
 
-def _mention(record: Record, entity: Entity) -> str:
+def _mention(record: TokenRecord, entity: Entity) -> str:
     """Is it the first time that these words, in whatever case, stand in the document?"""
     words = record.folded
     name = words[entity.start : entity.end]
@@ -96,17 +96,17 @@ def _mention(record: Record, entity: Entity) -> str:
             return "first mention" if start == entity.start else "later mention"
 
 
-def _sentence(record: Record, entity: Entity) -> tuple[int, int]:
+def _sentence(record: TokenRecord, entity: Entity) -> tuple[int, int]:
     return record.sentence_of[entity.start] if record.sentence_of else (0, len(record.words))
 
 
-def _all_caps(record: Record, entity: Entity) -> bool:
+def _all_caps(record: TokenRecord, entity: Entity) -> bool:
     """A single word in capitals is no sentence in capitals: two words with letters are the least."""
     start, end = _sentence(record, entity)
     words = [word for word in record.words[start:end] if any(map(str.isalpha, word))]
     return len(words) > 1 and not any(word != word.upper() for word in words)
 
 
-def _sentence_length(record: Record, entity: Entity) -> int:
+def _sentence_length(record: TokenRecord, entity: Entity) -> int:
     start, end = _sentence(record, entity)
     return end - start

@@ -83,7 +83,17 @@ def make_bert_ner(
     """Make a `bert_ner` component.
 
     model (Model[list[Doc], Ragged]): Documents to logits: see head.build_token_classifier.
-    scheme, overwrite, annotate_ents, spans_key, threshold, sentence_boundaries, loss: See settings.ComponentSettings.
+    scheme (str): Tag scheme, "BIO" or "BILUO".
+    overwrite (bool): Whether to replace entities set earlier in the pipeline. Otherwise they stay, and what
+        overlaps them is dropped.
+    annotate_ents (bool): Whether to write doc.ents at all; otherwise spans_key is the only output, for pipelines in
+        which doc.ents belongs to another component.
+    spans_key (str | None): Where in doc.spans entities and their confidences go; null switches that off.
+    threshold (float): Entities of a lower confidence are dropped: their tokens are outside.
+    sentence_boundaries (bool): Whether sentence starts that the document has, from a component upstream, end entities.
+    loss (str): What training minimises: "token", the cross-entropy of each token's tag by itself, or "sequence", the
+        negative log-likelihood of the whole tag sequence among all legal ones, for which the first piece of each word
+        counts.
     scorer (Callable | None): How `nlp.evaluate` scores the component; by default as spaCy does, and from raw text apart
         where a corpus gives documents in that form too.
     """

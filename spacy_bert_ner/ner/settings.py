@@ -11,20 +11,7 @@ Loss = Literal["token", "sequence"]
 
 @dataclass(frozen=True)
 class ComponentSettings:
-    """The settings of a `bert_ner`, in the order in which they are saved.
-
-    scheme (str): Tag scheme, "BIO" or "BILUO".
-    overwrite (bool): Whether to replace entities set earlier in the pipeline. Otherwise they stay, and what
-        overlaps them is dropped.
-    annotate_ents (bool): Whether to write doc.ents at all; otherwise spans_key is the only output, for pipelines in
-        which doc.ents belongs to another component.
-    spans_key (str | None): Where in doc.spans entities and their confidences go; null switches that off.
-    threshold (float): Entities of a lower confidence are dropped: their tokens are outside.
-    sentence_boundaries (bool): Whether sentence starts that the document has, from a component upstream, end entities.
-    loss (str): What training minimises: "token", the cross-entropy of each token's tag by itself, or "sequence", the
-        negative log-likelihood of the whole tag sequence among all legal ones, for which the first piece of each word
-        counts.
-    """
+    """The settings of a `bert_ner`, in the order in which they are saved: see component.make_bert_ner."""
 
     scheme: ComponentScheme = "BIO"
     overwrite: bool = False

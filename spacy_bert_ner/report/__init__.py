@@ -1,8 +1,6 @@
 """The evaluation as one self-contained HTML page: no network, no script."""
 
-import json
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -11,20 +9,21 @@ from spacy_bert_ner.evaluation import Evaluation
 from spacy_bert_ner.evaluation.console import percent
 from spacy_bert_ner.evaluation.error_kinds import VERDICTS
 from spacy_bert_ner.evaluation.excerpts import Excerpt
+from spacy_bert_ner.evaluation.typed_figures import Metrics
 
 from . import figures
 from .advice import advise
+from .curve import CurvePoint
 from .marks import mark
 
 HERE = Path(__file__).parent
 
 
-def render(evaluation: Evaluation, *, curve: list[dict[str, Any]] | None = None) -> str:
+def render(evaluation: Evaluation, *, curve: list[CurvePoint] | None = None) -> str:
     """Write the report.
 
-    evaluation (Evaluation): What to report; its metrics have "model" (lang, name, version) besides what `evaluate`
-        puts there.
-    curve (list[dict[str, Any]] | None): The training's log, see `read_curve`.
+    evaluation (Evaluation): What to report.
+    curve (list[CurvePoint] | None): The training's log, see `curve.read_curve`.
     RETURNS (str): The page, complete.
     """
     metrics = evaluation.metrics
@@ -54,7 +53,7 @@ def render(evaluation: Evaluation, *, curve: list[dict[str, Any]] | None = None)
     )
 
 
-def _draw(metrics: dict[str, Any], curve: list[dict[str, Any]]) -> dict[str, figures.Plot]:
+def _draw(metrics: Metrics, curve: list[CurvePoint]) -> dict[str, figures.Plot]:
     plots = [
         figures.plot_types(metrics),
         figures.plot_errors(metrics),
@@ -65,23 +64,3 @@ def _draw(metrics: dict[str, Any], curve: list[dict[str, Any]]) -> dict[str, fig
         figures.plot_comparison(metrics),
     ]
     return {plot.name: plot for plot in plots if plot}
-
-
-def read_curve(path: Path) -> list[dict[str, Any]]:
-    """Read a training's log as `spacy.ConsoleLogger.v3` writes it to its `output_file`.
-
-    path (Path): The log, one JSON object a line with "epoch", "step", "losses", "scores" and "score".
-    RETURNS (list[dict[str, Any]]): Its lines.
-    RAISES: ValueError that names file and line where a line is not of that form.
-    """
-    curve = []
-    for number, line in enumerate(path.read_text(encoding="utf8").splitlines(), start=1):
-        try:
-            entry = json.loads(line)
-            curve.append({**entry, "step": int(entry["step"]), "score": float(entry["score"])})
-        except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(
-                f'{path}:{number}: found {line[:60]!r}, expected an object with "step" and "score": give the '
-                "output_file of spacy.ConsoleLogger.v3"
-            ) from error
-    return curve

@@ -1,27 +1,26 @@
 """What to do next: the measures that stand out, in sentences."""
 
 from collections.abc import Iterator
-from typing import Any
 
 from spacy_bert_ner.evaluation.console import percent
 from spacy_bert_ner.evaluation.error_kinds import VERDICTS
+from spacy_bert_ner.evaluation.typed_figures import CorpusFigures, ErrorKindFigures, Metrics
 
 # What is rarer than this share of the gold entities is not worth the first look.
 WORTH = 0.02
 # Nor is a smaller calibration error than this, be it real.
 WORTH_ERROR = 0.02
-Metrics = dict[str, Any]
 
 
 def advise(metrics: Metrics) -> list[str]:
     """Say where the points are. RETURNS (list[str]): A few sentences, what is worth most first."""
     if metrics["f1"] is None:
         return [nothing_to_measure(metrics["corpus"]) or "Neither the corpus nor the pipeline's output has an entity."]
-    found = [*_dearest_errors(metrics), *_weakest_slice(metrics), *_raw_text(metrics), *_scores(metrics)]
+    found = [*_costliest_errors(metrics), *_weakest_slice(metrics), *_raw_text(metrics), *_scores(metrics)]
     return found or ["Nothing stands out."]
 
 
-def nothing_to_measure(corpus: Metrics) -> str:
+def nothing_to_measure(corpus: CorpusFigures) -> str:
     """RETURNS (str): Why nothing can be said with a corpus, of which `metrics["corpus"]` tells; "" where it can."""
     if not corpus["documents"]:
         return f"{corpus['path']} holds no document with a token."
@@ -30,36 +29,34 @@ def nothing_to_measure(corpus: Metrics) -> str:
     return ""
 
 
-def _dearest_errors(metrics: Metrics) -> Iterator[str]:
-    levers = [lever for lever in metrics["errors"]["levers"] if lever["errors"]]
-    kinds = sorted((x for x in levers if not (x["gold"] or x["found"])), key=lambda x: -x["gain"])
-    for lever in kinds[:1]:
-        yield f"{VERDICTS[lever['verdict']]}: {lever['errors']} errors, worth {100 * lever['gain']:.1f} points of F1."
-    single = [x for x in levers if x["gold"] or x["found"]]
-    for lever in single[:2]:
-        yield f"{_confusion(lever)}: {lever['errors']} errors, worth {100 * lever['gain']:.1f} points."
+def _costliest_errors(metrics: Metrics) -> Iterator[str]:
+    kinds = [kind for kind in metrics["errors"]["levers"] if kind["errors"]]
+    whole = sorted((x for x in kinds if not (x["gold"] or x["found"])), key=lambda x: -x["gain"])
+    for kind in whole[:1]:
+        yield f"{VERDICTS[kind['verdict']]}: {kind['errors']} errors, worth {100 * kind['gain']:.1f} points of F1."
+    single = [x for x in kinds if x["gold"] or x["found"]]
+    for kind in single[:2]:
+        yield f"{_confusion(kind)}: {kind['errors']} errors, worth {100 * kind['gain']:.1f} points."
 
 
-def _confusion(lever: Metrics) -> str:
-    if lever["verdict"] == "boundary":
-        return f"{lever['gold']} with a wrong boundary"
-    if lever["verdict"] == "missed":
-        return f"{lever['gold']} missed"
-    if lever["verdict"] == "spurious":
-        return f"{lever['found']} where nothing is"
-    return f"{lever['gold']} taken for {lever['found']}" + (
-        ", boundary wrong too" if lever["verdict"] == "both" else ""
-    )
+def _confusion(kind: ErrorKindFigures) -> str:
+    if kind["verdict"] == "boundary":
+        return f"{kind['gold']} with a wrong boundary"
+    if kind["verdict"] == "missed":
+        return f"{kind['gold']} missed"
+    if kind["verdict"] == "spurious":
+        return f"{kind['found']} where nothing is"
+    return f"{kind['gold']} taken for {kind['found']}" + (", boundary wrong too" if kind["verdict"] == "both" else "")
 
 
 def _weakest_slice(metrics: Metrics) -> Iterator[str]:
     """The slice whose distance from the whole, times its size, is the largest."""
-    least = WORTH * metrics["counts"]["gold"]
+    least, whole = max(WORTH * metrics["counts"]["gold"], 1), metrics["f1"]
     slices = [
-        ((metrics["f1"] - row["f1"]) * row["counts"]["gold"], way["title"], name, row)
+        ((whole - row["f1"]) * row["counts"]["gold"], way["title"], name, row)
         for way in metrics["slices"]
         for name, row in way["slices"].items()
-        if row["f1"] is not None and row["counts"]["gold"] >= max(least, 1)
+        if whole is not None and row["f1"] is not None and row["counts"]["gold"] >= least
     ]
     for lost, title, name, row in sorted(slices, key=lambda x: -x[0])[:1]:
         if lost > 0:
@@ -70,12 +67,12 @@ def _weakest_slice(metrics: Metrics) -> Iterator[str]:
 
 
 def _raw_text(metrics: Metrics) -> Iterator[str]:
-    raw = metrics["raw_text"]
-    if raw and raw["f1"] is not None and metrics["f1"] - raw["f1"] > 0.005:
+    raw, f1 = metrics["raw_text"], metrics["f1"]
+    if raw and raw["f1"] is not None and f1 is not None and f1 - raw["f1"] > 0.005:
         cut = raw["recall_by_tokens"]["cut otherwise"]
         same = raw["recall_by_tokens"]["as in the corpus"]
         yield (
-            f"Raw text costs {100 * (metrics['f1'] - raw['f1']):.1f} points: the tokenizer cuts {cut['gold']:,} "
+            f"Raw text costs {100 * (f1 - raw['f1']):.1f} points: the tokenizer cuts {cut['gold']:,} "
             f"entities otherwise than the corpus (recall {percent(cut['recall'], 1)} there, "
             f"{percent(same['recall'], 1)} elsewhere)."
         )
@@ -83,18 +80,21 @@ def _raw_text(metrics: Metrics) -> Iterator[str]:
 
 def _scores(metrics: Metrics) -> Iterator[str]:
     """Say where scores are further off than those of as many perfectly calibrated entities can be."""
-    raw = metrics["raw_text"] or {"scores": None}
-    for where, scores in (("", metrics["scores"]), (" on raw text", raw["scores"])):
-        summary = scores["summary"] if scores else None
-        if summary and summary["ece"] > max(WORTH_ERROR, summary["ece_by_chance"]):
+    raw = metrics["raw_text"]
+    for where, scores in (("", metrics["scores"]), (" on raw text", raw["scores"] if raw else None)):
+        if scores is None:
+            continue
+        summary = scores["summary"]
+        error, by_chance = summary["ece"], summary["ece_by_chance"]
+        if error is not None and by_chance is not None and error > max(WORTH_ERROR, by_chance):
             what_to_do = (
                 "The pipeline was calibrated on texts unlike these: set thresholds by the report's score bands."
                 if metrics["calibrated"]
                 else "Calibrate before setting thresholds."
             )
             yield (
-                f"Scores{where} are off by {100 * summary['ece']:.1f} points, where chance alone makes it "
-                f"{100 * summary['ece_by_chance']:.1f} at most: {percent(summary['mean_score'], 1)} per cent on "
+                f"Scores{where} are off by {100 * error:.1f} points, where chance alone makes it "
+                f"{100 * by_chance:.1f} at most: {percent(summary['mean_score'], 1)} per cent on "
                 f"average, while {percent(summary['precision'], 1)} per cent are right. {what_to_do}"
             )
             return

@@ -2,14 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from spacy_bert_ner.evaluation.console import percent
-from spacy_bert_ner.evaluation.error_kinds import ERRORS, VERDICTS
+from spacy_bert_ner.evaluation.error_kinds import ERROR_VERDICTS, VERDICTS
+from spacy_bert_ner.evaluation.typed_figures import ErrorKindFigures, Figures, Metrics
 
-from .svg import ACCENT, INK, MUTED, PAPER, SECOND, Canvas, canvas
+from .curve import CurvePoint
+from .dots import Dot, dot_of, draw_dots, ends_of
+from .svg import ACCENT, INK, MUTED, SECOND, Canvas, canvas
 
-Row = dict[str, Any]
 # More than these are not told apart at a glance; the table beside the figure has them all.
 MOST_TYPES = 9
 
@@ -33,34 +34,38 @@ class Plot:
     rows: Sequence[tuple[str, ...]]
 
 
-def plot_types(metrics: Row) -> Plot:
+def plot_types(metrics: Metrics) -> Plot:
     """Plot F1 by type with its interval, on gold tokens and on raw text. RETURNS (Plot): The figure."""
-    raw = metrics["raw_text"] or {"types": {}}
-    pairs = [("all", metrics, raw), *((name, row, raw["types"].get(name)) for name, row in metrics["types"].items())]
+    raw = metrics["raw_text"]
+    on_text: dict[str, Figures] = raw["types"] if raw else {}
+    pairs: list[tuple[str, Figures, Figures | None]] = [
+        ("all", metrics, raw),
+        *((name, row, on_text.get(name)) for name, row in metrics["types"].items()),
+    ]
     described = "; ".join(f"{name} {percent(row['f1'], 1)}" for name, row, _ in pairs)
     description = f"F1 in per cent on gold tokens: {described}."
     frequent = sorted((row["counts"]["gold"] for _, row, _ in pairs[1:]), reverse=True)[:MOST_TYPES]
     shown = [*pairs[:1], *[pair for pair in pairs[1:] if pair[1]["counts"]["gold"] >= frequent[-1]][:MOST_TYPES]]
     with canvas("types", description, 0.9 + 0.4 * len(shown)) as c:
-        _dots(c, [row for _, row, _ in shown], ACCENT, "gold tokens", -0.13 if metrics["raw_text"] else 0.0)
-        if metrics["raw_text"]:
-            _dots(c, [row or {} for _, _, row in shown], SECOND, "raw text", 0.16)
+        draw_dots(c, [dot_of(row) for _, row, _ in shown], ACCENT, "gold tokens", -0.13 if raw else 0.0)
+        if raw:
+            draw_dots(c, [dot_of(row) for _, _, row in shown], SECOND, "raw text", 0.16)
         _name_rows(c, [name for name, _, _ in shown])
-        _percent_axis(c, [end for _, *rows in shown for row in rows if row for end in _ends(row)])
+        _percent_axis(c, [end for _, *rows in shown for row in rows for end in ends_of(dot_of(row))])
         c.ax.set_xlabel(
             "F1, per cent" + ("; the most frequent types" if len(shown) < len(pairs) else ", 95 % intervals")
         )
         c.ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0, handletextpad=0.2)
-    rows = [(name, _with_interval(row), _with_interval(other or {})) for name, row, other in pairs]
+    rows = [(name, _with_interval(row), _with_interval(other)) for name, row, other in pairs]
     return Plot("types", "F1 by type", description, c.svg, ("type", "F1, gold tokens", "F1, raw text"), rows)
 
 
-def plot_errors(metrics: Row) -> Plot:
+def plot_errors(metrics: Metrics) -> Plot:
     """Plot how many errors there are of each kind, and what they cost. RETURNS (Plot): The figure."""
-    gains = {lever["verdict"]: lever["gain"] for lever in metrics["errors"]["levers"] if not _single(lever)}
-    counts = [metrics["errors"]["verdicts"][verdict] for verdict in ERRORS]
-    names = [VERDICTS[verdict] for verdict in ERRORS]
-    rows = [(n, str(k), f"{100 * gains[v]:.1f}") for n, k, v in zip(names, counts, ERRORS, strict=True)]
+    gains = {kind["verdict"]: kind["gain"] for kind in metrics["errors"]["levers"] if not _is_single(kind)}
+    counts = [metrics["errors"]["verdicts"][verdict] for verdict in ERROR_VERDICTS]
+    names = [VERDICTS[verdict] for verdict in ERROR_VERDICTS]
+    rows = [(n, str(k), f"{100 * gains[v]:.1f}") for n, k, v in zip(names, counts, ERROR_VERDICTS, strict=True)]
     description = "Errors by kind: " + "; ".join(f"{name.lower()} {count}" for name, count, _ in rows) + "."
     with canvas("errors", description, 0.75 + 0.44 * len(rows)) as c:
         bars = c.ax.barh(range(len(rows)), counts, height=0.55, color=ACCENT)
@@ -68,12 +73,12 @@ def plot_errors(metrics: Row) -> Plot:
         c.ax.bar_label(bars, labels=labels, color=INK, fontsize=10, padding=4)
         _name_rows(c, [name.replace(", ", ",\n") for name in names])
         c.ax.set_xlim(0, max(1, *counts) * 1.4)
-        c.ax.set_xlabel("errors (points of F1 if mended)")
+        c.ax.set_xlabel("errors (points of F1 if fixed)")
         c.ax.locator_params(axis="x", nbins=4, integer=True)
     return Plot("errors", "Errors by kind", description, c.svg, ("kind", "errors", "worth, points of F1"), rows)
 
 
-def plot_confusion(metrics: Row) -> Plot:
+def plot_confusion(metrics: Metrics) -> Plot:
     """Plot which type is taken for which; of many types, those that are confused most. RETURNS (Plot): The figure."""
     names = [*metrics["errors"]["confusion"]["types"], "none"]
     table = metrics["errors"]["confusion"]["table"]
@@ -132,12 +137,12 @@ def _cell(c: Canvas, i: int, j: int, value: int, total: int, *, last: bool) -> N
     c.ax.text(j, i, text, ha="center", va="center", color=INK if value else MUTED, fontsize=10.5)
 
 
-def plot_slices(metrics: Row) -> Plot | None:
+def plot_slices(metrics: Metrics) -> Plot | None:
     """Plot F1 of every slice with its interval. RETURNS (Plot | None): The figure; None where there are no slices."""
-    lines: list[tuple[str, Row]] = []
+    lines: list[tuple[str, Figures | None]] = []
     for way in metrics["slices"]:
         if not way["missing"]:
-            lines.append((way["title"], {}))
+            lines.append((way["title"], None))
             lines.extend((f"{name}  ({row['counts']['gold']:,})", row) for name, row in way["slices"].items())
     if metrics["f1"] is None or not lines:
         return None
@@ -148,22 +153,22 @@ def plot_slices(metrics: Row) -> Plot | None:
     )
     with canvas("slices", description, 0.6 + 0.27 * len(lines), width=5.2) as c:
         c.ax.axvline(100 * metrics["f1"], color=SECOND, linewidth=1, linestyle=(0, (4, 3)))
-        _dots(c, [row for _, row in lines], ACCENT, "F1", 0.0)
+        draw_dots(c, [dot_of(row) for _, row in lines], ACCENT, "F1", 0.0)
         _name_rows(c, [name for name, _ in lines], most=40)
         for label, (_, row) in zip(c.ax.get_yticklabels(), lines, strict=True):
             label.set_fontweight("normal" if row else "bold")
-        _percent_axis(c, [end for _, row in lines if row for end in _ends(row)])
+        _percent_axis(c, [end for _, row in lines for end in ends_of(dot_of(row))])
         c.ax.set_xlabel("F1; dashed: all entities")
     rows = [(name, percent(r["precision"], 1), percent(r["recall"], 1), _with_interval(r)) for name, r in lines if r]
     header = ("slice (gold entities)", "precision", "recall", "F1")
     return Plot("slices", "F1 by slice", description, c.svg, header, rows)
 
 
-def plot_reliability(metrics: Row) -> Plot | None:
+def plot_reliability(metrics: Metrics) -> Plot | None:
     """Plot the share right against the score. RETURNS (Plot | None): The figure; None where there are no scores."""
     if not metrics["scores"]:
         return None
-    raw = (metrics["raw_text"] or {}).get("scores")
+    raw = metrics["raw_text"]["scores"] if metrics["raw_text"] else None
     forms = [("gold tokens", metrics["scores"], ACCENT), *([("raw text", raw, SECOND)] if raw else [])]
     rows = [
         (name, f"{b['score']:.3f}", f"{b['right']:.3f}", f"{b['count']:.0f}")
@@ -187,7 +192,7 @@ def plot_reliability(metrics: Row) -> Plot | None:
     return Plot("reliability", "Reliability of scores", description, c.svg, header, rows)
 
 
-def plot_curve(curve: Sequence[Row]) -> Plot | None:
+def plot_curve(curve: Sequence[CurvePoint]) -> Plot | None:
     """Plot the dev score in training. RETURNS (Plot | None): The figure; None where no curve was given."""
     if not curve:
         return None
@@ -209,12 +214,12 @@ def plot_curve(curve: Sequence[Row]) -> Plot | None:
         floor = sorted(scores)[max(len(scores) // 4, min(1, len(scores) - 2))]
         c.ax.set_ylim(max(0, floor - max(2, 0.3 * (scores[best] - floor))), min(100, scores[best] + 2))
         c.ax.set(xlabel="step", ylabel="score, per cent")
-    losses = [", ".join(f"{name} {loss:.2f}" for name, loss in line.get("losses", {}).items()) for line in curve]
+    losses = [", ".join(f"{name} {loss:.2f}" for name, loss in line["losses"].items()) for line in curve]
     rows = [(str(a), f"{b:.2f}", loss) for a, b, loss in zip(steps, scores, losses, strict=True)]
     return Plot("curve", "Training", description, c.svg, ("step", "score", "losses"), rows)
 
 
-def plot_comparison(metrics: Row) -> Plot | None:
+def plot_comparison(metrics: Metrics) -> Plot | None:
     """Plot by how much F1 differs from the other pipeline's. RETURNS (Plot | None): The figure."""
     if not metrics["comparison"] or not metrics["comparison"]["rows"]:
         return None
@@ -226,8 +231,8 @@ def plot_comparison(metrics: Row) -> Plot | None:
     description = "Difference in F1, this pipeline less the other: " + "; ".join(f"{r[0]} {r[1]}" for r in rows) + "."
     with canvas("comparison", description, 0.8 + 0.36 * len(rows)) as c:
         c.ax.axvline(0, color=MUTED, linewidth=1)
-        known = [{"f1": d["difference"], "interval": {"f1": d["interval"]}} for d in found.values()]
-        _dots(c, known, ACCENT, "", 0.0)
+        known = [Dot(value=d["difference"], ends=d["interval"]) for d in found.values()]
+        draw_dots(c, known, ACCENT, "", 0.0)
         _name_rows(c, list(found))
         c.ax.set_xlabel("points of F1; right of 0: this pipeline is better")
     return Plot(
@@ -250,17 +255,6 @@ def p_value(value: float | None) -> str:
     return "-" if value is None else "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
-def _dots(c: Canvas, rows: Sequence[Row], colour: str, label: str, offset: float) -> None:
-    """Draw rates as dots, their intervals as lines. Rows without a rate leave their place empty."""
-    ends = [(i + offset, *row["interval"]["f1"]) for i, row in enumerate(rows) if (row.get("interval") or {}).get("f1")]
-    if ends:
-        y, low, high = zip(*ends, strict=True)
-        c.ax.hlines(y, [100 * x for x in low], [100 * x for x in high], color=colour, linewidth=2, alpha=0.55)
-    dots = [(100 * row["f1"], i + offset) for i, row in enumerate(rows) if row.get("f1") is not None]
-    x, y = zip(*dots, strict=True) if dots else ((), ())
-    c.ax.plot(x, y, "o", color=colour, markersize=6.5, markeredgecolor=PAPER, markeredgewidth=1, label=label)
-
-
 def _name_rows(c: Canvas, names: Sequence[str], most: int = 20) -> None:
     c.ax.set_yticks(range(len(names)), [_short(name, most) for name in names])
     c.ax.set_ylim(len(names) - 0.5, -0.5)
@@ -278,14 +272,11 @@ def _percent_axis(c: Canvas, values: Sequence[float]) -> None:
     c.ax.locator_params(axis="x", nbins=5)
 
 
-def _ends(row: Row) -> list[float]:
-    return [*((row.get("interval") or {}).get("f1") or []), *([row["f1"]] if row.get("f1") is not None else [])]
+def _with_interval(row: Figures | None) -> str:
+    dot = dot_of(row)
+    ends = dot["ends"]
+    return percent(dot["value"], 1) + (f" ({percent(ends[0], 1)} to {percent(ends[1], 1)})" if ends else "")
 
 
-def _with_interval(row: Row) -> str:
-    ends = (row.get("interval") or {}).get("f1")
-    return percent(row.get("f1"), 1) + (f" ({percent(ends[0], 1)} to {percent(ends[1], 1)})" if ends else "")
-
-
-def _single(lever: Row) -> bool:
-    return lever["gold"] is not None or lever["found"] is not None
+def _is_single(kind: ErrorKindFigures) -> bool:
+    return kind["gold"] is not None or kind["found"] is not None

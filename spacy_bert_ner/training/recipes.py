@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from spacy_bert_ner.encoder.checkpoint import Checkpoint
-from spacy_bert_ner.encoder.network.kinds import KINDS, Shape
+from spacy_bert_ner.encoder.network.kinds import TRANSFORMER_KINDS, NetworkShape
+from spacy_bert_ner.encoder.pretrained_files import PretrainedFiles
 
 # What a setting says that the recipe, or the size of the corpus, decides.
 AUTO = "auto"
@@ -63,12 +63,12 @@ def encoder_width(name: str) -> int:
     RETURNS (int): The width.
     RAISES: OSError where there is no such encoder, or no way to it; ValueError where its config.json does not say it.
     """
-    sizes = Checkpoint(name).read_json("config.json")
+    sizes = PretrainedFiles(name).read_json("config.json")
     place = Path(name) / "config.json"
     if sizes is None:
         raise FileNotFoundError(f"There is no {place}")
-    if sizes.get("model_type") in KINDS:
-        return Shape.of(sizes).width
+    if sizes.get("model_type") in TRANSFORMER_KINDS:
+        return NetworkShape.of(sizes).width
     if "hidden_size" not in sizes:
         raise ValueError(f"{place} has no hidden_size, but {json.dumps(sorted(sizes))}")
     return int(sizes["hidden_size"])

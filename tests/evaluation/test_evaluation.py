@@ -18,8 +18,8 @@ from spacy.training import Example
 from spacy_bert_ner.evaluation import HEADER, Resampling, evaluate, table
 from spacy_bert_ner.evaluation.bootstrap import compare, intervals
 from spacy_bert_ner.evaluation.counts import count_all, count_types, rates
-from spacy_bert_ner.evaluation.document_records import Judged, Record, judge_raw_text, make_record
-from spacy_bert_ner.evaluation.error_kinds import find_cases, price
+from spacy_bert_ner.evaluation.document_records import Judged, TokenRecord, judge_raw_text, make_record
+from spacy_bert_ner.evaluation.error_kinds import find_cases, rank_error_kinds
 from spacy_bert_ner.evaluation.excerpts import confident_errors, confused_strings
 from spacy_bert_ner.evaluation.parity import check_parity
 from spacy_bert_ner.evaluation.slices import count_slices, slicings
@@ -72,12 +72,12 @@ def judged(corpus: list[list[tuple[str, str]]]) -> list[Judged]:
     return [Judged(read_entities(g for g, _ in pairs), read_entities(f for _, f in pairs)) for pairs in corpus]
 
 
-def record(words: str, gold: list[Entity], found: list[Entity], scores: list[float] = ()) -> Record:
+def record(words: str, gold: list[Entity], found: list[Entity], scores: list[float] = ()) -> TokenRecord:
     """Make a record with sentences that end at full stops."""
     tokens = words.split(" ")
     starts = [i for i in range(len(tokens)) if i == 0 or tokens[i - 1] == "."]
     given = dict(zip(found, scores, strict=False))
-    return Record(gold, found, words=tokens, spaces=space_flags(tokens), sentences=starts, scores=given)
+    return TokenRecord(gold, found, words=tokens, spaces=space_flags(tokens), sentences=starts, scores=given)
 
 
 @given(CORPORA)
@@ -158,11 +158,11 @@ def test_verdicts(gold: list, found: list, verdicts: list[str]) -> None:
 
 
 def test_mending_an_error_is_worth_what_it_says() -> None:
-    # Right 1 of 2 gold and 2 predicted: F1 1/2. Mended: 2 of 2 and 2, F1 1.
+    # Right 1 of 2 gold and 2 predicted: F1 1/2. Fixed: 2 of 2 and 2, F1 1.
     records = [Judged([Entity(0, 1, "A"), Entity(2, 4, "A")], [Entity(0, 1, "A"), Entity(2, 3, "A")])]
-    levers = {(x.verdict, x.gold): x for x in price(find_cases(records), count_all(records).total()[0])}
-    assert levers["boundary", None].gain == levers["boundary", "A"].gain == pytest.approx(0.5)
-    assert levers["missed", None].gain == 0.0
+    kinds = {(x.verdict, x.gold): x for x in rank_error_kinds(find_cases(records), count_all(records).total()[0])}
+    assert kinds["boundary", None].gain == kinds["boundary", "A"].gain == pytest.approx(0.5)
+    assert kinds["missed", None].gain == 0.0
 
 
 def test_interval_worked_by_hand() -> None:
@@ -241,7 +241,7 @@ def test_slices() -> None:
 
 
 def test_slices_say_what_they_lack() -> None:
-    ways = {way.key: way.missing for way in slicings([Record([], [], words=["a"])], None)}
+    ways = {way.key: way.missing for way in slicings([TokenRecord([], [], words=["a"])], None)}
     assert "--train" in ways["seen"]
     assert "sentence" in ways["capitals"]
     assert ways["length"] == ""
@@ -267,7 +267,7 @@ def test_errors_to_read() -> None:
 
 
 def test_long_sentences_are_cut_around_the_error() -> None:
-    r = Record([Entity(500, 501, "A")], [], words=["x"] * 1000, spaces=[True] * 1000, sentences=[0])
+    r = TokenRecord([Entity(500, 501, "A")], [], words=["x"] * 1000, spaces=[True] * 1000, sentences=[0])
     (excerpt,) = [s.excerpt for s in confused_strings([r, r], find_cases([r, r]))]
     assert excerpt.text == " ".join(["…", *["x"] * 51, "…"])
     assert excerpt.gold == [Entity(52, 53, "A")]

@@ -71,8 +71,8 @@ def in_the_encoder(patch: pytest.MonkeyPatch) -> None:
             raise PoisonError
         return encode(layout, *args)
 
-    encode = encoder_model.encode
-    patch.setattr(encoder_model, "encode", poisoned)
+    encode = encoder_model.encode_documents
+    patch.setattr(encoder_model, "encode_documents", poisoned)
 
 
 def in_decoding(patch: pytest.MonkeyPatch) -> None:
@@ -152,8 +152,8 @@ def test_a_batch_that_fails_as_a_whole(nlp: Language, monkeypatch: pytest.Monkey
             raise MemoryError("not so much")
         return encode(layout, *args)
 
-    encode = encoder_model.encode
-    monkeypatch.setattr(encoder_model, "encode", short_of_memory)
+    encode = encoder_model.encode_documents
+    monkeypatch.setattr(encoder_model, "encode_documents", short_of_memory)
     with pytest.raises(MemoryError):
         list(nlp.pipe(TEXTS))
     failures = collect(nlp)

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from spacy_bert_ner.evaluation import evaluate
-from spacy_bert_ner.report import read_curve, render
+from spacy_bert_ner.report import render
 from spacy_bert_ner.report.advice import advise
+from spacy_bert_ner.report.curve import read_curve
 from spacy_bert_ner.report.marks import mark
 from spacy_bert_ner.tags import Entity
 from tests.evaluation.evaluating import EVERY_VERDICT, Case, make_case, make_pipeline
