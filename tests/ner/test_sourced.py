@@ -202,7 +202,7 @@ def test_init_config_refuses_what_it_cannot_begin_with(folder: Path, tiny_bert: 
         (["--encoder", "trained"], "To train the pipeline further: --source trained"),
         (["--encoder", "empty"], "empty holds no config.json"),
         (["--encoder", "./nowhere"], "There is no folder ./nowhere"),
-        (["--encoder", "train.spacy"], "train.spacy holds no config.json"),
+        (["--encoder", "train.spacy"], "There is no folder train.spacy"),
         (["--source", tiny_bert], f"init-config config.cfg --encoder {tiny_bert}"),
         (["--source", "blank"], "blank holds no bert_ner"),
         (["--source", "nowhere"], "The pipeline nowhere cannot be loaded"),
