@@ -39,10 +39,18 @@ _LOW, _LEFT, _RIGHT = (
     "\N{LEFT SINGLE QUOTATION MARK}",
     "\N{RIGHT SINGLE QUOTATION MARK}",
 )
+_APOSTROPHES = ("'", _RIGHT)
 USUAL = Spacing(
-    closing=frozenset([*",.;:!?)]}%”»", _RIGHT, "..", "...", "…", "n't", "N'T"]),
+    closing=frozenset([*",.;:!?)]}%”»", _RIGHT, "..", "...", "…"]),
     opening=frozenset([*"([{$£€#“«„¿¡", _LOW, _LEFT, "``"]),
-    clitics=frozenset(["'s", "'m", "'d", "'re", "'ve", "'ll", "''"]),
+    clitics=frozenset(
+        [
+            *(mark + end for mark in _APOSTROPHES for end in ("s", "m", "d", "re", "ve", "ll")),
+            "n't",
+            f"n{_RIGHT}t",
+            "''",
+        ]
+    ),
     pairs=(
         ('"', '"'),
         ("'", "'"),
@@ -53,7 +61,6 @@ USUAL = Spacing(
         (_LOW, _RIGHT),
     ),
 )
-_APOSTROPHES = ("'", _RIGHT)
 # 5 €, not €5.
 _EUROPEAN = replace(USUAL, opening=USUAL.opening - frozenset("$£€"))
 # »So« beside «so», and ”so” and »so».

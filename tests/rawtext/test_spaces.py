@@ -21,6 +21,10 @@ from spacy_bert_ner.tags import Entity
         ("a ' quoted ' word", "a 'quoted' word"),
         ("$ 5 and 5 % - so", "$5 and 5% - so"),
         ("I ca n't", "I can't"),
+        (
+            "IBM \N{RIGHT SINGLE QUOTATION MARK}s wo N\N{RIGHT SINGLE QUOTATION MARK}T",
+            "IBM\N{RIGHT SINGLE QUOTATION MARK}s woN\N{RIGHT SINGLE QUOTATION MARK}T",
+        ),
         (". start", ". start"),
     ],
 )
