@@ -16,11 +16,12 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import closing
 
 from spacy.language import Language
-from thinc.compat import torch
 
 from .answers import Answer, Failure, read_answer
+from .cores import CoreShare
 from .error_responses import RefusalError
 from .fairness import FairQueue, Ticket
 from .metrics import ServiceMetrics
@@ -132,17 +133,19 @@ class ModelRunner:
 
     def _run(self, load: Callable[[], Language], loaded: "Future[tuple[Language, float]]") -> None:
         """Load, then read batches until the runner is closed and the queue empty."""
-        try:
-            if torch is not None and self.settings.threads:
-                torch.set_num_threads(self.settings.threads)
-            nlp = load()
-            loaded.set_result((nlp, self._warm_up(nlp)))
-        except BaseException as error:
-            loaded.set_exception(error)
-            return
-        while (batch := self._next_batch()) is not None:
-            if batch:
-                self._annotate_batch(batch)
+        with closing(CoreShare(self.settings.workers, self.settings.lock)) as cores:
+            try:
+                with cores.computing(alone=False):
+                    nlp = load()
+                    loaded.set_result((nlp, self._warm_up(nlp)))
+            except BaseException as error:
+                loaded.set_exception(error)
+                return
+            while (batch := self._next_batch()) is not None:
+                if batch:
+                    alone = len({id(ticket) for ticket, _ in batch}) == 1 and not self._crowded
+                    with cores.computing(alone):
+                        self._annotate_batch(batch)
 
     def _next_batch(self) -> list[tuple[Ticket, int]] | None:
         """Wait for texts. RETURNS: A batch; None where there is none and the runner is closed."""

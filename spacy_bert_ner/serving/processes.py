@@ -115,11 +115,12 @@ def run(
     name_models(models)
     if workers == "auto":
         workers = usable_cores() if gpu_id < 0 else 1
-    settings = replace(settings, threads=threads_of(workers))
-    make: Any = partial(load_in_process, list(models), settings, code, gpu_id)
     with listen(host, port) as listener, tempfile.TemporaryDirectory(prefix="bert-ner-metrics-") as folder:
         shown = f"[{host}]" if ":" in host else host
         msg.info(f"Loading, then serving on http://{shown}:{listener.getsockname()[1]}/")
+        lock = Path(folder, "cores.lock") if workers > 1 else None
+        settings = replace(settings, workers=workers, lock=lock)
+        make: Any = partial(load_in_process, list(models), settings, code, gpu_id)
         if workers > 1:
             os.environ.setdefault(METRICS_VARIABLE, folder)
             Multiprocess(_configure(make, settings, workers), [listener]).run()
@@ -158,19 +159,6 @@ def listen(host: str, port: int) -> socket.socket:
         raise
     listener.set_inheritable(True)
     return listener
-
-
-def threads_of(workers: int) -> int | None:
-    """Share the cores out.
-
-    workers (int): Processes that serve.
-    RETURNS (int | None): Threads by which each computes, so that a lone one leaves a core to its connections; None
-        where OMP_NUM_THREADS says it.
-    """
-    if "OMP_NUM_THREADS" in os.environ:
-        return None
-    cores = usable_cores()
-    return max(1, cores // workers if workers > 1 else cores - 1)
 
 
 def load_in_process(

@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass, field
+from pathlib import Path
 
 KEY_VARIABLE = "SPACY_BERT_NER_API_KEY"
 # Where several workers leave their figures for each other; prometheus_client reads it as it is imported.
@@ -22,7 +23,8 @@ class ServiceSettings:
     max_words, max_texts, max_body_bytes (int): Of one request; beyond them the answer is 413.
     default_score (float): What the forms of others, which know no missing score, say of entities without a confidence.
     hosts (tuple[str, ...]): Names in the header Host that are answered; empty for all.
-    threads (int | None): Threads by which each model computes; None for as many as PyTorch takes by itself.
+    workers (int): Processes that serve.
+    lock (Path | None): The file by which they know whether others compute; None where there is one.
     log_texts (bool): Whether the log may hold texts: those of requests, and errors' messages, which may quote them.
     api_key (str | None): What clients must send as `Authorization: Bearer KEY`; None where everyone may ask.
     """
@@ -38,7 +40,8 @@ class ServiceSettings:
     max_body_bytes: int = 4 * 2**20
     default_score: float = 0.85
     hosts: tuple[str, ...] = ()
-    threads: int | None = None
+    workers: int = 1
+    lock: Path | None = None
     log_texts: bool = False
     api_key: str | None = field(default=None, repr=False)
 

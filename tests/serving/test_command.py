@@ -19,7 +19,6 @@ from typer.testing import CliRunner
 from spacy_bert_ner.cli import bert_ner_cli
 from spacy_bert_ner.serving import processes as running
 from spacy_bert_ner.serving.naming import name_models, split_name
-from spacy_bert_ner.serving.processes import threads_of
 from spacy_bert_ner.serving.service_settings import KEY_VARIABLE, ServiceSettings
 from tests.import_graph import reach
 from tests.serving.services import FAULT, free_port, make_ruler
@@ -124,20 +123,6 @@ def test_names_of_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     }
     with pytest.raises(ValueError, match="write NAME=a=b"):
         split_name("a=b")
-
-
-@pytest.mark.parametrize(
-    ("workers", "cores", "said", "threads"),
-    [(1, 1, None, 1), (1, 4, None, 3), (2, 4, None, 2), (4, 2, None, 1), (2, 4, "3", None)],
-)
-def test_cores_are_shared_out(
-    monkeypatch: pytest.MonkeyPatch, workers: int, cores: int, said: str | None, threads: int | None
-) -> None:
-    monkeypatch.setattr("spacy_bert_ner.serving.processes.usable_cores", lambda: cores)
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    if said:
-        monkeypatch.setenv("OMP_NUM_THREADS", said)
-    assert threads_of(workers) == threads
 
 
 def test_serving_imports_no_encoder() -> None:
