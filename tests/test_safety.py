@@ -53,9 +53,9 @@ def dangers(source: str) -> list[str]:
                     found.append(f"{node.lineno}: {keyword.arg}={ast.unparse(keyword.value)}")
         elif isinstance(node, ast.Dict):
             for key, value in zip(node.keys, node.values, strict=True):
-                name = key.value if isinstance(key, ast.Constant) else None
-                if name in KEYWORDS and ast.unparse(value) != str(KEYWORDS[name]):
-                    found.append(f"{node.lineno}: {name}: {ast.unparse(value)}")
+                key_name = key.value if isinstance(key, ast.Constant) and isinstance(key.value, str) else ""
+                if key_name in KEYWORDS and ast.unparse(value) != str(KEYWORDS[key_name]):
+                    found.append(f"{node.lineno}: {key_name}: {ast.unparse(value)}")
     return found
 
 

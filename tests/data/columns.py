@@ -21,7 +21,7 @@ def spell(sentence: Sentence) -> str:
 
 def read(path: Path, options: dict[str, str]) -> tuple[str, str]:
     """RETURNS (tuple[str, str]): The documents, and what the notes say."""
-    contents = read_file(path, ReadingOptions(**options))  # type: ignore[arg-type]
+    contents = read_file(path, ReadingOptions(**options))
     notes = "\n".join(line for kind, places in contents.notes.lines() for line in [kind, *places])
     return show(contents.documents), notes
 

@@ -111,7 +111,7 @@ REFUSED: list[tuple[str, dict[str, str], str]] = [
 @pytest.mark.parametrize(("file", "options", "message"), REFUSED)
 def test_cases_are_refused(file: str, options: dict[str, str], message: str) -> None:
     with pytest.raises(CorpusError) as error:
-        read_file(CASES / file, ReadingOptions(**options))  # type: ignore[arg-type]
+        read_file(CASES / file, ReadingOptions(**options))
     assert str(error.value) == f"{CASES / file}{message}"
 
 

@@ -1,6 +1,7 @@
 """Exports of annotation tools: references, fields, conflicts, broken files, and how formats are recognised."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -64,7 +65,9 @@ def test_all_conflicts_of_a_file_at_once(tmp_path: Path) -> None:
 
 
 def test_left_out_texts_are_counted(tmp_path: Path) -> None:
-    prodigy = [{"text": "x", "spans": [], "answer": answer} for answer in ("reject", "ignore", "accept")]
+    prodigy: list[dict[str, Any]] = [
+        {"text": "x", "spans": [], "answer": answer} for answer in ("reject", "ignore", "accept")
+    ]
     open_task = {"data": {"text": "x"}, "annotations": []}
     twice = task("Bob x", region(0, 3, "Bob"))
     twice["annotations"] *= 2

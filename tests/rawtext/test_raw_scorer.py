@@ -81,7 +81,7 @@ def test_early_stopping_looks_at_both() -> None:
     scores = component.score(list(map(predicted, examples)))  # type: ignore[attr-defined]
     nlp.evaluate = lambda _: scores  # type: ignore[method-assign, assignment, misc]
     weights = {"ents_f": 0.5, "raw_ents_f": 0.5, "ents_per_type": None}
-    score, _ = create_evaluation_callback(nlp, lambda _: examples, weights)()  # type: ignore[arg-type]
+    score, _ = create_evaluation_callback(nlp, lambda _: examples, weights)()
     assert score == pytest.approx((scores["ents_f"] + scores["raw_ents_f"]) / 2)
 
 
