@@ -77,7 +77,7 @@ def cache_one(make: Callable[[WorkerSettings], Worker]) -> Callable[[WorkerSetti
 def main(model: Path, texts: Path, folder: Path, suffix: str) -> None:
     use_inline_pools(pytest.MonkeyPatch())
     # Loaded once, for all copies.
-    runs.Worker = cache_one(Worker)  # type: ignore[misc, assignment]
+    runs.Worker = cache_one(Worker)  # type: ignore[assignment]
     output = f"out{suffix}"
     for place in ("whole", "killed"):
         (folder / place).mkdir()

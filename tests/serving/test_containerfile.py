@@ -52,7 +52,7 @@ def wheels(tmp_path: Path) -> Path:
     nlp.to_disk(tmp_path / "model")
     meta = json.loads((tmp_path / "model" / "meta.json").read_text(encoding="utf8"))
     build_model_wheel(tmp_path / "model", meta, tmp_path / "packages", wheels)
-    build_plugin_wheel(ROOT, wheels)
+    build_plugin_wheel(wheels)
     return wheels
 
 
