@@ -145,7 +145,7 @@ def test_a_damaged_archive(tmp_path: Path) -> None:
     content = path.read_bytes()
     for length in range(0, len(content), 9):
         path.write_bytes(content[:length])
-        with pytest.raises(AssetError, match=r"expected a whole archive: fetch it anew$"):
+        with pytest.raises(AssetError, match=r"expected a complete archive: fetch it again$"):
             unpack(path, PREFIX, ["a.json"], tmp_path)
     path.write_bytes(content)
     with pytest.raises(AssetError, match="expected a whole archive"):
