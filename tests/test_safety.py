@@ -148,5 +148,5 @@ def test_a_damaged_archive(tmp_path: Path) -> None:
         with pytest.raises(AssetError, match=r"expected a complete archive: fetch it again$"):
             unpack(path, PREFIX, ["a.json"], tmp_path)
     path.write_bytes(content)
-    with pytest.raises(AssetError, match="expected a whole archive"):
+    with pytest.raises(AssetError, match="expected a complete archive"):
         unpack(path, PREFIX, ["b.json"], tmp_path)
