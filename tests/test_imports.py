@@ -26,6 +26,7 @@ from tests.scenarios import make_pipeline, train
 MAY_IMPORT: dict[str, set[str]] = {
     "arrays": set(),
     "checks": set(),
+    "child_processes": set(),
     "processors": set(),
     "tags": set(),
     "terminal": set(),
@@ -39,10 +40,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "data": {"storage", "tags"},
     "evaluation": {"arrays", "calibration", "ner", "rawtext", "tags"},
     "report": {"evaluation", "tags"},
-    "training": {"checks", "encoder", "ner", "rawtext", "storage", "terminal"},
+    "training": {"checks", "child_processes", "encoder", "ner", "processors", "rawtext", "storage", "terminal"},
     "inspection": {"encoder", "ner", "rawtext", "training"},
     "packaging": {"storage"},
-    "annotating": {"ner", "processors", "storage"},
+    "annotating": {"child_processes", "ner", "processors", "storage"},
     "serving": {"processors"},
     "commands": {
         "annotating",

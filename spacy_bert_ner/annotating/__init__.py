@@ -2,6 +2,6 @@
 
 from .annotation_error import AnnotationError
 from .orchestration import annotate
-from .summary import AnnotationSummary
+from .summary import Summary
 
-__all__ = ["AnnotationError", "AnnotationSummary", "annotate"]
+__all__ = ["AnnotationError", "Summary", "annotate"]

@@ -3,16 +3,15 @@
 Only `spawn` starts processes whose libraries have not started threads yet.
 """
 
-import os
 import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from itertools import count
-from multiprocessing import connection, get_context, parent_process
+from multiprocessing import connection, get_context
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from typing import Any, NamedTuple
+
+from spacy_bert_ner.child_processes import describe_exit, end_with_parent, environment
 
 from .scheduling import Event, Task
 from .worker import ONE_THREAD, Worker, WorkerSettings, describe_error
@@ -89,7 +88,7 @@ def serve(pipe: "Connection[Any, Any]", settings: WorkerSettings) -> None:
     """
     # Ctrl+C reaches all processes of a terminal; the parent decides.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     with suppress(EOFError, OSError):
         try:
             worker = Worker(settings)
@@ -102,33 +101,3 @@ def serve(pipe: "Connection[Any, Any]", settings: WorkerSettings) -> None:
             raise
         except Exception as error:
             pipe.send(("failed", describe_error(error)))
-
-
-@contextmanager
-def environment(variables: dict[str, str]) -> Iterator[None]:
-    """Set environment variables for the processes that the block starts."""
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-
-
-def describe_exit(code: int | None) -> str:
-    """RETURNS (str): A process's exit code in words."""
-    if code is not None and code < 0:
-        name = signal.Signals(-code).name
-        return f"{name}, as where memory runs out" if name == "SIGKILL" else name
-    return f"exit code {code}"
-
-
-def _end_with_parent() -> None:
-    parent = parent_process()
-    if parent is not None:
-        connection.wait([parent.sentinel])
-        os._exit(1)

@@ -28,6 +28,9 @@ def train_cli(
     checkpoint_every: Annotated[
         float, Opt("--checkpoint-every", help="Minutes between checkpoints, beside one at each evaluation", min=0)
     ] = 10,
+    processes: Annotated[
+        int, Opt("--processes", help="How many train together, each on a part of every batch", min=1)
+    ] = 1,
 ) -> None:
     """Train a pipeline as `spacy train` does; run again after an interruption, the same command goes on where it was.
 
@@ -44,6 +47,7 @@ def train_cli(
         interval=60 * checkpoint_every,
         epochs=parse_epochs(epochs),
         evaluations=evaluations,
+        processes=processes,
     )
 
 
@@ -58,18 +62,25 @@ def parse_epochs(epochs: str) -> float | None:
     return None
 
 
-def train_or_exit(config: Path, output: Path, **options: Any) -> None:
+def train_or_exit(config: Path, output: Path, *, processes: int = 1, **options: Any) -> None:
     """Train; where that cannot go on, say why and end the process.
 
     config (Path): Training config.
     output (Path): Where the pipelines go.
+    processes (int): How many train together.
     options (Any): See training.running.train.
     """
-    from spacy_bert_ner.training.running import train
+    from spacy_bert_ner.training.parallel.group import LostError
+    from spacy_bert_ner.training.parallel.launching import train_as_started, train_in_processes
     from spacy_bert_ner.training.training_error import RunError
 
     try:
-        train(config, output, **options)
+        if processes > 1:
+            train_in_processes(processes, config, output, **options)
+        else:
+            train_as_started(config, output, **options)
+    except LostError as error:
+        raise CommandError("Training was broken off", f"{error}\n{how_to_go_on(output)}") from error
     except RunError as error:
         raise CommandError("Training cannot go on", str(error)) from error
     except KeyboardInterrupt:

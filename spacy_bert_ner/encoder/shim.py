@@ -125,6 +125,11 @@ class EncoderShim(Shim):
         """RETURNS (torch.dtype): Of the matrix products."""
         return choose_dtype(self.settings.precision, self._device)
 
+    @property
+    def scales_gradients(self) -> bool:
+        """RETURNS (bool): Whether gradients are multiplied, and a step is left out where they overflow."""
+        return self.dtype == torch.float16
+
     def predict(self, fwd_args: Callable[[Encoder], Tensor]) -> Tensor:
         """Run the module without gradients.
 

@@ -134,6 +134,8 @@ class BertNER(TrainablePipe):
         self.model = model
         self.name = name
         self.scorer = scorer
+        # What losses are divided by, for the annotated rows that `update` sees: more where it sees a part of a batch.
+        self.rows_of_batch: Callable[[int], int] = int
         self.settings = settings
         # What is saved: see state.py. Settings are written, and never read from here.
         self.cfg: dict[str, Any] = new_state(settings)
@@ -265,7 +267,8 @@ class BertNER(TrainablePipe):
         """
         examples = list(examples)
         tags = gold_tags(examples, self.lattice.scheme, self.labels, self.name)
-        return loss_of_rows(self.settings.loss, self.lattice, scores, [len(eg.predicted) for eg in examples], tags)
+        sizes = [len(eg.predicted) for eg in examples]
+        return loss_of_rows(self.settings.loss, self.lattice, scores, sizes, tags, self.rows_of_batch)
 
     def from_bytes(self, bytes_data: bytes, *, exclude: Iterable[str] = ()) -> Self:
         """Load the component from bytes; the settings of its config stay as they are. RETURNS: The component."""

@@ -21,6 +21,7 @@ from wasabi import msg
 from .checkpoints import Checkpoint
 from .finite import ADVICE, check_losses, describe, first_non_finite
 from .optimizer_state import load_optimizer, optimizer_state, optimizer_tensors
+from .parallel.group import Group
 from .parameters import Parameters, Tensors
 from .randomness import all_states, put_states, reseed_cupy
 from .stream import Stream
@@ -81,19 +82,21 @@ class Run:
     """A training run: pipeline, optimizer, stream of batches, and where it is.
 
     nlp (Language): The initialized pipeline, with the full config.
+    group (Group): The processes that make the run together; this one alone (see parallel.parallel_run for several).
     """
 
-    def __init__(self, nlp: Language) -> None:
+    def __init__(self, nlp: Language, group: Group) -> None:
         config = nlp.config.interpolate()
         self.nlp = nlp
+        self.group = group
         self.settings: dict[str, Any] = registry.resolve(config["training"], schema=ConfigSchemaTraining)
         names = [self.settings["train_corpus"], self.settings["dev_corpus"]]
-        self.train_corpus, dev_corpus = resolve_dot_names(config, names)
+        self.train_corpus, self.dev_corpus = resolve_dot_names(config, names)
         self.frozen: list[str] = self.settings["frozen_components"]
         self.optimizer = self.settings["optimizer"]
         batches = create_train_batches(nlp, self.train_corpus, self.settings["batcher"], self.settings["max_epochs"])
         self.stream = Stream(batches)
-        self.evaluate = create_evaluation_callback(nlp, dev_corpus, self.settings["score_weights"])
+        self.evaluate = create_evaluation_callback(nlp, self.dev_corpus, self.settings["score_weights"])
         dropout = self.settings["dropout"]
         self.dropouts: Iterator[float] = iter(constant(dropout)) if isinstance(dropout, float) else dropout
         self.parameters = Parameters(nlp, self.frozen)
@@ -153,14 +156,7 @@ class Run:
     def _update(self, step: int, batch: list[Example]) -> None:
         dropout = next(self.dropouts)
         for part in subdivide_batch(batch, self.settings["accumulate_gradient"]):
-            self.nlp.update(
-                part,
-                drop=dropout,
-                losses=self.progress.losses,
-                sgd=False,  # type: ignore[arg-type]
-                exclude=self.frozen,
-                annotates=self.settings["annotating_components"],
-            )
+            self._learn(part, dropout, self.progress.losses)
             self._check(step)
         for name, component in self.nlp.pipeline:
             if (
@@ -170,6 +166,17 @@ class Run:
             ):
                 component.finish_update(self.optimizer)  # type: ignore[attr-defined]
         self.optimizer.step_schedules()
+
+    def _learn(self, part: list[Example], dropout: float, losses: dict[str, float]) -> None:
+        """Add the gradients of a part of the batch, and its losses."""
+        self.nlp.update(
+            part,
+            drop=dropout,
+            losses=losses,
+            sgd=False,  # type: ignore[arg-type]
+            exclude=self.frozen,
+            annotates=self.settings["annotating_components"],
+        )
 
     def _check(self, step: int) -> None:
         """RAISES: NonFiniteError where a loss is not finite; it names the documents that may have caused it."""

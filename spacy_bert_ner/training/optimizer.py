@@ -53,6 +53,7 @@ class Parameter:
     weights (Tensor): Its memory.
     mean, square (Tensor): Adam's moments.
     steps (Tensor): () how often it was moved.
+    decays (bool): Whether weight decay applies to it: not to vectors, which are biases and norms.
     layer (int): Which of its encoder's layers it belongs to; -1 for none.
     is_new (bool): Whether it is newly initialised.
     """
@@ -61,6 +62,7 @@ class Parameter:
     mean: Tensor
     square: Tensor
     steps: Tensor
+    decays: bool
     layer: int
     is_new: bool
 
@@ -165,7 +167,7 @@ class AdamW(Optimizer):
             self._step(self._pending)
             self._pending = {}
             self._deferring = False
-        self._register(key, weights, is_new)
+        self._register(key, weights, decays=weights.ndim > 1, is_new=is_new)
         if gradient.stride() != weights.stride():
             # The kernel reads both in the order of their memory.
             gradient = torch.empty_like(weights).copy_(gradient)
@@ -206,38 +208,47 @@ class AdamW(Optimizer):
         self._restored = dict(state)
         self._names = dict(names)
 
-    def _register(self, key: Key, weights: Tensor, is_new: bool) -> None:
+    def _register(self, key: Key, weights: Tensor, *, decays: bool, is_new: bool) -> None:
         """Note where a parameter's memory is; its moments are kept for as long as its shape stays."""
         known = self._known.get(key)
         if known is not None and known.weights.shape == weights.shape:
             known.weights = weights
             return
-        self._known[key] = Parameter(
+        parameter = self._known[key] = Parameter(
             weights,
             torch.zeros_like(weights),
             torch.zeros_like(weights),
             torch.zeros((), device=weights.device),
+            decays=decays,
             layer=layer_of(key[1]),
             is_new=is_new,
         )
-        self._deepest = max(parameter.layer for parameter in self._known.values())
+        self._deepest = max(self._deepest, parameter.layer)
         name = self._names.get(key)
         for field in MOMENTS:
             saved = self._restored.pop(f"{field}/{name}", None)
             if saved is not None:
-                getattr(self._known[key], field).copy_(saved)
+                self._restore(key, parameter, field, saved)
+
+    def _restore(self, key: Key, parameter: Parameter, field: str, saved: Tensor) -> None:
+        """Put one of MOMENTS back."""
+        getattr(parameter, field).copy_(saved)
 
     def _step(self, gradients: dict[Key, Tensor]) -> None:
         """Clip gradients by their common norm, and move their parameters."""
+        norm = torch.nn.utils.get_total_norm(gradients.values()) if self.grad_clip else None
+        self._move(gradients, norm)
+
+    def _move(self, gradients: dict[Key, Tensor], norm: Tensor | None) -> None:
+        """Move parameters by gradients that have a norm together with others; None where they are not clipped."""
         scale = None
-        if self.grad_clip:
-            norm = torch.nn.utils.get_total_norm(gradients.values())
+        if norm is not None:
             # The kernel divides by this on its way, which saves reading and writing all gradients once more.
             scale = ((norm + 1e-6) / float(self.grad_clip)).clamp(min=1.0)
         groups: dict[tuple[torch.device, float, float], list[tuple[Parameter, Tensor]]] = {}
         for key, gradient in gradients.items():
             parameter = self._known[key]
-            decay = float(self.L2) if parameter.weights.ndim > 1 else 0.0
+            decay = float(self.L2) if parameter.decays else 0.0
             group = (parameter.weights.device, self._factor(parameter), decay)
             groups.setdefault(group, []).append((parameter, gradient))
         for (_, factor, decay), members in groups.items():

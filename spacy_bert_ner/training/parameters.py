@@ -10,7 +10,8 @@ from typing import Any, cast
 import numpy as np
 import torch
 from spacy.language import Language
-from thinc.api import Model, PyTorchShim, Shim, to_numpy
+from thinc.api import Model, PyTorchShim, Shim, to_numpy, torch2xp, xp2torch
+from thinc.types import FloatsXd
 from torch import Tensor
 
 from spacy_bert_ner.encoder.shim import EncoderShim
@@ -68,6 +69,33 @@ class Parameters:
         for place, shim in self.shims.items():
             tensors |= {f"{place}/{name}": tensor for name, tensor in module_of(shim).state_dict().items()}
         return tensors
+
+    def trained(self) -> Tensors:
+        """RETURNS (Tensors): What optimizers move, by name, where it is: all weights but those that are frozen."""
+        trained = {
+            f"{place}/{param}": xp2torch(node.get_param(param))
+            for place, node in self.nodes.items()
+            for param in node.param_names
+            if node.has_param(param)
+        }
+        for place, shim in self.shims.items():
+            trained |= {
+                f"{place}/{name}": param.detach()
+                for name, param in module_of(shim).named_parameters()
+                if param.requires_grad
+            }
+        return trained
+
+    def move_to(self, tensors: Mapping[str, Tensor]) -> None:
+        """Put other memory in the place of that of the weights that `trained` gives. tensors: It, by name."""
+        for place, node in self.nodes.items():
+            for param in node.param_names:
+                if node.has_param(param):
+                    node.set_param(param, cast(FloatsXd, torch2xp(tensors[f"{place}/{param}"])))
+        for place, shim in self.shims.items():
+            for name, weights in module_of(shim).named_parameters():
+                if weights.requires_grad:
+                    weights.data = tensors[f"{place}/{name}"]
 
     def load_tensors(self, tensors: Mapping[str, Tensor]) -> None:
         """Put weights in, into the memory where they are. RAISES: RunError where they are not this pipeline's."""

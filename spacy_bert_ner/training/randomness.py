@@ -1,6 +1,8 @@
 """The states of the random number generators that training draws from, as plain lists: they go into JSON."""
 
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -47,3 +49,23 @@ def reseed_cupy(seed: int) -> None:
     """Seed CuPy's generator, which does not tell its state: after a resumption it must not begin anew."""
     if has_cupy_gpu:
         cupy.random.seed(seed)
+
+
+@contextmanager
+def drawn_apart(process: int) -> Iterator[None]:
+    """Let each of several processes draw its own numbers in the block, though their generators have the same states.
+
+    They have the same states afterwards as well: whatever is drawn then, such as the next batch, is the same in all.
+
+    process (int): This process's number.
+    """
+    seed = int(np.random.SeedSequence([np.random.randint(2**31), process]).generate_state(1)[0])
+    before = drawn_states()
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+    reseed_cupy(seed)
+    try:
+        yield
+    finally:
+        put_states(before)

@@ -1,5 +1,6 @@
 """A training run from its config to its saved pipelines: that of `spacy train`, resumed where it was interrupted."""
 
+import secrets
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +28,8 @@ from .completion import load_completed
 from .fingerprint import Fingerprint, differences, take_fingerprint
 from .interruption import Interruption
 from .loop import Progress, Run
+from .parallel.group import Group
+from .parallel.parallel_run import ParallelRun
 from .supervision import require_annotation
 from .training_error import RunError
 
@@ -45,6 +48,7 @@ def train(
     interval: float = INTERVAL,
     epochs: float | None = None,
     evaluations: int | None = None,
+    group: Group | None = None,
 ) -> Path:
     """Train a pipeline; an unfinished run of the same config and data in the same folder is taken up.
 
@@ -57,36 +61,38 @@ def train(
     interval (float): Seconds after which a checkpoint is written even where no evaluation is due.
     epochs (float | None): Passes over the training corpus; by default as many as the config's steps are.
     evaluations (int | None): Evaluations in the whole run; by default as the config has it.
+    group (Group | None): The processes that train together, each of which calls this with the same arguments but for
+        its GPU; only the first one writes. By default this one trains alone.
     RETURNS (Path): model-last.
     RAISES: RunError where the folder holds an unfinished run of something else, cannot be written to, or holds no whole
         checkpoint; and where a loss is not finite.
     """
+    group = group or Group()
     checkpoints = Checkpoints(output)
-    checkpoints.prepare()
+    if group.is_first:
+        checkpoints.prepare()
     import_code(code)
     msg.info(f"Saving to output directory: {output}")
     setup_gpu(use_gpu)
     with show_validation_error(config_path):
         config = load_completed(config_path, overrides or {}, gpu=use_gpu >= 0, epochs=epochs, evaluations=evaluations)
         fingerprint = take_fingerprint(config.interpolate(), code, use_gpu)
-    saved = None if fresh else find_unfinished(checkpoints, fingerprint)
+    found = find_unfinished(checkpoints, fingerprint) if group.is_first and not fresh else None
+    # Only the first process need see the folder.
+    saved = group.share(found)
     divider("Initializing pipeline")
     with show_validation_error(config_path, hint_fill=False):
         nlp = initialize(config, use_gpu)
     msg.good("Initialized pipeline")
     require_annotation(nlp)
-    log = log_file(config)
     # Not before: components may be sourced from what an earlier run left, and a config that cannot be costs nothing.
-    if saved is None:
-        clear(checkpoints, log)
-    elif log is not None and saved.state["logged"]:
-        # Written again from the beginning, out of the checkpoint: spaCy's logger writes to no file that is there.
-        log.unlink(missing_ok=True)
-    state = {"fingerprint": fingerprint, "logged": log is not None and not log.exists()}
+    group.wait()
+    state = {"fingerprint": fingerprint, "logged": make_room(checkpoints, log_file(config), saved, group)}
     divider("Training pipeline")
-    run = begin(nlp, use_gpu, saved)
+    run = begin(nlp, use_gpu, saved, group)
     work(run, Keeper(run, checkpoints, state, interval), resumed=saved is not None)
-    checkpoints.clear()
+    if group.is_first:
+        checkpoints.clear()
     msg.good("Saved pipeline to output directory", output / DIR_MODEL_LAST)
     return output / DIR_MODEL_LAST
 
@@ -129,6 +135,18 @@ def log_file(config: Config) -> Path | None:
     return Path(output) if output else None
 
 
+def make_room(checkpoints: Checkpoints, log: Path | None, saved: Checkpoint | None, group: Group) -> bool:
+    """Remove what an earlier run left and this one writes again. RETURNS (bool): Whether the log begins with it."""
+    if not group.is_first:
+        return False
+    if saved is None:
+        clear(checkpoints, log)
+    elif log is not None and saved.state["logged"]:
+        # Written again from the beginning, out of the checkpoint: spaCy's logger writes to no file that is there.
+        log.unlink(missing_ok=True)
+    return log is not None and not log.exists()
+
+
 def clear(checkpoints: Checkpoints, log: Path | None) -> None:
     """Remove what an earlier run left in the output folder, as `spacy train` does; and its log if that lies there."""
     checkpoints.clear()
@@ -138,14 +156,18 @@ def clear(checkpoints: Checkpoints, log: Path | None) -> None:
         log.unlink(missing_ok=True)
 
 
-def begin(nlp: Language, use_gpu: int, saved: Checkpoint | None) -> Run:
+def begin(nlp: Language, use_gpu: int, saved: Checkpoint | None, group: Group) -> Run:
     """Set a run up as `spacy.training.loop.train` does. RETURNS (Run): The run, at its beginning or where it was."""
     training = nlp.config.interpolate()["training"]
-    if training["seed"] is not None:
-        fix_random_seed(training["seed"])
+    seed = training["seed"]
+    if seed is None and group.size > 1:
+        # What several processes draw must be the same even where it shall be another in each run.
+        seed = group.share(secrets.randbelow(2**32))
+    if seed is not None:
+        fix_random_seed(seed)
     if use_gpu >= 0 and training["gpu_allocator"]:
         set_gpu_allocator(training["gpu_allocator"])
-    run = Run(nlp)
+    run = ParallelRun(nlp, group) if group.size > 1 else Run(nlp, group)
     if saved is not None:
         run.load(saved)
     return run
@@ -165,8 +187,7 @@ def work(run: Run, keeper: "Keeper", resumed: bool) -> None:
     if annotating := run.settings["annotating_components"]:
         msg.info(f"Set annotations on update for: {annotating}")
     msg.info(f"{'Learn rate' if resumed else 'Initial learn rate'}: {optimizer.learn_rate}")
-    with nlp.select_pipes(disable=run.frozen):
-        log_step, finalize_logger = run.settings["logger"](nlp, sys.stdout, sys.stderr)
+    log_step, finalize_logger = open_logger(run)
     if resumed:
         repeat_evaluations(run, log_step, keeper.last)
     try:
@@ -196,6 +217,17 @@ def work(run: Run, keeper: "Keeper", resumed: bool) -> None:
     keeper.save_pipeline(False)
 
 
+def open_logger(run: Run) -> tuple[Callable[[dict[str, Any] | None], None], Callable[[], None]]:
+    """RETURNS (tuple[Callable, Callable]): What the logger is told of each step and of the end; only one process has
+    a logger.
+    """
+    if not run.group.is_first:
+        return lambda info: None, lambda: None
+    with run.nlp.select_pipes(disable=run.frozen):
+        log_step, finalize = run.settings["logger"](run.nlp, sys.stdout, sys.stderr)
+    return log_step, finalize
+
+
 def repeat_evaluations(run: Run, log_step: Callable[[dict[str, Any] | None], None], last: Path) -> None:
     """Tell a logger and the pipeline's meta of what happened before an interruption.
 
@@ -213,7 +245,7 @@ def repeat_evaluations(run: Run, log_step: Callable[[dict[str, Any] | None], Non
 
 
 class Keeper:
-    """Writes a run's checkpoints and pipelines, also when the user interrupts it.
+    """Writes a run's checkpoints and pipelines, also when the user interrupts it; of several processes in the first.
 
     A checkpoint is written before the pipeline is saved and the evaluation logged: whatever is cut short then is done
     again after a resumption.
@@ -239,14 +271,18 @@ class Keeper:
         """Write a checkpoint where one is due, as it is where the user has asked to stop."""
         progress = self.run.progress
         # Asked once: who asks later, while the step is logged, stops after the next one.
-        self.is_interrupted = self.interruption.requested
-        if progress.evaluated or self.is_interrupted or monotonic() - self._written >= self.interval:
+        is_due = monotonic() - self._written >= self.interval
+        self.is_interrupted, is_due = self.run.group.any(self.interruption.requested, is_due)
+        if progress.evaluated or self.is_interrupted or is_due:
             state, tensors = self.run.save()
-            self.checkpoints.write(progress.step, self.state | state, tensors)
+            if self.run.group.is_first:
+                self.checkpoints.write(progress.step, self.state | state, tensors)
             self._written = monotonic()
 
     def save_pipeline(self, is_best: bool) -> None:
         """Save the pipeline as model-last, and as model-best where it is that."""
+        if not self.run.group.is_first:
+            return
         with self.checkpoints.explained():
             with replacing_folder(self.last) as folder, self.run.nlp.use_params(self.run.optimizer.averages):
                 self._before_to_disk(self.run.nlp).to_disk(folder)

@@ -25,6 +25,11 @@ class ThincShim:
         """RETURNS (Module): The torch module, which the shim may put another in the place of when it is loaded."""
         return cast(nn.Module, self._shim._model)
 
+    @property
+    def scales_gradients(self) -> bool:
+        """RETURNS (bool): Whether mixed precision multiplies gradients, and leaves out a step where they overflow."""
+        return bool(self._scaler._enabled)
+
     def load_weights(self, state: Mapping[str, Tensor]) -> None:
         """Put other weights in. state (Mapping[str, Tensor]): By the names of the module's state_dict."""
         self.module.load_state_dict(state)

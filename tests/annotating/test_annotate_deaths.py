@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from spacy_bert_ner.annotating import AnnotationError
-from spacy_bert_ner.annotating.engine_local import describe_exit
 from spacy_bert_ner.annotating.records import AnnotatedShard, InputRecord, Shard
 from spacy_bert_ner.annotating.scheduling import MAX_FAILED_STARTS, Event, Scheduler, Task
+from spacy_bert_ner.child_processes import describe_exit
 from tests.annotating.runs import TEXTS, InlinePool, contents, numbered, read_lines, read_parts, run, write_jsonl
 
 MANY = [f"{text} {i}" for i in range(4) for text in TEXTS]

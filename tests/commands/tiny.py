@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import spacy
+from click.testing import Result
 from spacy.tokens import DocBin
-from typer.testing import CliRunner, Result
+from typer.testing import CliRunner
 
 from spacy_bert_ner.cli import bert_ner_cli
 

@@ -1,11 +1,145 @@
-"""Column files and their neighbours, written out: what each is read as."""
+"""Rows of tokens as people have them: each kind of `tests/data/cases`, and its neighbours."""
 
 from pathlib import Path
 
 import pytest
 
-from tests.data.columns import COREF, read, word
+from spacy_bert_ner.data import CorpusError, Document, Sentence
+from spacy_bert_ner.data.formats import read_file
+from spacy_bert_ner.data.reading_options import ReadingOptions
+from spacy_bert_ner.tags import SCHEMES
 
+CASES = Path(__file__).parent / "cases"
+DATA = Path(__file__).parents[2].parent / "shared" / "data"
+
+
+def show(documents: list[Document]) -> str:
+    """Spell documents out: a line each, | between sentences, tags at tokens, ? at those of which nothing is known."""
+    return "\n".join(" | ".join(map(spell, document.sentences)) for document in documents)
+
+
+def spell(sentence: Sentence) -> str:
+    tags = SCHEMES["BIO"].encode(sentence.entities, len(sentence.tokens))
+    marks = ["?" if i in sentence.unknown else tag for i, tag in enumerate(tags)]
+    return " ".join(t if mark == "O" else f"{t}/{mark}" for t, mark in zip(sentence.tokens, marks, strict=True))
+
+
+def read(path: Path, options: dict[str, str]) -> tuple[str, str]:
+    """RETURNS (tuple[str, str]): The documents, and what the notes say."""
+    contents = read_file(path, ReadingOptions(**options))  # type: ignore[arg-type]
+    notes = "\n".join(line for kind, places in contents.notes.lines() for line in [kind, *places])
+    return show(contents.documents), notes
+
+
+# File, options, documents, what the notes say.
+READ: list[tuple[str, dict[str, str], str, str]] = [
+    ("01_conllu/train.conllu", {}, "Kari/B-PER Nordmann/I-PER bor i Oslo/B-GPE_LOC .", "tags in name= of MISC"),
+    (
+        "02_germeval/nocomment.tsv",
+        {"tag_column": "3"},
+        "Aufgrund der FC/B-ORG Bayern/I-ORG Fans\nAnna/B-PER lebt in Köln/B-LOC",
+        "tokens in column 2, tags in column 3 of 4; column 1 counts the tokens",
+    ),
+    (
+        "02_germeval/nocomment.tsv",
+        {"tag_column": "-1"},
+        "Aufgrund der FC Bayern/B-LOC Fans\nAnna lebt in Köln",
+        "tags in column 4",
+    ),
+    (
+        "03_hindi6/train.txt",
+        {"tag_column": "4"},
+        "गांधी/B-PERSON जी/I-PERSON औसत",
+        "tokens in column 1, tags in column 4 of 6",
+    ),
+    (
+        "03_hindi6/train.txt",
+        {"tag_column": "-2", "token_column": "1"},
+        "गांधी/B-INDIVIDUAL जी/I-INDIVIDUAL औसत",
+        "column 5",
+    ),
+    ("04_multiconer/train.conll", {}, "anna/B-Artist berg/I-Artist sang\noslo/B-HumanSettlement", "2 comment lines"),
+    ("04_multiconer/hashtoken.conll", {}, "# anna/B-Artist sang\noslo/B-HumanSettlement # 3", "column 4 of 4"),
+    ("13_encoding/utf16.conll", {}, "Frau Müller/B-PER wohnt in Köln/B-LOC .", "column 2 of 2"),
+    ("14_no_prefix/train.txt", {}, "Test\nLoad\nHi John/B-NAME", "neighbours of one type are one entity"),
+    (
+        "16_csv/ner_dataset.csv",
+        {},
+        "Crowds in Oslo/B-geo ,\nDanish/B-gpe sailors",
+        "column 2 (Word), tags in column 4 (Tag)",
+    ),
+    ("16_csv/two.csv", {}, "London/B-geo calls\nAnna/B-per", "column 2 (Tag)"),
+    (
+        "17_b_o/train.conll",
+        {},
+        "Titanik je ve Atlantiku/B-LOC .\nAnna/B-PER Berg/I-PER je",
+        "3 tags B-O, I-O were read as O",
+    ),
+    ("18_other_schemes/bioes_onlyBIE.conll", {}, "Anna/B-PER Berg/I-PER sang in Oslo/B-LOC", "1 entities of one token"),
+    ("18_other_schemes/dash.conll", {}, "Anna/B-PER Berg/I-PER sang-in/? Oslo/B-LOC", "1 tokens have the tag -"),
+    ("18_other_schemes/ioe2.conll", {}, "Anna/B-PER Berg/I-PER sang in Oslo/B-LOC", ""),
+    ("18_other_schemes/pipes.iob", {}, "Anna/B-PER Berg/I-PER sang\nOslo/B-LOC", "tags in column 3 of 3"),
+    ("18_other_schemes/suffix.conll", {}, "Anna/B-PER Berg/I-PER sang", "spelt PER-B"),
+    ("18_other_schemes/underscore.conll", {}, "Anna/B-PER Berg/I-PER sang", "spelt B_PER"),
+]
+
+
+@pytest.mark.parametrize(("file", "options", "expected", "said"), READ, ids=lambda value: str(value)[:40])
+def test_cases_are_read(file: str, options: dict[str, str], expected: str, said: str) -> None:
+    documents, notes = read(CASES / file, options)
+    assert documents == expected
+    assert said in notes
+
+
+REFUSED: list[tuple[str, dict[str, str], str]] = [
+    (
+        "02_germeval/nocomment.tsv",
+        {},
+        ": column 3 (LOC, ORG, PER) and column 4 (LOC) could both hold the entities: choose one with --tag-column 3 or "
+        "--tag-column 4",
+    ),
+    (
+        "03_hindi6/train.txt",
+        {},
+        ": column 4 (PERSON) and column 5 (INDIVIDUAL) could both hold the entities: choose one with --tag-column 4 or "
+        "--tag-column 5",
+    ),
+    (
+        "03_hindi6/train.txt",
+        {"tag_column": "7"},
+        ": --tag-column 7, but a row has 6 columns: expected a number from 1, or negative from the end",
+    ),
+    (
+        "03_hindi6/train.txt",
+        {"tag_column": "NER"},
+        ": --tag-column NER, expected a number from 1 to 6, from the end -1 to -6; its columns have no names",
+    ),
+    (
+        "03_hindi6/train.txt",
+        {"tag_column": "4", "token_column": "-3"},
+        ": column 4 is said to hold tokens and tags, expected two columns",
+    ),
+    (
+        "10_label_space/export.conll",
+        {},
+        ":4: 4 columns, expected 5 as in line 2; line 2 has the tag 'B-Heading 2': a blank in a type's name needs tabs "
+        "between the columns: put them there, or rename the type",
+    ),
+]
+
+
+@pytest.mark.parametrize(("file", "options", "message"), REFUSED)
+def test_cases_are_refused(file: str, options: dict[str, str], message: str) -> None:
+    with pytest.raises(CorpusError) as error:
+        read_file(CASES / file, ReadingOptions(**options))  # type: ignore[arg-type]
+    assert str(error.value) == f"{CASES / file}{message}"
+
+
+def word(id: object, form: str, misc: str) -> str:
+    return f"{id}\t{form}\t_\tX\t_\t_\t_\t_\t_\t{misc}\n"
+
+
+COREF = "# global.Entity = eid-etype-head-other\n"
 # Name of the file, its text, options, documents, what the notes say.
 WRITTEN: dict[str, tuple[str, str | bytes, dict[str, str], str, str]] = {
     "GermEval's comments, a nested column of O": (
@@ -373,6 +507,94 @@ def test_neighbours_are_read(
     documents, notes = read(path, options)
     assert documents == expected
     assert said in notes
+
+
+HEADER = ":1: line 1 looks like a header "
+WRONG: dict[str, tuple[str, str | bytes, str]] = {
+    "phrases alone": ("x.txt", "the DT B-NP\nran V B-VP\n", "holds phrases (NP, VP) and no column entities"),
+    "a mistake in one of two columns of tags": ("x.txt", "a B-X B-Y\nb O BY\nc O O\n", "could both hold the entities"),
+    "CoNLL-U without tags": (
+        "x.conllu",
+        word(1, "Ada", "SpaceAfter=No"),
+        "MISC, the last column, holds SpaceAfter, expected",
+    ),
+    "CoNLL-U with two": ("x.conllu", word(1, "Ada", "NE=B-A|name=B-B"), "NE= and name= of MISC could both be the tags"),
+    "CoNLL-U, a row of it": ("x.conllu", word(1, "Ada", "NE=B-A") * 30 + "Ada\tB-X\n", ":31: 2 columns"),
+    "CoNLL-U, a range from its end": ("x.conllu", word("2-1", "a", "_") + word(1, "a", "NE=O"), ":1: the token 2-1"),
+    "CoNLL-U, an empty tag": ("x.conllu", word("1-2", "ab", "NE=") + word(1, "a", "NE=O"), "CoNLL-U without entities"),
+    "coreference alone": ("x.conllu", word(1, "Ada", "Entity=(e1)"), ":1: the mention 'e1' has no type"),
+    "a bracket that nothing opened": ("x.conllu", COREF + word(1, "A", "Entity=(e1-p-1)e2)"), ":2: closes 'e2'"),
+    "a bracket that nothing closes": ("x.conllu", COREF + word(1, "A", "Entity=(e1-p-1"), ":2: opens 'e1'"),
+    "sentences as rows": (
+        "x.csv",
+        "Sentence #,Sentence,POS,Tag\nSentence: 1,Ada ran,\"['N']\",\"['O']\"\n",
+        "does not tell which column holds a token a row",
+    ),
+    "a quote that is open": (
+        "x.csv",
+        'word,tag\n",O\nx,O\n',
+        ':2: this is no CSV: unexpected end of data; a cell that is a quote is """"',
+    ),
+    "a quote that closes late": ("x.csv", 'word,tag\n",O\n",O\n', ":2: "),
+    "ragged CSV": ("x.csv", "word,tag\nAda,B-PER\na,b,O\n", ":3: 3 columns, expected 2 as the header names"),
+    "CP1252": ("x.csv", "word,tag\ncafé,O\n".encode("cp1252"), ":2: byte 0xe9 at offset 12 is not UTF-8"),
+    "UTF-16, cut": ("x.txt", "Ada B-PER\n".encode("utf-16")[:-1], "begins as UTF-16 but is damaged"),
+    "OntoNotes": (
+        "x.conll",
+        "#begin document (a); part 000\na 0 0 In IN * - (GPE)\n",
+        "this is CoNLL-2012 (OntoNotes)",
+    ),
+    "i2b2": ("x.con", 'c="coronary disease" 1:3 1:5||t="problem"\n', "this is i2b2's annotation without its text"),
+    "XML": ("x.xml", "<?xml version='1.0'?>\n<a/>\n", "this is XML, expected brat"),
+    "zip": ("x.xlsx", b"PK\x03\x04\x00", "this is a zip archive, or an Excel file"),
+    "a header in other words": ("x", "id\tform\tgold_ner\n1\tAda\tB-PER\n2\tran\tO\n", HEADER + "(id, form, gold_ner)"),
+    "a header in another language": ("x", "Wort\tEntität\nAda\tB-PER\nran\tO\n", HEADER + "(Wort, Entität), as"),
+    "a header in other words, CSV": ("x", "Wort,Entität\nAda,B-PER\nran,O\n", HEADER + "(Wort, Entität), as"),
+    "a header over one row": ("x", "Wort;Entität\nAda;B-PER\n", HEADER + "(Wort, Entität), as"),
+    "a header over a blank line": ("x", "Wort X Entität\n\nAda N B-PER\nran V O\n", HEADER),
+    "a header over types": ("x", "Wort NER\nAda PER\nran O\n", HEADER + "(Wort, NER), as 'NER' is no tag"),
+    "two rows without a tag": ("x", "Wort Entität\nAda B-PER\nran V\n", ":1: unknown tag 'Entität'"),
+    "offsets": (
+        "x",
+        "0\t3\tAda\tB-PER\n4\t7\tran\tO\n8\t9\t.\tO\n",
+        "say --token-column 3 if the tokens are 'Ada' and so on, or --token-column 2",
+    ),
+    "offsets of one row": ("x", "0\t3\tAda\tB-PER\n", "say --token-column 3"),
+    "numbers from the middle": (
+        "x",
+        "57 Ada B-PER\n58 ran O\n",
+        "looks like numbers or ids, no tokens, and nothing tells for certain: say --token-column 2",
+    ),
+    "ids of sentences, CSV without blank lines": (
+        "x",
+        "1,Ada,B-PER\n1,ran,O\n2,Li,B-PER\n2,sat,O\n",
+        "a first line that names the columns",
+    ),
+    "ids of documents, CSV without blank lines": (
+        "x",
+        "doc1,Ada,B-PER\ndoc1,ran,O\ndoc2,Li,B-PER\ndoc2,sat,O\n",
+        "say --token-column 2",
+    ),
+    "one id throughout": ("x", "doc1 Ada B-PER\ndoc1 ran O\n\ndoc1 Li B-PER\n", "say --token-column 2"),
+    "a type called O": ("x.txt", "a B-O\nb O\n", "could be outside of all entities or of a type O"),
+}
+
+
+@pytest.mark.parametrize(("name", "text", "message"), WRONG.values(), ids=WRONG)
+def test_neighbours_are_refused(name: str, text: str | bytes, message: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(CorpusError) as error:
+        read_file(path)
+    assert message in str(error.value)
+    assert str(error.value).startswith(str(path))
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason="no folder shared/data beside the project")
+def test_conll2003_needs_no_options() -> None:
+    contents = read_file(DATA / "conll2003" / "eng.train")
+    assert len(contents.documents) == 946
+    assert contents.columns == "tokens in column 1, tags in column 4 of 4"
 
 
 def test_a_file_without_ends_of_sentences_is_said(tmp_path: Path) -> None:

@@ -45,11 +45,6 @@ def flip(path: Path, at: int) -> None:
     path.write_bytes(bytes(content))
 
 
-def remove_tokenizer(folder: Path) -> None:
-    for path in folder.glob("[stv]*"):
-        path.unlink()
-
-
 def edit(path: Path, **values: Any) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
 
@@ -76,7 +71,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], None], str]] = {
     ),
     "unknown model": (lambda folder: edit(folder / "config.json", model_type="tomorrow"), "tomorrow"),
     "no tokenizer": (
-        remove_tokenizer,
+        lambda folder: [path.unlink() for path in folder.glob("[stv]*")],
         "its tokenizer cannot be loaded",
     ),
     "tokenizer empty": (lambda folder: cut(folder / "tokenizer.json", 0), "its tokenizer cannot be loaded"),

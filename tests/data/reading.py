@@ -52,10 +52,14 @@ SHORTER = {
 # Commands that cannot run in the tests at all, and why.
 WHEEL = "packages/wheels/en_bert_ner_conll2003-0.2.0-py3-none-any.whl"
 ANNOTATE = "python -m spacy bert-ner annotate training/model-final texts.jsonl annotated"
+TORCHRUN = "torchrun --nproc-per-node 2 -m spacy_bert_ner train config.cfg --output trained"
+MACHINES = "--nnodes 2 --rdzv-backend c10d --rdzv-endpoint HOST:29500 --nproc-per-node"
 NOT_RUN = {
     ". .venv/bin/activate": "a shell's own; `make install` makes the folder",
     "huggingface-cli login": "needs the Hub",
     f"{ANNOTATE} --engine ray --ray-address auto": "needs a Ray cluster; the tests marked `ray` start one",
+    TORCHRUN: "takes long; tests/training/test_launching.py runs it",
+    TORCHRUN.replace("--nproc-per-node", MACHINES): "needs two machines",
     f"python -m spacy huggingface-hub push {WHEEL}": "needs the Hub",
 }
 # Packages of others that a document tells to install.

@@ -1,0 +1,25 @@
+"""What losses are divided by: the rows of the whole batch, of which each process knows only those of its part."""
+
+from .group import Group
+
+
+class Divisor:
+    """Sums one component's rows over the processes, once in each part of a batch.
+
+    group (Group): The processes.
+    """
+
+    def __init__(self, group: Group) -> None:
+        self._group = group
+        self._asked = False
+
+    def __call__(self, rows: int) -> int:
+        """RETURNS (int): The rows in all processes. rows (int): Those in this one."""
+        self._asked = True
+        return int(self._group.add([rows])[0])
+
+    def settle(self) -> None:
+        """Make up for it where the component did not ask, as it had no documents: the others wait for an answer."""
+        if not self._asked:
+            self(0)
+        self._asked = False
