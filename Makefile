@@ -10,6 +10,8 @@ BRIDGE_TESTS := tests/bridge tests/encoder tests/storage/test_fixtures.py tests/
 # Tests run in so many processes of one thread each.
 WORKERS ?= 2
 PYTEST := -m pytest -n $(WORKERS) --dist worksteal
+# What `make test` measures, in the tests' own processes; `make test COVERAGE=` does without, and is faster.
+COVERAGE ?= --cov --cov-report=term:skip-covered
 
 .PHONY: install lint test test-bridge demo clean
 
@@ -31,7 +33,7 @@ lint: $(INSTALLED)
 	$(BIN)/mypy
 
 test: $(INSTALLED)
-	OMP_NUM_THREADS=1 $(BIN)/python $(PYTEST) -m "not bridge"
+	OMP_NUM_THREADS=1 $(BIN)/python $(PYTEST) -m "not bridge" $(COVERAGE)
 
 test-bridge: $(BRIDGE_INSTALLED)
 	OMP_NUM_THREADS=1 $(BRIDGE_BIN)/python $(PYTEST) $(BRIDGE_TESTS)

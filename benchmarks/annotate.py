@@ -4,7 +4,7 @@
         [--measures speed memory kills failures]
 
 The input is the texts over and over, one word in twenty made up, so that vocabularies grow as they do over real text.
-Every run is a process of its own, with small shards, so that there are many. Its speed is that from its first shard to
+Every run is its own process, with small shards, so that there are many. Its speed is that from its first shard to
 its last, without the start. Needs Linux's /proc.
 """
 
@@ -39,11 +39,11 @@ torch.set_num_threads(int(sys.argv[3]))
 nlp = spacy.load(sys.argv[1])
 texts = [json.loads(line)["text"] for line in open(sys.argv[2], encoding="utf8")]
 list(nlp.pipe(texts[:20]))
-began, words = time.perf_counter(), 0
+started, words = time.perf_counter(), 0
 with nlp.memory_zone():
     for doc in nlp.pipe(texts):
         words += len(doc)
-print(words / (time.perf_counter() - began))
+print(words / (time.perf_counter() - started))
 """
 ABSURD: Sequence[Any] = (None, 7, "", "   \n", "x" * 100_000, "\ud800", ["a"], "\x00" * 50, "🙂" * 5000, "a " * 20_000)
 
@@ -91,7 +91,7 @@ def write_texts(args: argparse.Namespace, path: Path, words: int) -> None:
 
 
 def make_up(rng: random.Random) -> str:
-    """RETURNS (str): A word that nobody has seen."""
+    """RETURNS (str): A new word."""
     return "".join(rng.choices(string.ascii_lowercase, k=rng.randint(4, 12))).title()
 
 
@@ -121,8 +121,8 @@ def watch_speed(arguments: list[str], journal: Path) -> float:
         if journal.exists() and journal.stat().st_size > size:
             size = journal.stat().st_size
             samples.append((time.perf_counter(), words_done(journal)))
-    (began, before), (ended, after) = samples[0], max(samples, key=lambda sample: sample[1])
-    return (after - before) / max(ended - began, 1e-9)
+    (started, before), (ended, after) = samples[0], max(samples, key=lambda sample: sample[1])
+    return (after - before) / max(ended - started, 1e-9)
 
 
 def measure_speed(args: argparse.Namespace) -> dict[str, float]:
@@ -175,7 +175,7 @@ def measure_kills(args: argparse.Namespace) -> dict[str, Any]:
         while sum(killed.values()) < args.kills:
             arguments = command(args, "texts.jsonl", f"killed-{engine}", engine, rng.randint(1, 3))
             if kill_once(arguments, rng, killed):
-                # It ended by itself: the next one begins anew.
+                # It ended by itself: the next one starts from scratch.
                 same.append(contents(args.work / f"killed-{engine}") == expected)
                 shutil.rmtree(args.work / f"killed-{engine}")
         finish(command(args, "texts.jsonl", f"killed-{engine}", engine, args.workers))
@@ -248,7 +248,7 @@ def workers_of(parent: int) -> list[int]:
 
 
 def resident_mib(pid: int) -> float:
-    """RETURNS (float): The memory that a process holds of its own, in MiB; 0 where it has ended."""
+    """RETURNS (float): Resident memory that a process does not share, in MiB; 0 where it has ended."""
     try:
         status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
         return int(status.split("RssAnon:")[1].split()[0]) / 1024

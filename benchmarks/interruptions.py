@@ -1,6 +1,6 @@
 """Kill training at random points, resume it each time, and compare what it ends with to an uninterrupted run's.
 
-Every attempt is a process of its own, killed by SIGKILL after a random time, and every run goes on until it finishes;
+Every attempt is its own process, killed by SIGKILL after a random time, and every run is resumed until it finishes;
 then the next one begins, until there were enough kills. All files of the saved pipelines and the log must be the same,
 byte by byte. Needs fork, and computes in one thread.
 
@@ -52,7 +52,7 @@ def announce(shared: mmap.mmap, owner: Any, name: str, phase: str) -> None:
 
 
 def attempt(train: Callable[[], object], folder: Path, shared: mmap.mmap) -> int:
-    """Train in a process of its own. RETURNS (int): Its id."""
+    """Train in its own process. RETURNS (int): Its id."""
     shared[0] = 0
     child = os.fork()
     if child:
@@ -109,12 +109,12 @@ def campaign(train: Callable[[], object], work: Path, kills: int) -> dict[str, A
     for folder in (whole, interrupted):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-    began = time.monotonic()
+    started = time.monotonic()
     child = attempt(train, whole, shared)
     wait_for_training(child, shared)
-    set_up = time.monotonic() - began
+    set_up = time.monotonic() - started
     wait(child)
-    seconds = time.monotonic() - began
+    seconds = time.monotonic() - started
     expected = contents(whole)
     phases: Counter[str] = Counter()
     same: list[bool] = []

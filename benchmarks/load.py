@@ -36,7 +36,7 @@ class Sample(NamedTuple):
 
     words (int): Words read so far.
     mib (float): Resident memory, without files.
-    cpu, wall (float): Seconds since the stream began, of computing and on the clock.
+    cpu, wall (float): Seconds since the stream started, of computing and on the clock.
     """
 
     words: int
@@ -78,13 +78,13 @@ def watch(nlp: Language, texts: Sequence[str], words: int, batch_size: int) -> I
     batch_size (int): Documents of a batch.
     YIELDS (Sample): The process's state after each batch.
     """
-    begun = Sample(0, 0.0, time.process_time(), time.perf_counter())
+    started = Sample(0, 0.0, time.process_time(), time.perf_counter())
     read, due = 0, UNIT
     for i, doc in enumerate(nlp.pipe(cycle(texts), batch_size=batch_size), 1):
         read += len(doc)
         if i % batch_size:
             continue
-        yield Sample(read, resident_mib(), time.process_time() - begun.cpu, time.perf_counter() - begun.wall)
+        yield Sample(read, resident_mib(), time.process_time() - started.cpu, time.perf_counter() - started.wall)
         if read >= due:
             msg.info(f"{read} of {words} words, {resident_mib():.0f} MiB")
             due += UNIT
@@ -118,7 +118,7 @@ def describe(samples: Sequence[Sample]) -> dict[str, Any]:
 
 
 def count_wrong_answers(nlp: Language, texts: Sequence[str], threads: int) -> int:
-    """Call a pipeline from several threads at once, each with all texts in an order of its own.
+    """Call a pipeline from several threads at once, each with all texts in its own order.
 
     nlp (Language): The pipeline.
     texts (Sequence[str]): The texts.
@@ -148,7 +148,7 @@ def is_same(one: Answer, other: Answer) -> bool:
 
 
 def resident_mib() -> float:
-    """RETURNS (float): The memory that this process holds of its own, in MiB; the system moves files' pages at will."""
+    """RETURNS (float): Resident memory that this process does not share, in MiB; the pages of files are not counted."""
     status = Path("/proc/self/status").read_text(encoding="ascii")
     return int(status.split("RssAnon:")[1].split()[0]) / 1024
 

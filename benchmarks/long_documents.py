@@ -1,4 +1,4 @@
-"""One long document: time and peak memory by its length, each length in a process of its own.
+"""One long document: time and peak memory by its length, each length in its own process.
 
     python benchmarks/long_documents.py MODEL CORPUS.spacy OUT.json [--words 50000 100000 200000]
 

@@ -2,7 +2,7 @@
 
     python benchmarks/serve.py MODEL CORPUS.spacy OUT.json [--seconds 60] [--clients 32] [--soak 600] [--overload 20]
 
-The service runs in a process of its own, this one sends texts of 30 words of the corpus, one a request, by a client
+The service runs in its own process, this one sends texts of 30 words of the corpus, one a request, by a client
 that costs little; "client_cpu" is how much of all processors it took. Everything shares one machine, so that an idle
 one is needed. Needs Linux's /proc.
 """
@@ -37,9 +37,9 @@ REST = 5.0
 
 
 class Call(NamedTuple):
-    """A request: when it began, after the start of the measurement, how long it took, in seconds, and its status."""
+    """A request: when it started, after the start of the measurement, how long it took, in seconds, and its status."""
 
-    begun: float
+    started: float
     seconds: float
     status: int
 
@@ -63,7 +63,7 @@ class Client:
             return await self._ask(text)
         except (ConnectionError, asyncio.IncompleteReadError):
             self._streams = None
-        # A connection that was kept may be closed as the request goes out: HTTP's clients then send it anew.
+        # A connection that was kept may be closed as the request goes out: HTTP's clients then send it again.
         return await self.ask(text) if kept else 0
 
     async def _ask(self, text: str) -> int:
@@ -89,7 +89,7 @@ class Client:
 
 
 async def ask_closed(address: tuple[str, int], texts: Sequence[str], clients: int, seconds: float) -> list[Call]:
-    """Ask from several clients, each of which asks anew once it has its answer.
+    """Ask from several clients, each of which asks again once it has its answer.
 
     address (tuple[str, int]): Host and port.
     texts (Sequence[str]): What they send, over and over.
@@ -101,9 +101,9 @@ async def ask_closed(address: tuple[str, int], texts: Sequence[str], clients: in
 
     async def work() -> None:
         client = Client(*address)
-        while (begun := time.perf_counter() - start) < seconds:
+        while (started := time.perf_counter() - start) < seconds:
             status = await client.ask(next(stream))
-            calls.append(Call(begun, time.perf_counter() - start - begun, status))
+            calls.append(Call(started, time.perf_counter() - start - started, status))
         await client.close()
 
     await asyncio.gather(*(work() for _ in range(clients)))
@@ -123,9 +123,9 @@ async def ask_open(address: tuple[str, int], texts: Sequence[str], rate: float, 
 
     async def one() -> None:
         client = idle.pop() if idle else Client(*address)
-        begun = time.perf_counter() - start
+        started = time.perf_counter() - start
         status = await client.ask(next(stream))
-        calls.append(Call(begun, time.perf_counter() - start - begun, status))
+        calls.append(Call(started, time.perf_counter() - start - started, status))
         idle.append(client)
 
     async with asyncio.TaskGroup() as tasks:
@@ -151,10 +151,10 @@ def measure_latency(nlp: Language, address: tuple[str, int], texts: Sequence[str
     times = []
     until = time.perf_counter() + seconds
     for text in cycle(texts):
-        begun = time.perf_counter()
+        started = time.perf_counter()
         nlp(text)
-        times.append(time.perf_counter() - begun)
-        if begun > until:
+        times.append(time.perf_counter() - started)
+        if started > until:
             break
     alone = round(float(np.median(times)) * 1000, 2)
     served = summarise(asyncio.run(ask_closed(address, texts, 1, seconds)))
@@ -165,16 +165,16 @@ def measure_throughput(
     nlp: Language, address: tuple[str, int], texts: Sequence[str], clients: int, seconds: float
 ) -> dict[str, Any]:
     """Compare many clients with nlp.pipe in this process. RETURNS (dict[str, Any]): Words a second, and their ratio."""
-    begun, words = time.perf_counter(), 0
+    started, words = time.perf_counter(), 0
     for doc in nlp.pipe(cycle(texts), batch_size=64):
         words += len(doc)
-        if time.perf_counter() - begun > seconds / 3:
+        if time.perf_counter() - started > seconds / 3:
             break
-    alone = words / (time.perf_counter() - begun)
+    alone = words / (time.perf_counter() - started)
     per_text = float(np.mean([len(nlp.make_doc(text)) for text in texts]))
-    cpu, begun = time.process_time(), time.perf_counter()
+    cpu, started = time.process_time(), time.perf_counter()
     calls = asyncio.run(ask_closed(address, texts, clients, seconds))
-    wall, cpu = time.perf_counter() - begun, time.process_time() - cpu
+    wall, cpu = time.perf_counter() - started, time.process_time() - cpu
     served = sum(call.status == 200 for call in calls) * per_text / wall
     return {
         **summarise(calls),
@@ -220,7 +220,7 @@ def measure_overload(address: tuple[str, int], texts: Sequence[str], rate: float
     overloaded = asyncio.run(ask_open(address, texts, 2 * rate, seconds))
     after = asyncio.run(ask_closed(address, texts, 1, min(3.0, 2 * seconds)))
     usual = max(2 * before["milliseconds"]["p50"], before["milliseconds"]["p99"]) / 1000
-    slow = [call.begun + call.seconds for call in after if call.status != 200 or call.seconds > usual]
+    slow = [call.started + call.seconds for call in after if call.status != 200 or call.seconds > usual]
     soon = [end for end in slow if end < 1.0]
     return {
         "rate": round(2 * rate, 1),
@@ -241,7 +241,7 @@ def texts_of(corpus: Path, nlp: Language) -> list[str]:
 
 @contextmanager
 def service(model: Path, workers: str) -> Iterator[tuple[tuple[str, int], int]]:
-    """Serve a model in a process of its own. YIELDS: Its address, once it answers, and the process's number."""
+    """Serve a model in its own process. YIELDS: Its address, once it answers, and the process's number."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     command = [

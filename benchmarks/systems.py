@@ -131,8 +131,8 @@ def matrix_rate(dtype: torch.dtype, size: int = 1024) -> float:
     """RETURNS (float): The fastest of the square matrix products of a second, in 10^9 operations a second."""
     left, right = torch.randn(2, size, size).to(dtype)
     best = 0.0
-    begun = time.perf_counter()
-    while time.perf_counter() - begun < 1:
+    started = time.perf_counter()
+    while time.perf_counter() - started < 1:
         start = time.perf_counter()
         left @ right
         best = max(best, 2 * size**3 / (time.perf_counter() - start))

@@ -1,6 +1,6 @@
 """Benchmark: words per second, memory and latency beside what people use today, in one run.
 
-Every system runs in a process of its own, one after another, with the same encoder, documents and threads; read the
+Every system runs in its own process, one after another, with the same encoder, documents and threads; read the
 figures as ratios. The systems, as benchmarks/systems.py builds them:
     stock_ner       (a) spaCy's `transformer` and its transition-based `ner`
     stock_bert_ner  (b) spaCy's `transformer` and `bert_ner`
@@ -65,7 +65,7 @@ def main() -> None:
 
 
 def run_system(system: str, task: str, args: argparse.Namespace) -> dict[str, Any]:
-    """Measure one system in a process of its own. RETURNS: Its figures. RAISES: SystemExit where it fails."""
+    """Measure one system in its own process. RETURNS: Its figures. RAISES: SystemExit where it fails."""
     msg.info(f"{task}: {system}")
     command = [sys.executable, str(SYSTEMS), system, task, args.encoder, str(args.corpus)]
     command += ["--documents", str(args.documents), "--steps", str(args.steps), "--threads", str(args.threads)]

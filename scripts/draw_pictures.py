@@ -15,7 +15,7 @@ from spacy_bert_ner.tags import get_scheme
 
 DOCS = Path(__file__).parents[1] / "docs"
 
-# A background of its own keeps a picture readable wherever it stands.
+# A background keeps a picture readable wherever it stands.
 STYLE = """text { font: 13px system-ui, sans-serif; fill: #1b1f24 }
 .small { font-size: 11px }
 .muted { fill: #59636e }

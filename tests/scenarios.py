@@ -112,7 +112,7 @@ def train(nlp: Language, steps: int = 30, rate: float = 0.005, **settings: Any) 
     optimizer = build_adamw(rate)
     losses = []
     for _ in range(steps):
-        losses.append(nlp.update(examples_of(nlp), sgd=False, **settings))  # type: ignore[arg-type]
+        losses.append(nlp.update(examples_of(nlp), sgd=False, **settings))
         for name, component in nlp.pipeline:
             if name not in settings.get("exclude", ()) and hasattr(component, "finish_update"):
                 component.finish_update(optimizer)

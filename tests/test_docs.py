@@ -18,7 +18,6 @@ from thinc.api import Config
 
 from spacy_bert_ner.commands.init_config import filled_config
 from spacy_bert_ner.training.optimizer import build_adamw
-from tests.data.reading import CLOSED, Reader, check_config, run_command
 from tests.documents import (
     GUIDES,
     MARKDOWN,
@@ -30,6 +29,7 @@ from tests.documents import (
     read_blocks,
     source_templates,
 )
+from tests.guides import CLOSED, Reader, check_config, run_command
 from tests.scenarios import make_pipeline
 
 # Text, and first token, token after the last and label of its entities.

@@ -53,9 +53,9 @@ def dangers(source: str) -> list[str]:
                     found.append(f"{node.lineno}: {keyword.arg}={ast.unparse(keyword.value)}")
         elif isinstance(node, ast.Dict):
             for key, value in zip(node.keys, node.values, strict=True):
-                name = key.value if isinstance(key, ast.Constant) else None
-                if name in KEYWORDS and ast.unparse(value) != str(KEYWORDS[name]):
-                    found.append(f"{node.lineno}: {name}: {ast.unparse(value)}")
+                key_name = key.value if isinstance(key, ast.Constant) and isinstance(key.value, str) else ""
+                if key_name in KEYWORDS and ast.unparse(value) != str(KEYWORDS[key_name]):
+                    found.append(f"{node.lineno}: {key_name}: {ast.unparse(value)}")
     return found
 
 
@@ -145,8 +145,8 @@ def test_a_damaged_archive(tmp_path: Path) -> None:
     content = path.read_bytes()
     for length in range(0, len(content), 9):
         path.write_bytes(content[:length])
-        with pytest.raises(AssetError, match=r"expected a whole archive: fetch it anew$"):
+        with pytest.raises(AssetError, match=r"expected a complete archive: fetch it again$"):
             unpack(path, PREFIX, ["a.json"], tmp_path)
     path.write_bytes(content)
-    with pytest.raises(AssetError, match="expected a whole archive"):
+    with pytest.raises(AssetError, match="expected a complete archive"):
         unpack(path, PREFIX, ["b.json"], tmp_path)

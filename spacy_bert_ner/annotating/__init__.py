@@ -2,6 +2,6 @@
 
 from .annotation_error import AnnotationError
 from .orchestration import annotate
-from .summary import Summary
+from .summary import AnnotationSummary
 
-__all__ = ["AnnotationError", "Summary", "annotate"]
+__all__ = ["AnnotationError", "AnnotationSummary", "annotate"]

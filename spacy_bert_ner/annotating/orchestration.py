@@ -23,7 +23,7 @@ from .records import AnnotatedShard, Shard, make_shards
 from .run_fingerprint import check_labels, find_model, fingerprint, identify
 from .run_folder import FAILED, JOURNAL, MANIFEST, SUMMARY, RunFolder, format_of, locked, open_manifest, write_json
 from .scheduling import Scheduler
-from .summary import Summary, summarize
+from .summary import AnnotationSummary, summarize
 from .worker import WorkerSettings
 
 # If all texts of a first shard of this size fail, the cause is the pipeline or the options, not the texts.
@@ -46,7 +46,7 @@ def annotate(
     fresh: bool = False,
     quiet: bool = False,
     **options: Any,
-) -> Summary:
+) -> AnnotationSummary:
     """Annotate texts with a pipeline's entities, in several processes; the same call resumes an interrupted run.
 
     model (str | Path): Folder or package of any spaCy pipeline that sets doc.ents.
@@ -61,7 +61,7 @@ def annotate(
     fresh (bool): Whether to start over, even if the output holds a run.
     quiet (bool): Whether to write no progress to standard error.
     options: See output_options.OutputOptions.
-    RETURNS (Summary): What the output holds.
+    RETURNS (AnnotationSummary): What the output holds.
     RAISES: AnnotationError that says what was found, what was expected and what to do.
     """
     named = [str(each) for each in ([inputs] if isinstance(inputs, str | Path) else inputs)]
@@ -140,8 +140,8 @@ class AnnotationRun:
                 self._store(shard, annotated)
         self.progress.close()
 
-    def finish(self) -> Summary:
-        """Write failures, single output file and summary. RETURNS (Summary): What the output holds."""
+    def finish(self) -> AnnotationSummary:
+        """Write failures, single output file and summary. RETURNS (AnnotationSummary): What the output holds."""
         run_folder, journal = self._run_folder, self._journal
         speed = self.progress.words / self.progress.seconds if self._changed else None
         summary = summarize(journal, run_folder.output, run_folder.path(FAILED), speed)

@@ -28,7 +28,7 @@ class OutputOptions:
     text_files (str): Whether a plain text file holds a document per line or is one: one of TEXT_FILES.
     stdin_format (str): What standard input holds: a suffix without its dot.
     shard_size (int): Maximum number of documents of a shard.
-    batch_words (int): Maximum number of tokens that are predicted together; a longer document is a batch of its own.
+    batch_words (int): Maximum number of tokens that are predicted together; a longer document is a batch by itself.
     """
 
     format: str = "jsonl"

@@ -8,7 +8,7 @@ from .journal import Journal
 
 
 @dataclass(frozen=True)
-class Summary:
+class AnnotationSummary:
     """A finished run.
 
     output (Path): The file, or the folder of shards.
@@ -40,12 +40,12 @@ class Summary:
         }
 
 
-def summarize(journal: Journal, output: Path, failures: Path, words_per_second: float | None) -> Summary:
-    """RETURNS (Summary): Of a finished run."""
+def summarize(journal: Journal, output: Path, failures: Path, words_per_second: float | None) -> AnnotationSummary:
+    """RETURNS (AnnotationSummary): Of a finished run."""
     shards = journal.shards.values()
     entities = journal.entities()
     failed = sum(done.failed for done in shards)
-    return Summary(
+    return AnnotationSummary(
         output=output,
         failures=failures if failed else None,
         shards=len(shards),

@@ -62,7 +62,7 @@ class Worker:
 
     def __init__(self, settings: WorkerSettings) -> None:
         self._options, self._columns = settings.options, settings.columns
-        self._nlp = load_pipeline(settings)
+        self._nlp = load_worker_pipeline(settings)
         self.identity = identify(settings.model)
         self._max_characters = min(self._options.max_characters, self._nlp.max_length)
 
@@ -166,7 +166,7 @@ class Worker:
         return ""
 
 
-def load_pipeline(settings: WorkerSettings) -> Language:
+def load_worker_pipeline(settings: WorkerSettings) -> Language:
     """Load a worker's pipeline, to compute in one thread."""
     os.environ.update(ONE_THREAD)
     import spacy

@@ -10,7 +10,7 @@ from .options import Arg, Code, GpuId, Opt
 from .wrapping import CommandError
 
 if TYPE_CHECKING:
-    from spacy_bert_ner.annotating import Summary
+    from spacy_bert_ner.annotating import AnnotationSummary
 
 
 def annotate_cli(
@@ -89,7 +89,7 @@ def annotate_or_exit(model: str, inputs: list[str], output: Path, **options: Any
     show(summary, options["min_confidence"])
 
 
-def show(summary: "Summary", min_confidence: float) -> None:
+def show(summary: "AnnotationSummary", min_confidence: float) -> None:
     """Print what a run ends with."""
     rows = [("documents", f"{summary.documents:,}"), ("words", f"{summary.words:,}")]
     if summary.words_per_second is not None:

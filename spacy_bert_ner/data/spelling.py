@@ -70,9 +70,9 @@ def _typeless(label: str, tag: str) -> str | None:
     return f"{_PREFIXES[tag]}-{label}" if tag in _PREFIXES else None
 
 
-USUAL = Spelling("B-PER", lru_cache(maxsize=4096)(partial(_first, "-")))
+USUAL_SPELLING = Spelling("B-PER", lru_cache(maxsize=4096)(partial(_first, "-")))
 _PREFIXED = (
-    USUAL,
+    USUAL_SPELLING,
     Spelling("B_PER", partial(_first, "_")),
     Spelling("B:PER", partial(_first, ":")),
     Spelling("PER-B", partial(_last, "-")),
@@ -88,7 +88,7 @@ def is_outside(tag: str, lower: bool = False) -> bool:
 
 def is_tag(tag: str) -> bool:
     """RETURNS (bool): Whether a tag is O or in the usual spelling."""
-    return tag == OUTSIDE or USUAL.read(tag) is not None
+    return tag == OUTSIDE or USUAL_SPELLING.read(tag) is not None
 
 
 def assess(counts: Mapping[str, int], options: ReadingOptions, lower: bool = False) -> Assessment | None:
@@ -103,7 +103,7 @@ def assess(counts: Mapping[str, int], options: ReadingOptions, lower: bool = Fal
     inside = {tag: n for tag, n in counts.items() if not is_outside(tag, lower) and tag != UNKNOWN_TAG}
     outside = sum(n for tag, n in counts.items() if is_outside(tag, lower))
     if not inside:
-        return Assessment(USUAL, frozenset(), (total - sum(inside.values())) / total) if outside else None
+        return Assessment(USUAL_SPELLING, frozenset(), (total - sum(inside.values())) / total) if outside else None
     best: Assessment | None = None
     for spelling in _spellings(counts, inside, options):
         read = {tag: spelt for tag in inside if (spelt := spelling.read(tag))}

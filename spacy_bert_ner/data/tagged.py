@@ -12,7 +12,7 @@ from .notes import Notes
 from .reading_options import ReadingOptions
 from .schemes import check_scheme
 from .sentences import TaggedSentence
-from .spelling import UNKNOWN_TAG, USUAL, Spelling, assess, is_outside, is_typeless, unknown_tag
+from .spelling import UNKNOWN_TAG, USUAL_SPELLING, Spelling, assess, is_outside, is_typeless, unknown_tag
 
 
 def make_documents(
@@ -56,14 +56,14 @@ def respell(
     """Respell all tags as O, PREFIX-LABEL or UNKNOWN_TAG. RAISES: CorpusError with the place of an unknown tag."""
     counts = Counter(tag for sentence in sentences for tag in sentence.tags)
     found = assess(counts, options, lower)
-    spelling = found.spelling if found and found.share == 1 else USUAL
+    spelling = found.spelling if found and found.share == 1 else USUAL_SPELLING
     table: dict[str, str] = {}
     for tag in counts:
         spelt = OUTSIDE if is_outside(tag, lower) else tag if tag == UNKNOWN_TAG else spelling.read(tag)
         if spelt is None:
             raise _first_place(sentences, tag, spelling, is_typeless(counts))
         table[tag] = spelt
-    if spelling is not USUAL:
+    if spelling is not USUAL_SPELLING:
         notes.say(f"tags are spelt {spelling.example} instead of B-PER, and were read so{_meaning(spelling)}")
     _check_unknown(sentences, table, notes, counts[UNKNOWN_TAG])
     _drop_type_o(sentences, table, notes, counts)

@@ -37,7 +37,7 @@ class ModelRunner:
     """Where a model reads.
 
     name (str): The model's name.
-    load (Callable[[], Language]): Makes its pipeline, in the thread that will read; nobody else may call it.
+    load (Callable[[], Language]): Makes its pipeline, in the thread that runs it; no other thread may call it.
     settings (ServiceSettings): Limits.
     metrics (ServiceMetrics): What is counted.
     nlp (Language): The pipeline, to be looked at only.
@@ -121,7 +121,7 @@ class ModelRunner:
         raise RefusalError(413, f"Found {found}, expected at most {limit}: send less at once", "size")
 
     def _check_queue(self, ticket: Ticket) -> None:
-        """RAISES: RefusalError where the request would have to wait too long, or there is nobody to read it."""
+        """RAISES: RefusalError where the request would have to wait too long, or no thread can process it."""
         if not self.is_ready:
             raise RefusalError(503, "The service is stopping: send the request again", "stopping", Retry_After="1")
         before = self._in_work + self._queue.words_before(ticket.words_left)
@@ -165,10 +165,10 @@ class ModelRunner:
         return batch
 
     def _annotate_batch(self, batch: Sequence[tuple[Ticket, int]]) -> None:
-        begun = time.perf_counter()
+        started = time.perf_counter()
         with self.nlp.memory_zone():
             answers = self._annotate_apart([ticket.texts[i] for ticket, i in batch])
-        seconds = time.perf_counter() - begun
+        seconds = time.perf_counter() - started
         done = [ticket for (ticket, i), answer in zip(batch, answers, strict=True) if ticket.put(i, answer)]
         words = self._in_work
         with self._changed:
@@ -184,7 +184,7 @@ class ModelRunner:
             try:
                 done[0].future.get_loop().call_soon_threadsafe(_deliver, done)
             except RuntimeError:
-                _LOG.warning("%s: nobody is left to take %d answers", self.name, len(done))
+                _LOG.warning("%s: no event loop is left for %d answers", self.name, len(done))
 
     def _annotate_apart(self, texts: Sequence[str]) -> list[Answer | Failure]:
         """Read texts; those on which the pipeline fails are found by halving, so that few are read twice.
@@ -213,10 +213,10 @@ class ModelRunner:
         text = text[: nlp.max_length]
         with nlp.memory_zone():
             for texts in ([text[: len(WARM_UP)]], [text] * 8):
-                begun = time.perf_counter()
+                started = time.perf_counter()
                 for _ in nlp.pipe(texts, batch_size=len(texts)):
                     pass
-        return 8 * count_words(text) / (time.perf_counter() - begun)
+        return 8 * count_words(text) / (time.perf_counter() - started)
 
     def _show_queue(self) -> None:
         self.metrics.queue_words.labels(self.name).set(self._queue.words)

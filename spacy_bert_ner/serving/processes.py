@@ -101,13 +101,13 @@ def run(
     code: Path | None = None,
     gpu_id: int = -1,
 ) -> None:
-    """Serve until SIGTERM or SIGINT; what was begun is finished then.
+    """Serve until SIGTERM or SIGINT; requests under way are finished then.
 
     models (Sequence[str]): See app.load_app.
     settings (ServiceSettings): Limits and guards.
     host (str): Address to listen on.
     port (int): Port; 0 for any that is free.
-    workers (int | Literal["auto"]): Processes, each with models of its own; "auto" for one a core, or with a GPU one.
+    workers (int | Literal["auto"]): Processes, each with its own models; "auto" for one a core, or with a GPU one.
     code (Path | None): A Python file to import before.
     gpu_id (int): GPU, or -1 for the CPU.
     RAISES: ValueError where the models cannot be served, OSError where the address cannot be listened on.
@@ -125,7 +125,7 @@ def run(
             os.environ.setdefault(METRICS_VARIABLE, folder)
             Multiprocess(_configure(make, settings, workers), [listener]).run()
             return
-        # uvicorn raises it anew once all is finished.
+        # uvicorn raises it again once all is finished.
         with suppress(KeyboardInterrupt):
             make_server(make(), settings).run([listener])
 

@@ -14,7 +14,7 @@ LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 class ServiceSettings:
     """Limits and guards of the service.
 
-    max_batch_words (int): Words that go through a model at once; a longer text is a batch of its own.
+    max_batch_words (int): Words that go through a model at once; a longer text is a batch by itself.
     gather (float): Seconds for which a busy model waits for more texts before its next batch.
     max_wait (float): Seconds of work that may stand before a request; where there is more, the answer is 503.
     deadline (float): Seconds after which a request is answered by 504.

@@ -12,7 +12,7 @@ import spacy
 from spacy.language import Language
 from spacy.util import fix_random_seed
 
-from spacy_bert_ner.annotating import Summary, annotate
+from spacy_bert_ner.annotating import AnnotationSummary, annotate
 from spacy_bert_ner.annotating import orchestration as running
 from spacy_bert_ner.annotating.scheduling import Event, Pool, Task
 from spacy_bert_ner.annotating.worker import Worker, WorkerSettings, describe_error
@@ -127,6 +127,6 @@ def use_inline_pools(monkeypatch: pytest.MonkeyPatch) -> list[InlinePool]:
     return made
 
 
-def run(model: Path, inputs: Any, output: Path, **options: Any) -> Summary:
+def run(model: Path, inputs: Any, output: Path, **options: Any) -> AnnotationSummary:
     """Annotate without a word."""
     return annotate(model, inputs, output, quiet=True, **options)

@@ -61,7 +61,7 @@ def test_an_error_is_said_and_the_exit_code_tells(
 def test_the_package_offers_the_function() -> None:
     assert spacy_bert_ner.annotate is annotate
     with pytest.raises(AttributeError, match="no attribute 'unheard_of'"):
-        _ = spacy_bert_ner.unheard_of  # type: ignore[attr-defined]
+        _ = spacy_bert_ner.unheard_of
 
 
 def test_a_worker_imports_no_more_than_its_pipeline_needs(ruler: Path, texts: None) -> None:

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 import spacy
@@ -88,7 +89,7 @@ def test_the_matrix_operations_are_those_of_the_encoders_layers(
 
 def test_ratios_are_against_ours() -> None:
     rows = {"ours": 600.0, "stock_ner": 100.0, "forward": 1200.0}
-    figures = {
+    figures: dict[str, Any] = {
         "machine": {"float32": 1.0, "bfloat16": 0.5},
         "predict": {name: {"words_per_second": speed} for name, speed in rows.items()},
         "train": {"ours": {"words_per_second": 300.0}},

@@ -6,6 +6,7 @@ import random
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -87,7 +88,7 @@ def test_viterbis_f1_is_what_spacy_evaluates(run: Path) -> None:
 def test_confidences_are_those_of_the_pipeline(run: Path) -> None:
     figures = json.loads((run / "out" / "figures.json").read_text())["confidence"]
     nlp = spacy.load(run / "model")
-    component = nlp.get_pipe("bert_ner")
+    component: Any = nlp.get_pipe("bert_ner")
     for when in ("before", "after"):
         scores, right = [], []
         for eg in Corpus(run / "test.spacy")(nlp):

@@ -39,7 +39,8 @@ def test_gradients_equal_the_stock_architectures(tiny_bert: Path) -> None:
     d_words = [rng.standard_normal((len(doc), 32)).astype("f") for doc in docs]
     batch, _ = ours.begin_update(docs)
     stock, stock_backprop = theirs.begin_update(docs)
-    d_ours, d_theirs = [], []
+    d_ours: list[Any] = []
+    d_theirs: list[Any] = []
     # A simple head: the gradient of each word goes to its first piece.
     for ours_data, stock_data, d in zip(batch.doc_data, stock.doc_data, d_words, strict=True):
         for data, collected in ((ours_data, d_ours), (stock_data, d_theirs)):
@@ -102,7 +103,7 @@ def examples_of(nlp: Language) -> list[Example]:
 
 def step(nlp: Language, optimizer: Any, **settings: Any) -> dict[str, float]:
     """One step of spaCy's training loop."""
-    losses = nlp.update(examples_of(nlp), sgd=False, **settings)  # type: ignore[arg-type]
+    losses = nlp.update(examples_of(nlp), sgd=False, **settings)
     for name, component in nlp.pipeline:
         if name not in settings.get("exclude", ()):
             component.finish_update(optimizer)  # type: ignore[attr-defined]
@@ -143,7 +144,7 @@ def test_the_gradients_of_two_listeners_add_up(tiny_bert: Path) -> None:
     head.set_param("W", np.random.default_rng(1).standard_normal(head.get_param("W").shape).astype("f"))
 
     def collect(**settings: Any) -> dict[str, Any]:
-        nlp.update(examples_of(nlp), sgd=False, **settings)  # type: ignore[arg-type]
+        nlp.update(examples_of(nlp), sgd=False, **settings)
         found = gradients(model_of(nlp))
         for parameter in encoder_of(model_of(nlp)).parameters():
             parameter.grad = None

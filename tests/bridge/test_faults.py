@@ -76,6 +76,6 @@ def test_what_stands_for_a_failed_document(trained: Path, monkeypatch: pytest.Mo
             read()
     batch: Any = nlp.get_pipe("transformer").model.predict([good, bad, good])  # type: ignore
     pieces = len(good._.trf_data.align.dataXd)
-    assert batch.model_output.last_hidden_state.shape == (2 * pieces, 32)  # type: ignore[attr-defined]
+    assert batch.model_output.last_hidden_state.shape == (2 * pieces, 32)
     assert batch.align.dataXd.tolist() == list(range(2 * pieces))
     assert [len(spans) for spans in batch.spans] == [1, 0, 1]

@@ -103,7 +103,8 @@ def test_labels_of_which_none_is_the_corpus_s_are_said_first_and_mapped(tmp_path
 
 def test_labels_that_the_pipeline_has_and_does_not_predict_are_its_own(tmp_path: Path) -> None:
     nlp = spacy.blank("en")
-    nlp.add_pipe("entity_ruler").add_patterns([{"label": "PER", "pattern": "x"}, {"label": "ORG", "pattern": "Ann"}])
+    ruler: Any = nlp.add_pipe("entity_ruler")
+    ruler.add_patterns([{"label": "PER", "pattern": "x"}, {"label": "ORG", "pattern": "Ann"}])
     nlp.to_disk(tmp_path / "model")
     doc = nlp("Ann sang")
     doc.ents = [Span(doc, 0, 1, "PER")]

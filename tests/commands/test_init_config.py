@@ -36,7 +36,8 @@ def test_from_column_files_to_a_trained_pipeline(tmp_path: Path, tiny_bert: Path
     assert invoke("debug", path, "--no-timing") == 0
     train(path, tmp_path / "out", overrides={"training.max_steps": 1, "training.eval_frequency": 1})
     trained = spacy.load(tmp_path / "out" / "model-last")
-    assert trained.get_pipe("bert_ner").labels
+    component: Any = trained.get_pipe("bert_ner")
+    assert component.labels
     assert {"ents_f", "raw_ents_f"} <= set(trained.meta["performance"])
     assert invoke("init-config", path, "--encoder", tiny_bert) == 1
     assert invoke("init-config", path, "--encoder", tiny_bert, "--gpu", "--force", "--lang", "de") == 0

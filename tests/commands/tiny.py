@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import spacy
-from click.testing import Result
 from spacy.tokens import DocBin
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from spacy_bert_ner.cli import bert_ner_cli
 

@@ -159,7 +159,8 @@ def test_what_is_written_is_read(format: str, data: st.DataObject, tmp_path: Pat
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(found=sentences(PLAIN), gap=st.sampled_from([" ", "\n", "\r\n", "  "]))
 def test_brat(found: Sentences, gap: str, tmp_path: Path) -> None:
-    text, lines, entities = "", [], []
+    text, entities = "", []
+    lines: list[str] = []
     for sentence in found:
         places = []
         for token in sentence.tokens:

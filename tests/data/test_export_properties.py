@@ -187,11 +187,17 @@ def test_html(drawn: list[list[str]], blank: str, tag: str, tmp_path_factory: py
 def test_dialogues(
     drawn: list[list[str]], blank: str, globally: bool, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    talk, shown, results = [], "", []
+    talk, shown = [], ""
+    results: list[dict[str, Any]] = []
     for i, (text, word) in enumerate(numbered(drawn, blank)):
         talk.append({"who": "B", "said": text})
         shown += text
-        value = {"start": str(i), "end": str(i), "startOffset": browser(text[: -len(word)]), "endOffset": browser(text)}
+        value: dict[str, Any] = {
+            "start": str(i),
+            "end": str(i),
+            "startOffset": browser(text[: -len(word)]),
+            "endOffset": browser(text),
+        }
         if globally:
             value = {"globalOffsets": {"start": browser(shown[: -len(word)]), "end": browser(shown)}}
         results.append({"type": "paragraphlabels", "value": {**value, "text": word, "paragraphlabels": ["A"]}})

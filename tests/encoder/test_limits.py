@@ -54,7 +54,7 @@ def test_stride_must_not_leave_gaps(tiny_bert: Path, stride: int) -> None:
 def test_unknown_precision(tiny_bert: Path) -> None:
     message = r"\] precision = 'fp8': expected one of 'auto', 'fp32', 'bf16', 'fp16'$"
     with pytest.raises(ValueError, match=message):
-        build_encoder_model(str(tiny_bert), precision="fp8")  # type: ignore[arg-type]
+        build_encoder_model(str(tiny_bert), precision="fp8")
 
 
 def test_slow_tokenizers_are_refused() -> None:

@@ -251,7 +251,8 @@ class OneAtATime(Mapping[str, Tensor]):
     """A mapping that counts what is read, and lends memory that is overwritten afterwards."""
 
     def __init__(self, state: Mapping[str, Tensor]) -> None:
-        self.state, self.lent = state, {}
+        self.state = state
+        self.lent: dict[str, Any] = {}
 
     def __getitem__(self, name: str) -> Tensor:
         self.lent[name] = self.state[name].clone()

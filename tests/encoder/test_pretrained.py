@@ -45,6 +45,11 @@ def flip(path: Path, at: int) -> None:
     path.write_bytes(bytes(content))
 
 
+def remove_tokenizer(folder: Path) -> None:
+    for path in folder.glob("[stv]*"):
+        path.unlink()
+
+
 def edit(path: Path, **values: Any) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
 
@@ -71,7 +76,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], None], str]] = {
     ),
     "unknown model": (lambda folder: edit(folder / "config.json", model_type="tomorrow"), "tomorrow"),
     "no tokenizer": (
-        lambda folder: [path.unlink() for path in folder.glob("[stv]*")],
+        remove_tokenizer,
         "its tokenizer cannot be loaded",
     ),
     "tokenizer empty": (lambda folder: cut(folder / "tokenizer.json", 0), "its tokenizer cannot be loaded"),

@@ -193,11 +193,11 @@ def test_what_spacy_itself_refuses(tiny_bert: Path) -> None:
     nlp = make_pipeline(tiny_bert, ("tagger", "bert_ner"))
     empty = [Example.from_dict(Doc(nlp.vocab, words=[]), {})]
     with pytest.raises(ValueError, match="E203"):
-        nlp.update(examples_of(nlp) + empty, sgd=False, exclude=["tok2vec"], annotates=["tok2vec"])  # type: ignore
+        nlp.update(examples_of(nlp) + empty, sgd=False, exclude=["tok2vec"], annotates=["tok2vec"])
     train(nlp, 2)
     other = examples_of(nlp)[:1]
     with pytest.raises(ValueError, match="E953"):
-        nlp.update(other, sgd=False, exclude=["tok2vec"], annotates=["tok2vec"])  # type: ignore[arg-type]
+        nlp.update(other, sgd=False, exclude=["tok2vec"], annotates=["tok2vec"])
 
 
 def test_a_frozen_last_listener_is_said(tiny_bert: Path) -> None:

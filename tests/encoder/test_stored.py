@@ -236,7 +236,7 @@ def test_bytes_have_the_weights_while_another_thread_saves(folder: Path, tmp_pat
 
 def test_two_encoders_have_a_file_each(tiny_bert: Path, tmp_path: Path) -> None:
     nlp = spacy.blank("en")
-    both = {"@architectures": "tests.two_encoders.v1", "encoders": {"a": encoder_block(tiny_bert)}}
+    both: dict[str, Any] = {"@architectures": "tests.two_encoders.v1", "encoders": {"a": encoder_block(tiny_bert)}}
     both["encoders"]["b"] = encoder_block(tiny_bert, case_features=True)
     nlp.add_pipe("bert_ner", config={"model": {"tok2vec": both}})
     nlp.initialize(lambda: examples_of(nlp))

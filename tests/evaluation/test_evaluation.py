@@ -1,7 +1,9 @@
 """Evaluation against independent oracles, on cases worked by hand, and on what goes missing."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -72,7 +74,7 @@ def judged(corpus: list[list[tuple[str, str]]]) -> list[Judged]:
     return [Judged(read_entities(g for g, _ in pairs), read_entities(f for _, f in pairs)) for pairs in corpus]
 
 
-def record(words: str, gold: list[Entity], found: list[Entity], scores: list[float] = ()) -> TokenRecord:
+def record(words: str, gold: list[Entity], found: list[Entity], scores: Sequence[float] = ()) -> TokenRecord:
     """Make a record with sentences that end at full stops."""
     tokens = words.split(" ")
     starts = [i for i in range(len(tokens)) if i == 0 or tokens[i - 1] == "."]
@@ -356,7 +358,8 @@ def test_known_spaces_are_kept(tmp_path: Path) -> None:
     nlp = spacy.blank("en")
     doc = nlp("A  double blank , odd spacing ,and Bonn")
     doc.set_ents([Span(doc, len(doc) - 1, len(doc), "LOC")], default="outside")
-    nlp.add_pipe("entity_ruler").add_patterns([{"label": "LOC", "pattern": "Bonn"}])
+    ruler: Any = nlp.add_pipe("entity_ruler")
+    ruler.add_patterns([{"label": "LOC", "pattern": "Bonn"}])
     metrics = evaluate(nlp, write_corpus(tmp_path / "gold.spacy", [doc])).metrics
     assert metrics["corpus"]["spaces"] == "known"
     assert metrics["raw_text"]["f1"] == metrics["f1"] == 1
@@ -379,7 +382,7 @@ def test_a_pipeline_that_merges_its_entities_gets_the_same_figures(tmp_path: Pat
 def test_a_pipeline_that_splits_gold_tokens_is_judged_by_characters(tmp_path: Path) -> None:
     nlp = spacy.blank("en")
     nlp.add_pipe("token_splitter", config={"min_length": 6, "split_length": 4})
-    ruler = nlp.add_pipe("entity_ruler")
+    ruler: Any = nlp.add_pipe("entity_ruler")
     ruler.add_patterns([{"label": "PER", "pattern": [{"ORTH": "Anna"}]}, {"label": "LOC", "pattern": "Bonn"}])
     docs = [
         # Cut to Anna | maria: found is less than a gold token.

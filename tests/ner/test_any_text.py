@@ -214,7 +214,7 @@ def test_any_tokens(cases: Callable[[str], Case], kind: str, batch: list[list[tu
     docs = []
     for rows in batch:
         words, spaces, starts = ([row[i] for row in rows] for i in range(3))
-        docs.append(Doc(case.nlp.vocab, words=words, spaces=spaces, sent_starts=starts))  # type: ignore[arg-type]
+        docs.append(Doc(case.nlp.vocab, words=words, spaces=spaces, sent_starts=starts))
     check(case, docs)
     for doc in docs:
         assert all(not any(token.is_sent_start for token in ent[1:]) for ent in doc.ents)

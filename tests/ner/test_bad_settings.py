@@ -103,7 +103,7 @@ def test_from_python_too() -> None:
     model: Model = Model("none", lambda *given: given)
     for settings in ({"scheme": "IOBES"}, {"loss": "crf"}, {"threshold": 2.0}):
         with pytest.raises(ValueError, match=rf"^\[components.mine\] {next(iter(settings))} = "):
-            BertNER(Vocab(), model, "mine", settings=ComponentSettings(**settings))  # type: ignore[arg-type]
+            BertNER(Vocab(), model, "mine", settings=ComponentSettings(**settings))
 
 
 def test_the_factorys_defaults_are_those_of_the_settings() -> None:

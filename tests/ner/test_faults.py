@@ -12,6 +12,7 @@ from spacy.tokens import Doc
 
 from spacy_bert_ner.encoder import model as encoder_model
 from spacy_bert_ner.encoder.pieces import WordPieces
+from spacy_bert_ner.encoder.words import Encoded
 from spacy_bert_ner.ner.component import BertNER
 from tests.scenarios import CNN, TEXTS, entities, expected_entities, make_pipeline, train
 
@@ -46,7 +47,7 @@ def collect(nlp: Language) -> list[Failure]:
         assert component is nlp.get_pipe(name)
         failures.append((name, [doc.text for doc in docs], repr(error)))
 
-    nlp.set_error_handler(handler)  # type: ignore[arg-type]
+    nlp.set_error_handler(handler)
     return failures
 
 
@@ -56,7 +57,7 @@ def collect(nlp: Language) -> list[Failure]:
 def in_the_tokenizer(patch: pytest.MonkeyPatch) -> None:
     encode = WordPieces.encode
 
-    def poisoned(self: WordPieces, words: list[str], most: int) -> list[list[int]]:
+    def poisoned(self: WordPieces, words: list[str], most: int) -> Encoded:
         if "poisonous" in words:
             raise PoisonError
         return encode(self, words, most)
@@ -132,7 +133,7 @@ def test_a_handler_may_raise(nlp: Language, monkeypatch: pytest.MonkeyPatch) -> 
     def handler(name: str, component: Any, docs: list[Doc], error: Exception) -> None:
         raise KeyError(docs[0].text) from error
 
-    nlp.set_error_handler(handler)  # type: ignore[arg-type]
+    nlp.set_error_handler(handler)
     in_the_encoder(monkeypatch)
     with pytest.raises(KeyError, match="poisonous") as raised:
         list(nlp.pipe(STREAM))

@@ -85,7 +85,7 @@ def test_all_pieces_are_refused_where_there_are_none():
 
 def test_an_unknown_setting_is_named():
     with pytest.raises(ValueError, match=r"\] pieces = 'last': expected one of 'first', 'mean', 'all'"):
-        build_token_classifier(cnn(), pieces="last")  # type: ignore[arg-type]
+        build_token_classifier(cnn(), pieces="last")
 
 
 def test_new_outputs_are_appended_and_old_ones_kept():

@@ -145,7 +145,7 @@ def retokenized(draw: st.DrawFn) -> tuple[Doc, dict[Key, float]]:
 def entities_of(doc: Doc) -> tuple[Span, ...]:
     """RETURNS: doc.ents; none where spaCy's merging within an entity has left tags that itself refuses to read."""
     try:
-        return doc.ents
+        return tuple(doc.ents)
     except ValueError as error:
         if "E093" not in str(error):
             raise

@@ -79,9 +79,9 @@ def test_early_stopping_looks_at_both() -> None:
     component = spacy.blank("en").create_pipe("ner", config={"scorer": {"@scorers": "spacy-bert-ner.scorer.v1"}})
     examples = [form for sentence in SENTENCES for form in forms_of(*sentence)]
     scores = component.score(list(map(predicted, examples)))  # type: ignore[attr-defined]
-    nlp.evaluate = lambda _: scores  # type: ignore[method-assign, assignment, misc]
+    nlp.evaluate = lambda _: scores  # type: ignore[method-assign, assignment]
     weights = {"ents_f": 0.5, "raw_ents_f": 0.5, "ents_per_type": None}
-    score, _ = create_evaluation_callback(nlp, lambda _: examples, weights)()  # type: ignore[arg-type]
+    score, _ = create_evaluation_callback(nlp, lambda _: examples, weights)()
     assert score == pytest.approx((scores["ents_f"] + scores["raw_ents_f"]) / 2)
 
 

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import spacy
@@ -67,7 +68,7 @@ def make_cnn() -> Language:
 def asking(pipelines: dict[str, Language], **settings: Any) -> Iterator[TestClient]:
     """YIELDS (TestClient): A client of an application, started."""
     with TestClient(
-        make_app({name: lambda nlp=nlp: nlp for name, nlp in pipelines.items()}, ServiceSettings(**settings)),
+        make_app({name: partial(lambda nlp: nlp, nlp) for name, nlp in pipelines.items()}, ServiceSettings(**settings)),
         raise_server_exceptions=False,
     ) as client:
         yield client

@@ -75,12 +75,13 @@ def test_an_open_service_is_warned_of(runs: list[tuple[Any, ...]], capfd: pytest
 
 
 def test_what_cannot_be_served_is_explained(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for arguments, message in [
+    cases: list[tuple[list[Any], str]] = [
         (["nowhere"], "'nowhere' is neither an installed pipeline nor a folder"),
         ([model, model], "are both called 'rules': write NAME="),
         ([f"a b={model}"], "found the name 'a b', expected letters, digits"),
         ([model, "--host", "192.0.2.1"], "assign requested address"),
-    ]:
+    ]
+    for arguments, message in cases:
         code, printed = serve(*arguments)
         assert (code, message in printed) == (1, True), printed
     for workers in ("0", "many", "-1"):

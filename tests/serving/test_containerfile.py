@@ -52,7 +52,7 @@ def wheels(tmp_path: Path) -> Path:
     nlp.to_disk(tmp_path / "model")
     meta = json.loads((tmp_path / "model" / "meta.json").read_text(encoding="utf8"))
     build_model_wheel(tmp_path / "model", meta, tmp_path / "packages", wheels)
-    build_plugin_wheel(ROOT, wheels)
+    build_plugin_wheel(wheels)
     return wheels
 
 
@@ -79,10 +79,10 @@ def test_every_command_works(wheels: Path, tmp_path: Path) -> None:
     port = str(free_port())
     environment = {"PATH": os.environ["PATH"], **dict(pair.split("=") for pair in of_kind("ENV")[0].split())}
     environment |= {"MODEL": MODEL, "PORT": port, "OMP_NUM_THREADS": "1"}
-    command = [part.replace("/opt/ner", str(installed)) for part in json.loads(of_kind("CMD")[0])]
+    start = [part.replace("/opt/ner", str(installed)) for part in json.loads(of_kind("CMD")[0])]
     check = re.sub(r"^(--\S+ )*CMD ", "", of_kind("HEALTHCHECK")[0]).replace("/opt/ner", str(installed))
     with (tmp_path / "log").open("wb") as log:
-        running = subprocess.Popen(command, cwd="/", env=environment, stdout=log, stderr=log)
+        running = subprocess.Popen(start, cwd="/", env=environment, stdout=log, stderr=log)
         try:
             healthy = ["sh", "-c", check]
             assert subprocess.run(healthy, env=environment, capture_output=True, check=False).returncode != 0

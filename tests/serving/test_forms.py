@@ -52,7 +52,7 @@ def test_without_aggregation_there_are_words() -> None:
             {"entity": "B-ORG", "score": 0.85, "index": 2, "word": "Acme", "start": 3, "end": 7},
             {"entity": "I-ORG", "score": 0.85, "index": 3, "word": "Ltd", "start": 8, "end": 11},
         ]
-        body["parameters"]["ignore_labels"] = ["I-ORG"]  # type: ignore[index]
+        body["parameters"]["ignore_labels"] = ["I-ORG"]
         assert len(post(client, "/hf", body)) == 1
 
 

@@ -34,7 +34,7 @@ def test_the_page_and_health_are_open(locked: TestClient, path: str) -> None:
 )
 def test_all_else_wants_the_key(locked: TestClient, path: str, given: str | None) -> None:
     headers = {} if given is None else {"authorization": given.encode("latin1")}
-    response = locked.request("GET", path, headers=headers)  # type: ignore[arg-type]
+    response = locked.request("GET", path, headers=headers)
     assert response.status_code == 401
     assert KEY_VARIABLE in response.json()["error"]
     assert response.headers["WWW-Authenticate"] == "Bearer"
@@ -50,7 +50,11 @@ def test_the_key_opens(locked: TestClient) -> None:
 
 def test_the_key_is_compared_in_constant_time(locked: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     compared = []
-    compare = lambda one, other: compared.append((one, other)) or one == other  # noqa: E731
+
+    def compare(one: bytes, other: bytes) -> bool:
+        compared.append((one, other))
+        return one == other
+
     monkeypatch.setattr("spacy_bert_ner.serving.guards.hmac.compare_digest", compare)
     locked.get("/v1/models", headers={"authorization": "Bearer x"})
     assert compared == [(b"x", KEY.encode())]

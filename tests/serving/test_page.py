@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,7 @@ class Page:
         return WebDriverWait(self.driver, 20, poll_frequency=0.02).until(lambda _: condition())
 
     def run(self, script: str, *arguments: Any) -> Any:
-        return self.driver.execute_script(script, *arguments)  # type: ignore[no-untyped-call]
+        return self.driver.execute_script(script, *arguments)
 
     def paste(self, text: str) -> None:
         """Paste a text, as the browser does it."""
@@ -106,7 +107,7 @@ class Page:
 
     def console(self) -> list[str]:
         """RETURNS: What the browser complained of since the last call."""
-        return [entry["message"] for entry in self.driver.get_log("browser")]  # type: ignore[no-untyped-call]
+        return [entry["message"] for entry in self.driver.get_log("browser")]
 
 
 @pytest.fixture(scope="module")
@@ -224,7 +225,7 @@ def test_copies_count_characters_as_annotation_tools_do(page: Page) -> None:
         page.find(button).click()
         page.wait(lambda: page.find("copied").text == said)
         script = "navigator.clipboard.readText().then(arguments[0])"
-        return json.loads(page.driver.execute_async_script(script))  # type: ignore[no-untyped-call]
+        return json.loads(page.driver.execute_async_script(script))
 
     whole = copied("copy-json", "JSON copied.")
     assert (whole["model"], whole["text"]) == ("scored", text)
@@ -276,7 +277,7 @@ def test_examples_and_models(page: Page) -> None:
     for example in examples:
         example.click()
         text = page.find("text").get_property("value")
-        page.wait(lambda text=text: page.shown_text == text)
+        page.wait(partial(lambda text: page.shown_text == text, text))
     facts = page.find("facts").text
     for fact in ("en_scored 1.2.3", "Rules for tests", "DATE, LOC, ORG, PER", "F1 90.0 %, precision 91.0 %", "MIT"):
         assert fact in facts

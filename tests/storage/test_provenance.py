@@ -105,13 +105,13 @@ def test_places_do_not_count_and_contents_do(tmp_path: Path) -> None:
     assert set(first) == {"train"}
     (folder / "deep" / "a.spacy").write_bytes(b"2")
     assert data_sha256(values) != first
-    assert data_sha256({"corpora": {"train": {"path": str(folder)}}}).keys() == {"train"}  # type: ignore[arg-type]
+    assert data_sha256({"corpora": {"train": {"path": str(folder)}}}).keys() == {"train"}
 
 
 def test_pipelines_that_were_initialized_by_hand(tiny_bert: Path) -> None:
     nlp = make_pipeline(tiny_bert)
     assert nlp.meta[KEY]["data_sha256"] == {}
     assert set(nlp.meta[KEY]) == {"versions", "config_sha256", "data_sha256", "seed"}
-    scores = {"precision": None, "recall": None, "f1": None, "types": {}, "raw_text": None}
+    scores: dict[str, Any] = {"precision": None, "recall": None, "f1": None, "types": {}, "raw_text": None}
     described = describe_package({"lang": "en"}, name="x", version_="1", licence="MIT", sources=[], scores=scores)
     assert described[KEY].keys() == {"versions"}

@@ -199,7 +199,7 @@ def test_vectors_do_not_decay() -> None:
 
 
 def rates() -> Iterator[float]:
-    return itertools.count(1, 1)  # type: ignore[return-value]
+    return itertools.count(1, 1)
 
 
 def test_schedules_advance_once_a_step() -> None:
@@ -215,7 +215,7 @@ def test_a_gradient_in_another_memory_order() -> None:
     results = []
     for order in "CF":
         weights = np.arange(6, dtype="f").reshape(2, 3)
-        gradient = np.asarray(np.array([[1, 20, 300], [4, 50, 600]], dtype="f"), order=order)  # type: ignore[call-overload]
+        gradient = np.asarray(np.array([[1, 20, 300], [4, 50, 600]], dtype="f"), order=order)
         optimizer = in_spacys_loop(build_adamw(0.1, eps=10.0, grad_clip=0.0))
         optimizer((1, "W"), weights, gradient)
         optimizer.step_schedules()
@@ -373,7 +373,7 @@ HASH_EMBED = {
 
 def spacys_loop(nlp: Language, examples: list[Example], optimizer: Any) -> float:
     """One step of spacy.training.loop.train_while_improving."""
-    losses = nlp.update(examples, sgd=False)  # type: ignore[arg-type]
+    losses = nlp.update(examples, sgd=False)
     for _, component in nlp.pipeline:
         component.finish_update(optimizer)  # type: ignore[attr-defined]
     optimizer.step_schedules()

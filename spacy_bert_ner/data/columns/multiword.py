@@ -13,7 +13,7 @@ from spacy_bert_ner.data.documents import Sentence
 from spacy_bert_ner.data.notes import Notes
 from spacy_bert_ner.data.overlaps import TokenSpan, flatten
 from spacy_bert_ner.data.reading_options import ReadingOptions
-from spacy_bert_ner.data.spelling import USUAL, Spelling, assess
+from spacy_bert_ner.data.spelling import USUAL_SPELLING, Spelling, assess
 from spacy_bert_ner.tags import OUTSIDE
 
 FORM, MISC = 1, 9
@@ -91,7 +91,7 @@ def merge(sentences: Sequence[Words], name: str, notes: Notes) -> Iterator[tuple
     counts = Counter(tag for words in sentences for cells in words.cells() if (tag := read_tag(cells, name)))
     found = assess(counts, ReadingOptions()) if counts else None
     for words in sentences:
-        yield _merge(words, name, found.spelling if found else USUAL, notes)
+        yield _merge(words, name, found.spelling if found else USUAL_SPELLING, notes)
 
 
 def _merge(words: Words, name: str, spelling: Spelling, notes: Notes) -> tuple[Words, set[int]]:

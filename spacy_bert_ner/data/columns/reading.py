@@ -17,7 +17,7 @@ from spacy_bert_ner.data.documents import CorpusError, Document
 from spacy_bert_ner.data.encodings import decode
 from spacy_bert_ner.data.notes import Notes
 from spacy_bert_ner.data.reading_options import ReadingOptions
-from spacy_bert_ner.data.spelling import USUAL, assess, is_tag
+from spacy_bert_ner.data.spelling import USUAL_SPELLING, assess, is_tag
 from spacy_bert_ner.data.tagged import group_sentences, make_documents
 
 from .choosing import choose_columns, has_one_sentence, read_sentences, refuse_header
@@ -243,7 +243,7 @@ def _blank_in_type(lines: Lines) -> str:
     rows = [(number, by_gaps(line)) for block in lines.blocks for number, line in block.lines]
     usual = min(len(cells) for _, cells in rows)
     for number, cells in rows:
-        if len(cells) > usual and USUAL.read(cells[usual - 1]):
+        if len(cells) > usual and USUAL_SPELLING.read(cells[usual - 1]):
             tag = " ".join(cells[usual - 1 :])
             return (
                 f"; line {number} has the tag {tag!r}: a blank in a type's name needs tabs between the "

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, field
 
 from .annotated import CharSpan, Draft, DraftSpan
-from .readings import OffsetCounter, Reading, same_text
+from .readings import OffsetCounter, OffsetReading, same_text
 from .visible import Visible
 
 AMBIGUOUS = "several ways of counting fit, at different places"
@@ -29,20 +29,20 @@ class Placed:
 class Fit:
     """Ways of counting under which all spans of a draft fit; where there is none, the one that fits most.
 
-    readings (list[Reading]): At least one.
+    readings (list[OffsetReading]): At least one.
     decided (bool): Whether exactly one of several fits, which shows how the file's tool counts.
     """
 
-    readings: list[Reading]
+    readings: list[OffsetReading]
     decided: bool = False
 
 
-def place_spans(draft: Draft, visible: Visible, readings: list[Reading]) -> Placed:
+def place_spans(draft: Draft, visible: Visible, readings: list[OffsetReading]) -> Placed:
     """Find the characters of a draft's spans.
 
     A span at different places under several readings is refused as ambiguous.
 
-    readings (list[Reading]): From `fit`.
+    readings (list[OffsetReading]): From `fit`.
     """
     placed = Placed(readings[0].name)
     for span in draft.spans:
@@ -82,7 +82,7 @@ def fit(visible: Visible, spans: list[DraftSpan], counts_utf16: bool = False) ->
     return Fit([best])
 
 
-def count_fitting(reading: Reading, spans: list[DraftSpan], text: str) -> int:
+def count_fitting(reading: OffsetReading, spans: list[DraftSpan], text: str) -> int:
     """RETURNS (int): How many spans are within the text and match it under a reading."""
     return sum(_locate(span, reading, text) is not None for span in spans)
 
@@ -93,7 +93,7 @@ def occurrences(text: str, quoted: str) -> list[tuple[int, int]]:
     return [match.span() for match in re.finditer(pattern, text)] if pattern else []
 
 
-def _locate(span: DraftSpan, reading: Reading, text: str) -> tuple[int, int] | None:
+def _locate(span: DraftSpan, reading: OffsetReading, text: str) -> tuple[int, int] | None:
     """Find a span's characters. RETURNS: None where they are outside the text, or do not match the span's text."""
     for start, end, paragraph in span.places():
         found = reading.locate(start, end, paragraph)

@@ -51,7 +51,7 @@ _TIERS: tuple[tuple[tuple[str, ...], tuple[str, ...], tuple[tuple[int, int], ...
 
 
 @dataclass(frozen=True)
-class Reading:
+class OffsetReading:
     """A way of counting, applied to a text.
 
     name (str): For messages; "" for code points.
@@ -92,22 +92,22 @@ class OffsetCounter:
         self.visible = visible
         self.codes = np.frombuffer(visible.text.encode("utf-32-le"), dtype=np.uint32).astype(np.int64)
 
-    def tiers(self) -> Iterator[list[Reading]]:
-        """YIELDS (list[Reading]): Distinct readings, tier by tier."""
+    def tiers(self) -> Iterator[list[OffsetReading]]:
+        """YIELDS (list[OffsetReading]): Distinct readings, tier by tier."""
         for tier in _TIERS:
             yield list(self._readings(*tier))
 
-    def plain(self) -> Reading:
-        """RETURNS (Reading): Code points."""
+    def plain(self) -> OffsetReading:
+        """RETURNS (OffsetReading): Code points."""
         return self._reading("characters", "all", (0, 0), (0, 0))
 
-    def utf16(self) -> Reading:
-        """RETURNS (Reading): UTF-16 units."""
+    def utf16(self) -> OffsetReading:
+        """RETURNS (OffsetReading): UTF-16 units."""
         return self._reading("utf16", "all", (0, 0), (0, 0))
 
     def _readings(
         self, units: tuple[str, ...], blanks: tuple[str, ...], shifts: tuple[tuple[int, int], ...]
-    ) -> Iterator[Reading]:
+    ) -> Iterator[OffsetReading]:
         kinds = {kind for _, kind in self.visible.added}
         counted = [c for c in product((0, 1), (0, 1)) if (BLOCK in kinds or not c[0]) and (BREAK in kinds or not c[1])]
         seen: set[tuple[bytes, tuple[int, int]]] = set()
@@ -117,13 +117,13 @@ class OffsetCounter:
                 seen.add(key)
                 yield reading
 
-    def _reading(self, unit: str, blank: str, shift: tuple[int, int], added: tuple[int, int]) -> Reading:
+    def _reading(self, unit: str, blank: str, shift: tuple[int, int], added: tuple[int, int]) -> OffsetReading:
         widths = self._units[unit] * self._factors[blank]
         for index, kind in self.visible.added:
             widths[index] = added[kind == BREAK]
         at = np.concatenate([[0], np.cumsum(widths)])
         names = [name for name in (_UNITS[unit], _BLANKS[blank], _SHIFTS[shift]) if name]
-        return Reading(", ".join(names), at, shift, self.visible.paragraphs or (0,))
+        return OffsetReading(", ".join(names), at, shift, self.visible.paragraphs or (0,))
 
     @cached_property
     def _units(self) -> dict[str, Widths]:

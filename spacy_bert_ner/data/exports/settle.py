@@ -6,7 +6,7 @@ from spacy_bert_ner.data.notes import MAX_PLACES, Notes
 from .annotated import AnnotatedText, CharSpan, Draft, DraftSpan
 from .conflicts import overlaps
 from .placing import Fit, Placed, fit, occurrences, place_spans
-from .readings import Reading
+from .readings import OffsetReading
 from .visible import Visible
 
 CONTRADICTIONS = "{n} entities contradict the text, so that their tokens count as unknown:"
@@ -34,13 +34,13 @@ def _text(draft: Draft) -> Visible:
     return visible
 
 
-def _known(found: Fit, known: set[str]) -> list[Reading]:
+def _known(found: Fit, known: set[str]) -> list[OffsetReading]:
     """Of the ways of counting that fit a text, choose the one that the file's other texts require, if it is unique."""
     chosen = [reading for reading in found.readings if reading.name in known]
     return chosen if len(chosen) == 1 else found.readings
 
 
-def _settle(draft: Draft, readings: list[Reading], notes: Notes, faults: list[str]) -> AnnotatedText:
+def _settle(draft: Draft, readings: list[OffsetReading], notes: Notes, faults: list[str]) -> AnnotatedText:
     visible = _text(draft)
     text = visible.text
     placed = place_spans(draft, visible, readings)

