@@ -1,10 +1,11 @@
 """Tag schemes as data: the tags of a scheme, which may follow which, and tags <-> entities.
 
-Two schemes, one tag per token, `O` outside every entity:
+One tag per token, `O` outside every entity:
 
     token   Peter  Blackburn  visited  New    York   ,  Paris
     BIO     B-PER  I-PER      O        B-LOC  I-LOC  O  B-LOC     (also called IOB2)
-    BILUO   B-PER  L-PER      O        B-LOC  L-LOC  O  U-LOC     (also called IOBES, BIOES)
+    BILUO   B-PER  L-PER      O        B-LOC  L-LOC  O  U-LOC
+    IOBES   B-PER  E-PER      O        B-LOC  E-LOC  O  S-LOC     (also called BIOES; BILUO by other letters)
 
 BIO is CoNLL's (Tjong Kim Sang & De Meulder 2003); BILUO is Ratinov & Roth's (2009).
 """
@@ -40,7 +41,7 @@ class Entity(NamedTuple):
 class TagScheme:
     """The rules of one tag scheme, all of which follow from how it spells an entity.
 
-    name (str): "BIO" or "BILUO".
+    name (str): "BIO", "BILUO" or "IOBES".
     prefixes (tuple[str, ...]): What may stand before `-LABEL`, in the order of the tags.
     single (str): Prefix of an entity's only token.
     first, inside, last (str): Prefixes of the first token, those between, and the last of a longer entity.
@@ -67,23 +68,29 @@ class TagScheme:
 
     def ends(self, labels: Sequence[str]) -> npt.NDArray[np.bool_]:
         """Say which tags may stand on the last token. RETURNS: (tags,), bool."""
-        return np.array([self._may_close(tag) for tag in self.tags(labels)])
+        return np.array([self.may_end(tag) for tag in self.tags(labels)])
 
     def transitions(self, labels: Sequence[str]) -> npt.NDArray[np.bool_]:
         """Say which tag may follow which. RETURNS: (tags before, tags after), bool."""
         tags = self.tags(labels)
-        return np.array([[self._may_follow(before, after) for after in tags] for before in tags])
+        return np.array([[self.may_follow(before, after) for after in tags] for before in tags])
+
+    def may_follow(self, before: str, after: str) -> bool:
+        """Say whether one tag may follow another."""
+        if after == OUTSIDE or self._opens(after):
+            return self.may_end(before)
+        return self.is_open(before) and _label(before) == _label(after)
+
+    def may_end(self, tag: str) -> bool:
+        """Say whether a tag may be a sequence's last."""
+        return _prefix(tag) in (OUTSIDE, self.single, self.last)
+
+    def is_open(self, tag: str) -> bool:
+        """Say whether an entity may go on after a tag."""
+        return _prefix(tag) in (self.first, self.inside)
 
     def _opens(self, tag: str) -> bool:
         return _prefix(tag) in (self.single, self.first)
-
-    def _may_close(self, tag: str) -> bool:
-        return _prefix(tag) in (OUTSIDE, self.single, self.last)
-
-    def _may_follow(self, before: str, after: str) -> bool:
-        if after == OUTSIDE or self._opens(after):
-            return self._may_close(before)
-        return _prefix(before) in (self.first, self.inside) and _label(before) == _label(after)
 
     def encode(self, entities: Iterable[Entity], length: int) -> list[str]:
         """Write entities as tags.
@@ -159,5 +166,6 @@ SCHEMES: Mapping[str, TagScheme] = MappingProxyType(
     {
         "BIO": TagScheme("BIO", prefixes=("B", "I"), single="B", first="B", inside="I", last="I"),
         "BILUO": TagScheme("BILUO", prefixes=("B", "I", "L", "U"), single="U", first="B", inside="I", last="L"),
+        "IOBES": TagScheme("IOBES", prefixes=("B", "I", "E", "S"), single="S", first="B", inside="I", last="E"),
     }
 )

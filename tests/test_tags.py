@@ -17,6 +17,7 @@ ORACLES = [
     pytest.param("BIO", IOB2, {}, id="BIO-IOB2"),
     pytest.param("BILUO", BILOU, {}, id="BILUO-BILOU"),
     pytest.param("BILUO", IOBES, {"L": "E", "U": "S"}, id="BILUO-IOBES"),
+    pytest.param("IOBES", IOBES, {}, id="IOBES-IOBES"),
 ]
 schemes = pytest.mark.parametrize("name", sorted(SCHEMES))
 oracles = pytest.mark.parametrize(("name", "theirs", "spelling"), ORACLES)
@@ -55,6 +56,7 @@ def is_legal(scheme: TagScheme, tags: tuple[str, ...]) -> bool:
     [
         ("BIO", "B-PER I-PER O B-LOC I-LOC O B-LOC B-LOC B-PER I-PER I-PER"),
         ("BILUO", "B-PER L-PER O B-LOC L-LOC O U-LOC U-LOC B-PER I-PER L-PER"),
+        ("IOBES", "B-PER E-PER O B-LOC E-LOC O S-LOC S-LOC B-PER I-PER E-PER"),
     ],
 )
 def test_encode_spells_out_an_example(name: str, expected: str) -> None:

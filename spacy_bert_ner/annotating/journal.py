@@ -77,8 +77,6 @@ class Journal:
         with replacing(self._path) as temporary, temporary.open("wb") as file:
             for number in sorted(self.shards):
                 file.write(self._line(number))
-            file.flush()
-            os.fsync(file.fileno())
         self._offsets = type(self).open(self._path)._offsets
 
     def failures(self) -> Iterator[dict[str, Any]]:

@@ -6,7 +6,6 @@
 """
 
 import json
-import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +15,7 @@ import numpy as np
 import srsly
 from spacy.tokens import Doc, DocBin, Span, SpanGroup
 
-from spacy_bert_ner.ner.annotations import PLACE
+from spacy_bert_ner.ner.annotations import PLACE_KEYS
 from spacy_bert_ner.storage.files import replacing
 
 from .conversion import Annotated, AnnotatedEntity, RecordError, to_json
@@ -123,7 +122,7 @@ def set_confidences(doc: Doc, confidences: Sequence[float | None]) -> None:
     group = SpanGroup(doc, name=SPANS_KEY, spans=spans)
     group.attrs["scores"] = np.array([score for _, score in scored], dtype=np.float32)
     places = [[span.start_char for span in spans], [span.end_char for span in spans], [span.label_ for span in spans]]
-    group.attrs |= dict(zip(PLACE, places, strict=True))
+    group.attrs |= dict(zip(PLACE_KEYS, places, strict=True))
     doc.spans[SPANS_KEY] = group
 
 
@@ -159,8 +158,6 @@ def join_parts(parts: Sequence[Path], target: Path, options: OutputOptions, colu
                 for part in parts:
                     with part.open("rb") as lines:
                         shutil.copyfileobj(lines, file)
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
 
 
 def _join_parquet(parts: Sequence[Path], target: Path, columns: OutputColumns) -> None:

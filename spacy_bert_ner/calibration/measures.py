@@ -151,8 +151,8 @@ def precision_above(scores: Array, right: Array, threshold: float = 0.9) -> floa
 
 
 # By call, as one of the keys is no name.
-Summary = TypedDict(
-    "Summary",
+ScoreMeasures = TypedDict(
+    "ScoreMeasures",
     {
         "entities": int,
         "precision": float | None,
@@ -167,8 +167,8 @@ Summary = TypedDict(
 )
 
 
-def summarise(scores: Array, right: Array) -> Summary:
-    """Take all measures that are one number. RETURNS (Summary): By name, as JSON has them; None where undefined."""
+def summarise(scores: Array, right: Array) -> ScoreMeasures:
+    """Take all measures that are one number. RETURNS (ScoreMeasures): As JSON has them; None where undefined."""
     return {
         "entities": len(scores),
         "precision": float(np.mean(right)) if len(scores) else None,

@@ -131,7 +131,6 @@ def write_text(path: Path, text: str) -> None:
     """Write a text file whole, its folder included."""
     from spacy_bert_ner.storage.files import write_atomically
 
-    path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, text.encode("utf8"))
 
 

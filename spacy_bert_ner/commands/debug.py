@@ -66,7 +66,7 @@ def debug(path: Path, overrides: dict[str, Any], timing: bool, gpu_id: int = -1)
         raw, unplanned = plan(path, overrides, gpu_id)
         filled = util.load_model_from_config(raw, auto_fill=True).config.interpolate()
         training = util.registry.resolve(filled["training"], schema=ConfigSchemaTraining)
-    nlp, labels, findings = initialize(raw, gpu_id)
+    nlp, labels, findings = try_initialize(raw, gpu_id)
     msg.text("Reading the corpora ...")
     try:
         names = [training["train_corpus"], training["dev_corpus"]]
@@ -108,7 +108,7 @@ def plan(path: Path, overrides: dict[str, Any], gpu_id: int) -> "tuple[Config, l
         return override(config, dict.fromkeys(still_open, 1)), [found]
 
 
-def initialize(config: "Config", gpu_id: int) -> "tuple[Language, tuple[str, ...], list[Finding]]":
+def try_initialize(config: "Config", gpu_id: int) -> "tuple[Language, tuple[str, ...], list[Finding]]":
     """Make and initialize a config's pipeline. RETURNS: It, its `bert_ner`'s labels, and what is wrong."""
     from spacy import util
 

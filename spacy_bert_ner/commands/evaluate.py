@@ -85,7 +85,7 @@ def evaluate_to_files(
     settings: What else `evaluation.evaluate` takes.
     """
     # Here, since every `python -m spacy` imports this module.
-    from spacy_bert_ner.evaluation import HEADER, Resampling, evaluate, table
+    from spacy_bert_ner.evaluation import TABLE_HEADER, Resampling, evaluate, table
     from spacy_bert_ner.report import render
     from spacy_bert_ner.report.advice import nothing_to_measure
     from spacy_bert_ner.report.curve import read_curve
@@ -100,7 +100,7 @@ def evaluate_to_files(
         msg.fail("There is nothing to measure", reason, exits=1)
     compare_labels(metrics, settings["rename"])
     write_figures(figures, metrics)
-    msg.table(table(metrics), header=HEADER, divider=True, aligns=("l", *"r" * (len(HEADER) - 1)))
+    msg.table(table(metrics), header=TABLE_HEADER, divider=True, aligns=("l", *"r" * (len(TABLE_HEADER) - 1)))
     describe(metrics)
     if report:
         write_text(report, render(evaluation, curve=log))

@@ -12,17 +12,17 @@ rules, every sequence of them has one meaning. BILUO and IOBES are redundant: a 
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
-from spacy_bert_ner.tags import OUTSIDE
+from spacy_bert_ner.tags import OUTSIDE, SCHEMES, TagScheme
 
 from .documents import CorpusError
 from .notes import Notes
 from .sentences import TaggedSentence
 from .spelling import UNKNOWN_TAG
 
-_LAST = {"BILUO": "L", "IOBES": "E"}
-_SINGLE = {"BILUO": "U", "IOBES": "S"}
-_OWNER = {"L": "BILUO", "U": "BILUO", "E": "IOBES", "S": "IOBES"}
+# By the prefixes that only one of them has.
+_OWNER = {prefix: scheme for scheme in (SCHEMES["BILUO"], SCHEMES["IOBES"]) for prefix in (scheme.single, scheme.last)}
 
 
 def check_scheme(sentences: Sequence[TaggedSentence], notes: Notes) -> None:
@@ -35,26 +35,27 @@ def check_scheme(sentences: Sequence[TaggedSentence], notes: Notes) -> None:
     prefixes = {tag[0] for sentence in sentences for tag in sentence.tags}
     if "E" in prefixes and not prefixes & {"B", "S", "L", "U"}:
         return
-    first: tuple[str, str, str] | None = None
+    first: tuple[str, str, TagScheme] | None = None
     for where, tag, scheme in _scheme_tags(sentences):
         if first is None:
             first = where, tag, scheme
         elif scheme != first[2]:
             raise CorpusError(
-                f"{where}: tag {tag!r} ({scheme}) where {first[0]} has {first[1]!r} ({first[2]}), expected one scheme"
+                f"{where}: tag {tag!r} ({scheme.name}) where {first[0]} has {first[1]!r} ({first[2].name}), "
+                "expected one scheme"
             )
     if first is not None:
         where, tag, scheme = first
-        reason = f"{scheme} tags, as {where} has {tag!r}; --format iob reads them by conlleval's rules"
-        lone = _SINGLE[scheme] not in prefixes
+        reason = f"{scheme.name} tags, as {where} has {tag!r}; --format iob reads them by conlleval's rules"
+        lone = scheme.single not in prefixes
         singles = sum(_check_sequence(sentence, scheme, reason, lone) for sentence in sentences)
         notes.count(
-            f"{{n}} entities of one token are spelt B-, as {_SINGLE[scheme]}- does not occur beside {_LAST[scheme]}-",
+            f"{{n}} entities of one token are spelt B-, as {scheme.single}- does not occur beside {scheme.last}-",
             singles,
         )
 
 
-def _scheme_tags(sentences: Sequence[TaggedSentence]) -> Iterator[tuple[str, str, str]]:
+def _scheme_tags(sentences: Sequence[TaggedSentence]) -> Iterator[tuple[str, str, TagScheme]]:
     """Yield place, tag and scheme of each tag that only one scheme has."""
     for sentence in sentences:
         for i, tag in enumerate(sentence.tags):
@@ -63,24 +64,32 @@ def _scheme_tags(sentences: Sequence[TaggedSentence]) -> Iterator[tuple[str, str
                 yield sentence.where(i), tag, scheme
 
 
-def _check_sequence(sentence: TaggedSentence, scheme: str, reason: str, lone: bool) -> int:
+def _check_sequence(sentence: TaggedSentence, scheme: TagScheme, reason: str, lone: bool) -> int:
     """Check a sentence. RETURNS (int): Entities of one token that are spelt B-, which `lone` allows."""
-    outside = f"O, B- or {_SINGLE[scheme]}-"
-    expected, label, before = outside, "", ""
+    # What is unknown is outside, as far as its neighbours are concerned.
+    tags = [OUTSIDE if tag == UNKNOWN_TAG else tag for tag in sentence.tags]
     singles = 0
-    for i, tag in enumerate(sentence.tags):
-        prefix, _, this = tag.partition("-")
-        goes_on = prefix in ("I", _LAST[scheme]) and this == label
-        begins = tag == UNKNOWN_TAG or prefix in (OUTSIDE, "B", _SINGLE[scheme])
-        single = lone and label and before.startswith("B-") and begins
-        if not (single or (goes_on if label else begins)):
-            place = f"after {before!r}" if before else "at the start of a sentence"
-            raise CorpusError(f"{sentence.where(i)}: tag {tag!r} {place}, expected {expected} ({reason})")
-        singles += bool(single)
-        label = this if prefix in ("B", "I") else ""
-        expected = f"I-{label} or {_LAST[scheme]}-{label}" if label else outside
-        before = tag
-    if label and not (lone and before.startswith("B-")):
-        where = sentence.where(len(sentence.tags) - 1)
-        raise CorpusError(f"{where}: the sentence ends after {before!r}, expected {expected} to follow ({reason})")
-    return singles + bool(label)
+    for i, (before, after) in enumerate(pairwise([OUTSIDE, *tags])):
+        if scheme.may_follow(before, after):
+            continue
+        if not (lone and before.startswith("B-") and scheme.may_follow(OUTSIDE, after)):
+            place = f"after {sentence.tags[i - 1]!r}" if i else "at the start of a sentence"
+            raise CorpusError(
+                f"{sentence.where(i)}: tag {sentence.tags[i]!r} {place}, expected {_expected(scheme, before)} "
+                f"({reason})"
+            )
+        singles += 1
+    if not tags or scheme.may_end(tags[-1]):
+        return singles
+    if not (lone and tags[-1].startswith("B-")):
+        where, expected = sentence.where(len(tags) - 1), _expected(scheme, tags[-1])
+        raise CorpusError(f"{where}: the sentence ends after {tags[-1]!r}, expected {expected} to follow ({reason})")
+    return singles + 1
+
+
+def _expected(scheme: TagScheme, before: str) -> str:
+    """Say what may follow a tag."""
+    if not scheme.is_open(before):
+        return f"O, B- or {scheme.single}-"
+    label = before.partition("-")[2]
+    return f"{scheme.inside}-{label} or {scheme.last}-{label}"

@@ -19,7 +19,7 @@ from .choices import Pooling
 from .pooling import gather
 from .vectors import PieceVectors
 
-SECTION = '@architectures = "spacy-bert-ner.Tok2Vec.v1"'
+SHARED_SECTION = '@architectures = "spacy-bert-ner.Tok2Vec.v1"'
 
 
 def build_tok2vec(
@@ -34,8 +34,8 @@ def build_tok2vec(
     RETURNS (Model[list[Doc], list[Floats2d]]): Documents to arrays of shape (tokens, width).
     RAISES: ValueError for a setting out of range, or later, at initialization, where the encoder has another width.
     """
-    check_choice(SECTION, "pooling", pooling, get_args(Pooling))
-    check_number(SECTION, "width", width, lambda x: x == int(x) and x >= 1, "the width of the encoder's vectors")
+    check_choice(SHARED_SECTION, "pooling", pooling, get_args(Pooling))
+    check_number(SHARED_SECTION, "width", width, lambda x: x == int(x) and x >= 1, "the width of the encoder's vectors")
     pool: Model[PieceVectors, list[Floats2d]] = Model("pool_pieces", partial(_pool_forward, pooling=pooling))
     chained: Model[list[Doc], list[Floats2d]] = chain(encoder, pool)
     model: Model[list[Doc], list[Floats2d]] = CheckedModel(
@@ -55,8 +55,8 @@ def _init(model: Model, X: list[Doc] | None = None, Y: Any = None, *, width: int
     found = encoder.get_dim("nO")
     if found != width:
         raise ValueError(
-            f"[{SECTION}] width = {width}: the encoder's vectors have {found} numbers. Set width = {found} there, and "
-            "width = ${components.tok2vec.model.width} in every listener"
+            f"[{SHARED_SECTION}] width = {width}: the encoder's vectors have {found} numbers. Set width = {found} "
+            "there, and width = ${components.tok2vec.model.width} in every listener"
         )
 
 

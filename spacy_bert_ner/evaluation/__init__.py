@@ -4,7 +4,7 @@
 """
 
 from .bootstrap import Resampling
-from .console import HEADER, table
+from .console import TABLE_HEADER, table
 from .measuring import Evaluation, evaluate
 
-__all__ = ["HEADER", "Evaluation", "Resampling", "evaluate", "table"]
+__all__ = ["TABLE_HEADER", "Evaluation", "Resampling", "evaluate", "table"]

@@ -2,7 +2,7 @@
 
 from .typed_figures import RATES, Figures, Metrics
 
-HEADER = ("type", "precision", "recall", "F1", "95 % interval", "gold", "predicted", "correct")
+TABLE_HEADER = ("type", "precision", "recall", "F1", "95 % interval", "gold", "predicted", "correct")
 
 
 def table(metrics: Metrics) -> list[tuple[str, ...]]:

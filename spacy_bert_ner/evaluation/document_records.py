@@ -110,7 +110,7 @@ def make_record(reference: Doc, predicted: Doc, spans_key: str | None, rename: M
     has_sentences = reference.has_annotation("SENT_START")
     scores = _scores(predicted, spans_key)
     return TokenRecord(
-        gold=entities_of(reference),
+        gold=token_entities(reference),
         found=[ent for ent in found if ent not in ignored],
         ignored=ignored,
         words=[token.text for token in reference],
@@ -139,7 +139,7 @@ def judge_raw_text(
     """
     words = [token.text for token in reference]
     _, starts = join_words(words, known_or_usual_spaces(reference))
-    gold = to_characters(entities_of(reference), words, starts)
+    gold = to_characters(token_entities(reference), words, starts)
     found = {Entity(e.start_char, e.end_char, rename.get(e.label_, e.label_)): place_of(e) for e in predicted.ents}
     unknown = [(starts[token.i], starts[token.i] + len(token)) for token in reference if token.ent_iob == MISSING]
     ignored = [ent for ent in found if any(ent.start < end and start < ent.end for start, end in unknown)]
@@ -161,7 +161,7 @@ def judge_raw_text(
     )
 
 
-def entities_of(doc: Doc) -> list[Entity]:
+def token_entities(doc: Doc) -> list[Entity]:
     """RETURNS (list[Entity]): doc.ents, in tokens."""
     return [Entity(ent.start, ent.end, ent.label_) for ent in doc.ents]
 

@@ -7,7 +7,7 @@ from spacy_bert_ner.tags import Entity
 from .document_records import TokenRecord
 from .error_kinds import Case
 from .excerpts import Quote, quote
-from .typed_figures import ListedError, Reading
+from .typed_figures import ListedEntity, ListedError
 
 
 def list_errors(records: Sequence[TokenRecord], cases: Iterable[Case]) -> list[ListedError]:
@@ -30,8 +30,8 @@ def _describe(record: TokenRecord, case: Case) -> ListedError:
     return ListedError(document=case.document, verdict=case.verdict, text=quoted.text, gold=gold, predicted=predicted)
 
 
-def _reading(quoted: Quote, entity: Entity) -> Reading:
+def _reading(quoted: Quote, entity: Entity) -> ListedEntity:
     (at,) = quoted.place([entity])
     text = quoted.text[at.start : at.end]
     tokens = [entity.start, entity.end]
-    return Reading(start=at.start, end=at.end, text=text, label=entity.label, tokens=tokens)
+    return ListedEntity(start=at.start, end=at.end, text=text, label=entity.label, tokens=tokens)

@@ -6,7 +6,7 @@ without either.
 
 from typing import Literal, NotRequired, TypedDict
 
-from spacy_bert_ner.calibration.measures import Summary
+from spacy_bert_ner.calibration.measures import ScoreMeasures
 
 RateName = Literal["precision", "recall", "f1"]
 RATES: tuple[RateName, RateName, RateName] = ("precision", "recall", "f1")
@@ -108,7 +108,7 @@ class BinFigures(TypedDict):
 Band = TypedDict("Band", {"from": float, "to": float, "predicted": int, "right": float | None})
 
 
-class ScoreSummary(Summary):
+class ScoreSummary(ScoreMeasures):
     """ece_by_chance: See calibration.measures.error_by_chance."""
 
     ece_by_chance: float | None
@@ -251,7 +251,7 @@ class Metrics(TokenFigures):
     model: PipelineName
 
 
-class Reading(TypedDict):
+class ListedEntity(TypedDict):
     """An entity in a quoted text: first character and character after the last; its tokens are the document's."""
 
     start: int
@@ -268,5 +268,5 @@ class ListedError(TypedDict):
     document: int
     verdict: str
     text: str
-    gold: Reading | None
-    predicted: Reading | None
+    gold: ListedEntity | None
+    predicted: ListedEntity | None

@@ -16,7 +16,7 @@ MISSING, BLOCKED = 0, 3
 
 EXTENSION = "confidence"
 # Keys of a group's attrs that say which characters and label each of its confidences is about.
-PLACE = ("start_char", "end_char", "label")
+PLACE_KEYS = ("start_char", "end_char", "label")
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class EntityGroup(SpanGroup):
             # Beyond the group, or of a span that a user has added.
             if not -len(self) <= i < len(self) == len(self.attrs["label"]):
                 raise
-            return self._expanded(*(self.attrs[key][i] for key in PLACE))
+            return self._expanded(*(self.attrs[key][i] for key in PLACE_KEYS))
         if _is_in_place(span):
             return span
         return self._expanded(span.start_char, span.end_char, span.label_)

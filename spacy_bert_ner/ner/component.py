@@ -1,25 +1,18 @@
 """The `bert_ner` component: entities from per-token logits."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict
-from functools import lru_cache
 from itertools import islice
-from pathlib import Path
-from typing import Any, Self
 
 import numpy as np
 from spacy.language import Language
-from spacy.pipeline import TrainablePipe
 from spacy.tokens import Doc
 from spacy.training import Example, validate_get_examples
 from spacy.vocab import Vocab
 from thinc.api import Config, Model
 from thinc.types import Ragged
 
-from spacy_bert_ner.decoding import Lattice
 from spacy_bert_ner.encoder.vectors import first_pieces
 from spacy_bert_ner.storage.provenance import record
-from spacy_bert_ner.tags import get_scheme
 
 from .annotations import DocEntities, install_extension, set_entities, set_spans
 from .decoded import DecodedBatch
@@ -28,7 +21,7 @@ from .labels import find_labels
 from .losses import loss_of_rows
 from .settings import ComponentScheme, ComponentSettings, Loss
 from .standin import register_standin
-from .state import check_outputs, check_state, check_state_file, new_state, weights_in
+from .state import CheckedPipe, new_state
 from .streaming import annotate_stream
 from .upstream import require_transformer, require_transformer_output, require_upstream
 
@@ -109,7 +102,7 @@ def make_bert_ner(
     return BertNER(nlp.vocab, model, name, settings=settings, scorer=scorer)
 
 
-class BertNER(TrainablePipe):
+class BertNER(CheckedPipe):
     """Named-entity recogniser over per-token logits.
 
     vocab (Vocab): The pipeline's vocabulary.
@@ -137,28 +130,7 @@ class BertNER(TrainablePipe):
         # What losses are divided by, for the annotated rows that `update` sees: more where it sees a part of a batch.
         self.rows_of_batch: Callable[[int], int] = int
         self.settings = settings
-        # What is saved: see state.py. Settings are written, and never read from here.
-        self.cfg: dict[str, Any] = new_state(settings)
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """RETURNS (tuple[str, ...]): The entity types, in the order of the model's outputs."""
-        return tuple(self.cfg["labels"])
-
-    @property
-    def label_data(self) -> tuple[str, ...]:
-        """RETURNS (tuple[str, ...]): What `spacy init labels` writes and `initialize` takes as `labels`."""
-        return self.labels
-
-    @property
-    def tags(self) -> list[str]:
-        """RETURNS (list[str]): The model's outputs, `O` first."""
-        return self.lattice.tags
-
-    @property
-    def lattice(self) -> Lattice:
-        """RETURNS (Lattice): The legal tag sequences."""
-        return _lattice(self.settings.scheme, self.labels)
+        self.cfg = new_state(settings)
 
     def add_label(self, label: str) -> int:
         """Add an entity type; an initialized model gets outputs for it and keeps the others.
@@ -269,34 +241,3 @@ class BertNER(TrainablePipe):
         tags = gold_tags(examples, self.lattice.scheme, self.labels, self.name)
         sizes = [len(eg.predicted) for eg in examples]
         return loss_of_rows(self.settings.loss, self.lattice, scores, sizes, tags, self.rows_of_batch)
-
-    def from_bytes(self, bytes_data: bytes, *, exclude: Iterable[str] = ()) -> Self:
-        """Load the component from bytes; the settings of its config stay as they are. RETURNS: The component."""
-        super().from_bytes(bytes_data, exclude=exclude)
-        self._check_loaded()
-        return self
-
-    def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
-        """Save the component to a folder; the encoder's weights have a file of their own, encoder.safetensors."""
-        with weights_in(self.model, Path(path)):
-            super().to_disk(path, exclude=exclude)
-
-    def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> Self:
-        """Load the component from a folder; the settings of its config stay as they are. RETURNS: The component."""
-        if "cfg" not in exclude:
-            check_state_file(Path(path) / "cfg")
-        with weights_in(self.model, Path(path)):
-            super().from_disk(path, exclude=exclude)
-        self._check_loaded()
-        return self
-
-    def _check_loaded(self) -> None:
-        check_state(self.cfg, f"Component {self.name!r}")
-        self.cfg.update(asdict(self.settings))
-        check_outputs(self.model, len(self.tags), self.settings, self.labels, self.name)
-
-
-@lru_cache(maxsize=64)
-def _lattice(scheme: str, labels: tuple[str, ...]) -> Lattice:
-    """RETURNS (Lattice): The legal tag sequences, which take long to find for many labels."""
-    return Lattice(get_scheme(scheme), labels)

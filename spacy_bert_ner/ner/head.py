@@ -23,7 +23,7 @@ from spacy_bert_ner.encoder.vectors import PieceVectors
 from spacy_bert_ner.storage.models import CheckedModel
 
 # How messages call the section of the config, wherever it stands.
-SECTION = '@architectures = "spacy-bert-ner.TokenClassifier.v1"'
+CLASSIFIER_SECTION = '@architectures = "spacy-bert-ner.TokenClassifier.v1"'
 TokenVectors = PieceVectors | list[Floats2d]
 
 
@@ -41,15 +41,15 @@ def build_token_classifier(
         of the whole batch, at least 1 each.
     RAISES: ValueError for a setting out of range, or for "all" where the tok2vec has no word pieces.
     """
-    check_choice(SECTION, "pieces", pieces, get_args(Pieces))
+    check_choice(CLASSIFIER_SECTION, "pieces", pieces, get_args(Pieces))
     if pieces == "all" and not tok2vec.attrs.get("gives_pieces"):
         raise ValueError(
-            f"[{SECTION}] pieces = 'all' needs the word pieces of an encoder, but the tok2vec {tok2vec.name!r} "
-            "gives one vector per token. Use @architectures = 'spacy-bert-ner.Encoder.v1' as the tok2vec, or "
-            "pieces = 'first'."
+            f"[{CLASSIFIER_SECTION}] pieces = 'all' needs the word pieces of an encoder, but the tok2vec "
+            f"{tok2vec.name!r} gives one vector per token. Use @architectures = 'spacy-bert-ner.Encoder.v1' as the "
+            "tok2vec, or pieces = 'first'."
         )
     if nO is not None:
-        check_number(SECTION, "nO", nO, lambda x: x >= 1, "null, or a whole number of tags")
+        check_number(CLASSIFIER_SECTION, "nO", nO, lambda x: x >= 1, "null, or a whole number of tags")
     output: Model[Floats2d, Floats2d] = resizable(Linear(nO=nO), resize_layer=resize_linear_weighted)
     dropout: Model[Floats2d, Floats2d] = Dropout()
     scorer: Model[Ragged, Ragged] = with_array(chain(dropout, output))

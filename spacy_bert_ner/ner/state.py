@@ -6,20 +6,94 @@ bert_ner/cfg                   labels, temperature, offsets; beside them the set
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, fields
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any, Self, TypeGuard
 
 import srsly
+from spacy.pipeline import TrainablePipe
 from thinc.api import Model
 
+from spacy_bert_ner.decoding import Lattice
 from spacy_bert_ner.storage.models import ANEW, DamagedModelError
+from spacy_bert_ner.tags import get_scheme
 
 from .settings import ComponentSettings
 
-_SETTINGS = frozenset(field.name for field in fields(ComponentSettings))
+SETTING_NAMES = frozenset(field.name for field in fields(ComponentSettings))
+
+
+class CheckedPipe(TrainablePipe):
+    """A component whose state is checked when it is loaded, and whose settings are its config's at every load.
+
+    settings (ComponentSettings): What the config decides.
+    cfg (dict[str, Any]): What is saved: see `new_state`. Settings are written to it, and never read from it.
+    """
+
+    settings: ComponentSettings
+    cfg: dict[str, Any]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """RETURNS (tuple[str, ...]): The entity types, in the order of the model's outputs."""
+        return tuple(self.cfg["labels"])
+
+    @property
+    def label_data(self) -> tuple[str, ...]:
+        """RETURNS (tuple[str, ...]): What `spacy init labels` writes and `initialize` takes as `labels`."""
+        return self.labels
+
+    @property
+    def tags(self) -> list[str]:
+        """RETURNS (list[str]): The model's outputs, `O` first."""
+        return self.lattice.tags
+
+    @property
+    def lattice(self) -> Lattice:
+        """RETURNS (Lattice): The legal tag sequences."""
+        return _lattice(self.settings.scheme, self.labels)
+
+    def from_bytes(self, bytes_data: bytes, *, exclude: Iterable[str] = ()) -> Self:
+        """Load the component from bytes; the settings of its config stay as they are. RETURNS: The component."""
+        super().from_bytes(bytes_data, exclude=exclude)
+        self._check_loaded()
+        return self
+
+    def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
+        """Save the component to a folder; the encoder's weights have a file of their own, encoder.safetensors."""
+        with weights_in(self.model, Path(path)):
+            super().to_disk(path, exclude=exclude)
+
+    def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> Self:
+        """Load the component from a folder; the settings of its config stay as they are. RETURNS: The component."""
+        if "cfg" not in exclude:
+            check_state_file(Path(path) / "cfg")
+        with weights_in(self.model, Path(path)):
+            super().from_disk(path, exclude=exclude)
+        self._check_loaded()
+        return self
+
+    def _check_loaded(self) -> None:
+        """RAISES: DamagedModelError, or ValueError where the saved model's outputs are not the scheme's tags."""
+        check_state(self.cfg, f"Component {self.name!r}")
+        self.cfg.update(asdict(self.settings))
+        outputs = self.model.get_dim("nO") if self.model.has_dim("nO") else None
+        if outputs is not None and self.labels and outputs != len(self.tags):
+            raise ValueError(
+                f"Component {self.name!r}: the saved model has {outputs} outputs, but scheme "
+                f"{self.settings.scheme!r} with the labels {', '.join(self.labels)} has {len(self.tags)} tags. Set "
+                f"[components.{self.name}] scheme to what the model was trained with; where the labels are not those "
+                "that it was trained with, copy the pipeline's folder anew."
+            )
+
+
+@lru_cache(maxsize=64)
+def _lattice(scheme: str, labels: tuple[str, ...]) -> Lattice:
+    """RETURNS (Lattice): The legal tag sequences, which take long to find for many labels."""
+    return Lattice(get_scheme(scheme), labels)
 
 
 def new_state(settings: ComponentSettings) -> dict[str, Any]:
@@ -29,7 +103,7 @@ def new_state(settings: ComponentSettings) -> dict[str, Any]:
 
 def without_settings(state: Mapping[str, Any]) -> dict[str, Any]:
     """RETURNS (dict[str, Any]): What training and calibration have found out, of a saved `cfg`."""
-    return {key: value for key, value in state.items() if key not in _SETTINGS}
+    return {key: value for key, value in state.items() if key not in SETTING_NAMES}
 
 
 def check_state(state: Mapping[str, Any], where: str) -> None:
@@ -60,25 +134,6 @@ def check_state_file(path: Path) -> None:
         raise DamagedModelError(
             f"{path} is damaged: no JSON ({error}), expected the component's labels and calibration. {ANEW}"
         ) from error
-
-
-def check_outputs(model: Model, tags: int, settings: ComponentSettings, labels: tuple[str, ...], name: str) -> None:
-    """Compare a saved model with the scheme of the config.
-
-    model (Model): The component's model, as it was loaded.
-    tags (int): How many tags the scheme has with the labels.
-    settings (ComponentSettings): The component's settings.
-    labels (tuple[str, ...]): Its labels.
-    name (str): Its name.
-    RAISES: ValueError where the model has another number of outputs.
-    """
-    outputs = model.get_dim("nO") if model.has_dim("nO") else None
-    if outputs is not None and labels and outputs != tags:
-        raise ValueError(
-            f"Component {name!r}: the saved model has {outputs} outputs, but scheme {settings.scheme!r} with the "
-            f"labels {', '.join(labels)} has {tags} tags. Set [components.{name}] scheme to what the model was trained "
-            "with; where the labels are not those that it was trained with, copy the pipeline's folder anew."
-        )
 
 
 @contextmanager

@@ -21,7 +21,7 @@ THEME = {
     PAPER: "var(--paper)",
 }
 # In inches. A point is shown as about a pixel on a phone and as somewhat more on a desktop.
-WIDTH = 4.4
+FIGURE_WIDTH = 4.4
 STYLE: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "spacy-bert-ner",
@@ -64,7 +64,7 @@ class Canvas:
 
 
 @contextmanager
-def canvas(name: str, description: str, height: float, width: float = WIDTH) -> Iterator[Canvas]:
+def canvas(name: str, description: str, height: float, width: float = FIGURE_WIDTH) -> Iterator[Canvas]:
     """Draw a figure in the project's style.
 
     name (str): A name of its own in the page, a word.

@@ -9,43 +9,36 @@ from contextlib import contextmanager
 from pathlib import Path
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file in one step: it holds either what it held before or all of the new content.
-
-    path (Path): The file; its folder must exist.
-    content (bytes): What it shall hold.
-    RAISES: OSError as the system says it; nothing is then left behind.
-    """
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        # mkstemp makes files that only their owner may read; a written file follows the user's umask.
-        umask = os.umask(0)
-        os.umask(umask)
-        Path(name).chmod(0o666 & ~umask)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-
-
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Give a temporary file beside `path` that takes its place when the block ends without an error.
 
+    What was there stays until then, and the new content is on the disk when it is there.
+
     path (Path): The file to write; its folder is made where it is missing.
     YIELDS (Path): Where to write meanwhile; in the same folder, since a rename is atomic within one file system only.
+    RAISES: OSError as the system says it; nothing new is then left behind.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    os.close(handle)
+    temporary = Path(name)
     try:
         yield temporary
+        _flush(temporary)
+        # mkstemp makes files that only their owner may read; a written file follows the user's umask.
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file in one step: it holds either what it held before or all of the new content (see `replacing`)."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
 
 
 def copy_file(source: Path, target: Path) -> None:

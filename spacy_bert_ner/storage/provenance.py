@@ -21,7 +21,16 @@ from .files import sha256_of
 KEY = "spacy_bert_ner"
 
 # What a model's behaviour depends on.
-PACKAGES = ("spacy-bert-ner", "spacy", "spacy-transformers", "thinc", "torch", "transformers", "tokenizers", "numpy")
+RECORDED_PACKAGES = (
+    "spacy-bert-ner",
+    "spacy",
+    "spacy-transformers",
+    "thinc",
+    "torch",
+    "transformers",
+    "tokenizers",
+    "numpy",
+)
 
 
 def record(nlp: Language) -> None:
@@ -53,9 +62,9 @@ def require(meta: dict[str, Any]) -> None:
 
 
 def versions() -> dict[str, str]:
-    """RETURNS (dict[str, str]): The versions of those of PACKAGES that are installed."""
+    """RETURNS (dict[str, str]): The versions of those of RECORDED_PACKAGES that are installed."""
     found = {}
-    for package in PACKAGES:
+    for package in RECORDED_PACKAGES:
         with suppress(PackageNotFoundError):
             found[package] = version(package)
     return found

@@ -11,7 +11,7 @@ from spacy_bert_ner.rawtext.retokenizing import number_documents
 from .parameters import Tensors
 from .training_error import NonFiniteError
 
-SHOWN = 60
+LONGEST_SHOWN = 60
 ADVICE = (
     "Look at these documents; if nothing is wrong with them, lower the learning rate or [training.optimizer] "
     "grad_clip, or set precision to fp32"
@@ -33,7 +33,7 @@ def check_losses(losses: dict[str, float], step: int) -> None:
             raise NonFiniteError(f"The loss of {name!r} is {float(loss)} in step {step}")
 
 
-def describe(batch: Sequence[Example], corpus: Iterable[Example]) -> str:
+def list_documents(batch: Sequence[Example], corpus: Iterable[Example]) -> str:
     """Name the documents of a batch.
 
     batch (Sequence[Example]): The batch.
@@ -44,6 +44,6 @@ def describe(batch: Sequence[Example], corpus: Iterable[Example]) -> str:
     lines = []
     for example in batch:
         text = example.reference.text
-        shown = text if len(text) <= SHOWN else text[:SHOWN] + "…"
+        shown = text if len(text) <= LONGEST_SHOWN else text[:LONGEST_SHOWN] + "…"
         lines.append(f"  document {numbers.get(text, '?')}: {shown!r}")
     return "\n".join(lines)

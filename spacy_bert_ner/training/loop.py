@@ -19,7 +19,7 @@ from thinc.api import constant
 from wasabi import msg
 
 from .checkpoints import Checkpoint
-from .finite import ADVICE, check_losses, describe, first_non_finite
+from .finite import ADVICE, check_losses, first_non_finite, list_documents
 from .optimizer_state import load_optimizer, optimizer_state, optimizer_tensors
 from .parallel.group import Group
 from .parameters import Parameters, Tensors
@@ -199,7 +199,7 @@ class Run:
         # What is streamed may have no end.
         corpus = self.train_corpus(self.nlp) if self.settings["max_epochs"] >= 0 else ()
         return NonFiniteError(
-            f"{found}. Training stops. The documents of that step's batch:\n{describe(batch, corpus)}\n{ADVICE}"
+            f"{found}. Training stops. The documents of that step's batch:\n{list_documents(batch, corpus)}\n{ADVICE}"
         )
 
     def _score(self) -> tuple[float, dict[str, Any]]:

@@ -5,8 +5,8 @@ from typing import Any, cast
 
 from thinc.api import Optimizer, get_current_ops
 
-from .optimizer import AdamW
-from .parameters import Key, Tensors, as_tensor
+from .optimizer import AdamW, Key
+from .parameters import Tensors, as_tensor
 from .training_error import RunError
 
 # What thinc's optimizers keep for each parameter.

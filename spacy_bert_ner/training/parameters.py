@@ -16,10 +16,10 @@ from torch import Tensor
 
 from spacy_bert_ner.encoder.shim import EncoderShim
 
+from .optimizer import Key
 from .shims import ThincShim, module_of
 from .training_error import RunError
 
-Key = tuple[int, str]
 Tensors = dict[str, Tensor]
 
 

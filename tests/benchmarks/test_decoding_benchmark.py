@@ -18,7 +18,7 @@ from spacy.training import Corpus, Example
 
 from spacy_bert_ner.calibration import summarise
 from spacy_bert_ner.decoding import Lattice
-from spacy_bert_ner.tags import SCHEMES, get_scheme, read_entities
+from spacy_bert_ner.tags import get_scheme, read_entities
 from tests.scenarios import CNN
 
 FILE = Path(__file__).parents[2] / "benchmarks" / "decoding.py"
@@ -115,7 +115,7 @@ def test_decodings_share_of_the_time_is_a_share(run: Path) -> None:
 
 
 @settings(deadline=None, max_examples=40)
-@given(name=st.sampled_from(sorted(SCHEMES)), sizes=st.lists(st.integers(0, 5), max_size=4), seed=st.integers(0, 99))
+@given(name=st.sampled_from(["BILUO", "BIO"]), sizes=st.lists(st.integers(0, 5), max_size=4), seed=st.integers(0, 99))
 def test_repaired_tags_are_legal_and_the_best_ones_where_those_are(name: str, sizes: list[int], seed: int) -> None:
     lattice = Lattice(get_scheme(name), ("PER", "LOC"))
     scores = np.random.default_rng(seed).normal(size=(sum(sizes), len(lattice.tags)))

@@ -9,12 +9,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from spacy_bert_ner.decoding import Lattice, Posteriors, Spans, span_posteriors, tags_to_spans, viterbi
-from spacy_bert_ner.tags import SCHEMES, Entity, get_scheme, read_entities
+from spacy_bert_ner.tags import Entity, get_scheme, read_entities
 
+# IOBES is BILUO by other letters.
+NAMES = ("BILUO", "BIO")
 Array = NDArray[np.float64]
 LATTICES = [
     Lattice(get_scheme(name), labels)
-    for name in sorted(SCHEMES)
+    for name in NAMES
     for labels in ((), ("PER",), ("PER", "LOC"), ("PER", "LOC", "ORG", "MISC"), tuple("ABCDEFGHIJK"))
 ]
 SMALL = [lattice for lattice in LATTICES if len(lattice.labels) < 3]
@@ -223,7 +225,7 @@ def test_what_must_be_illegal_still_yields_the_best_of_the_rest() -> None:
 
 
 @pytest.mark.parametrize("scale", [0.0, 1.0, 50.0])
-@pytest.mark.parametrize("scheme", sorted(SCHEMES))
+@pytest.mark.parametrize("scheme", NAMES)
 def test_a_hundred_thousand_tokens(scheme: str, scale: float) -> None:
     lattice, rows = Lattice(get_scheme(scheme), ("PER", "LOC", "ORG", "MISC")), 100_000
     scores = draw_scores(lattice, rows, 7, scale)

@@ -10,7 +10,7 @@ import spacy
 from spacy.language import Language
 from spacy.tokens import Doc, Span
 
-from spacy_bert_ner.evaluation import HEADER, evaluate, table
+from spacy_bert_ner.evaluation import TABLE_HEADER, evaluate, table
 from spacy_bert_ner.evaluation.document_records import TokenRecord
 from spacy_bert_ner.evaluation.error_kinds import find_cases
 from spacy_bert_ner.evaluation.excerpts import confident_errors, confused_strings
@@ -98,7 +98,7 @@ def test_evaluate(tmp_path: Path) -> None:
     assert metrics["speed"]["words"] == 24
     assert metrics["raw_text"]["f1"] == metrics["f1"]
     json.dumps(metrics, allow_nan=False)
-    assert [len(row) for row in table(metrics)] == [len(HEADER)] * 6
+    assert [len(row) for row in table(metrics)] == [len(TABLE_HEADER)] * 6
 
 
 def test_evaluate_is_deterministic(tmp_path: Path) -> None:

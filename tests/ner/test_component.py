@@ -157,6 +157,12 @@ def test_a_label_is_a_text(label):
         component_of(build()).add_label(label)
 
 
+def test_the_lattice_is_built_once_for_the_same_labels(trained):
+    ner = component_of(trained)
+    assert ner.lattice is ner.lattice
+    assert ner.lattice is not component_of(build()).lattice
+
+
 def test_an_unknown_scheme_is_named():
     with pytest.raises(ValueError, match=r"scheme[\s\S]*'BIO', 'BILUO'"):
         build(scheme="IOB1")
@@ -172,6 +178,7 @@ def test_a_scheme_that_the_saved_model_contradicts_is_named(trained, tmp_path):
 def test_settings_come_from_the_config_at_every_load(trained, tmp_path):
     trained.to_disk(tmp_path)
     nlp = spacy.load(tmp_path, config={"components": {"bert_ner": {"overwrite": True}}})
+    assert component_of(nlp).settings.overwrite is True
     assert component_of(nlp).cfg["overwrite"] is True
     assert component_of(nlp).labels == component_of(trained).labels
 

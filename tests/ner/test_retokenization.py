@@ -192,7 +192,7 @@ def test_looking_up_all_confidences_takes_linear_time(monkeypatch: pytest.Monkey
         Doc(NLP.vocab, words=["Ann", "met"] * n), [Entity(2 * i, 2 * i + 1, "PER") for i in range(n)], [0.5] * n
     )
     attrs = doc.spans["bert_ner"].attrs
-    for key in output.PLACE:
+    for key in output.PLACE_KEYS:
         attrs[key] = Counting(attrs[key])
     monkeypatch.setattr(output.EntityGroup, "__getitem__", None)
     ents = doc.ents[:: n // 10]
