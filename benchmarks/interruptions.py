@@ -33,7 +33,7 @@ from spacy_bert_ner.training import checkpoints, loop, running
 from spacy_bert_ner.training.completion import load_completed
 
 OUTPUT = Path("out")
-OVERRIDES = {"training.logger.output_file": str(OUTPUT / "curve.jsonl")}
+OVERRIDES = {"training.logger.output_file": str(OUTPUT / "log.jsonl")}
 # What a process may be at when it is killed; one byte of memory that it shares with the one that kills it says so.
 PHASES = ("setting up", "between", "making a step", "writing a checkpoint", "saving a pipeline", "finished")
 

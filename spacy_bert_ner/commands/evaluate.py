@@ -24,7 +24,9 @@ def evaluate_cli(
     errors: Annotated[Path | None, Opt("--errors", help="Where to write every error (.jsonl)", dir_okay=False)] = None,
     compare: Annotated[str | None, Opt("--compare", help="A second pipeline to compare with")] = None,
     train: TrainingCorpus = None,
-    curve: Annotated[Path | None, Opt("--curve", help="Log of spacy.ConsoleLogger.v3", exists=True)] = None,
+    curve: Annotated[
+        Path | None, Opt("--curve", help="Training curve, where none is beside the model", exists=True)
+    ] = None,
     spans_key: Annotated[str | None, Opt("--spans-key", "-sk", help="Where in doc.spans the scores are")] = None,
     mapping: Annotated[
         list[str] | None, Opt("--map", "-m", help="Take one label for another, in corpus and predictions: person=PER")
@@ -88,10 +90,9 @@ def evaluate_to_files(
     from spacy_bert_ner.evaluation import TABLE_HEADER, Resampling, evaluate, table
     from spacy_bert_ner.report import render
     from spacy_bert_ner.report.advice import nothing_to_measure
-    from spacy_bert_ner.report.curve import read_curve
 
     nlp = load_pipeline(model)
-    log = read_curve(curve) if curve else find_curve(Path(model))
+    log = find_curve(Path(model), curve)
     other = load_pipeline(compare) if compare else None
     with explained(f"{model} cannot be evaluated on {corpus}"):
         evaluation = evaluate(nlp, corpus, other=other, how=Resampling(resamples=resamples), **settings)
@@ -128,13 +129,22 @@ def compare_labels(metrics: "Metrics", rename: Mapping[str, str]) -> None:
         )
 
 
-def find_curve(model: Path) -> "list[CurvePoint]":
-    """Look for `curve.jsonl` in a pipeline's folder and beside it. RETURNS: The log; empty where there is none."""
-    from spacy_bert_ner.report.curve import read_curve
+def find_curve(model: Path, named: Path | None = None) -> "list[CurvePoint]":
+    """Read a pipeline's training curve: a file that is named, else what is in its folder or beside it.
 
-    for path in (model / "curve.jsonl", model.parent / "curve.jsonl"):
-        if model.is_dir() and path.is_file():
-            return read_curve(path)
+    model (Path): The pipeline's folder; of what is none, nothing is known.
+    named (Path | None): The file.
+    RETURNS (list[CurvePoint]): Its lines; empty where there is none.
+    RAISES: CommandError where it is none.
+    """
+    from spacy_bert_ner.report.curve import read_curve
+    from spacy_bert_ner.training.learning_curve import CURVE
+
+    beside = [model / CURVE, model.parent / CURVE] if model.is_dir() else []
+    for path in [named] if named else beside:
+        if path.is_file():
+            with explained("The training curve cannot be read"):
+                return read_curve(path)
     return []
 
 

@@ -47,7 +47,7 @@ def load_hub(source: str) -> HubCorpus:
         raise CorpusError(
             f"Cannot load {source!r} from the Hugging Face Hub, and no folder of that name is here "
             f"({type(error).__name__}: {error}). Check the name and the connection, or pass a folder of CoNLL column "
-            "files or parquet splits in its place (--vars.corpus FOLDER); HF_HUB_OFFLINE=1 takes what the Hub's cache "
+            "files or parquet splits in its place (--corpus FOLDER); HF_HUB_OFFLINE=1 takes what the Hub's cache "
             "holds"
         ) from error
     if not isinstance(splits, DatasetDict):

@@ -23,7 +23,7 @@ def render(evaluation: Evaluation, *, curve: list[CurvePoint] | None = None) -> 
     """Write the report.
 
     evaluation (Evaluation): What to report.
-    curve (list[CurvePoint] | None): The training's log, see `curve.read_curve`.
+    curve (list[CurvePoint] | None): The training curve, see `curve.read_curve`.
     RETURNS (str): The page, complete.
     """
     metrics = evaluation.metrics

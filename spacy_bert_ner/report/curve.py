@@ -14,9 +14,9 @@ class CurvePoint(TypedDict):
 
 
 def read_curve(path: Path) -> list[CurvePoint]:
-    """Read a training's log as `spacy.ConsoleLogger.v3` writes it to its `output_file`.
+    """Read the curve that training wrote, or what `spacy.ConsoleLogger.v3` wrote to its `output_file`: the form is one.
 
-    path (Path): The log, one JSON object a line with "epoch", "step", "losses", "scores" and "score".
+    path (Path): The file, one JSON object a line with "epoch", "step", "losses", "scores" and "score".
     RETURNS (list[CurvePoint]): Its evaluations.
     RAISES: ValueError that names file and line where a line is not of that form.
     """
@@ -28,7 +28,7 @@ def read_curve(path: Path) -> list[CurvePoint]:
             curve.append(CurvePoint(step=int(entry["step"]), score=float(entry["score"]), losses=losses))
         except (AttributeError, ValueError, KeyError, TypeError) as error:
             raise ValueError(
-                f'{path}:{number}: found {line[:60]!r}, expected an object with "step" and "score": give the '
-                "output_file of spacy.ConsoleLogger.v3"
+                f'{path}:{number}: found {line[:60]!r}, expected an object with "step" and "score": give the curve '
+                "that training wrote, or the output_file of spacy.ConsoleLogger.v3"
             ) from error
     return curve

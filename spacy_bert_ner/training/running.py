@@ -27,6 +27,7 @@ from .checkpoints import Checkpoint, Checkpoints
 from .completion import load_completed
 from .fingerprint import Fingerprint, differences, take_fingerprint
 from .interruption import Interruption
+from .learning_curve import CURVE, write_curve
 from .loop import Progress, Run
 from .parallel.group import Group
 from .parallel.parallel_run import ParallelRun
@@ -53,7 +54,7 @@ def train(
     """Train a pipeline; an unfinished run of the same config and data in the same folder is taken up.
 
     config_path (Path): Training config.
-    output (Path): Folder for model-best, model-last and, until the run is finished, checkpoints.
+    output (Path): Folder for model-best, model-last, the training curve and, until the run is finished, checkpoints.
     use_gpu (int): GPU, or -1 for the CPU.
     overrides (dict[str, Any] | None): Settings of the config, by dotted path.
     code (Path | None): Python file with registered functions.
@@ -152,6 +153,7 @@ def clear(checkpoints: Checkpoints, log: Path | None) -> None:
     checkpoints.clear()
     checkpoints.prepare()
     clean_output_dir(checkpoints.output)
+    (checkpoints.output / CURVE).unlink(missing_ok=True)
     if log is not None and log.absolute().is_relative_to(checkpoints.output.absolute()):
         log.unlink(missing_ok=True)
 
@@ -265,6 +267,7 @@ class Keeper:
         self.interruption = Interruption()
         self.is_interrupted = False
         self._written = monotonic()
+        self._scores = [name for name, weight in run.settings["score_weights"].items() if weight is not None]
         self._before_to_disk = create_before_to_disk_callback(run.settings["before_to_disk"])
 
     def after_step(self) -> None:
@@ -280,10 +283,11 @@ class Keeper:
             self._written = monotonic()
 
     def save_pipeline(self, is_best: bool) -> None:
-        """Save the pipeline as model-last, and as model-best where it is that."""
+        """Save the pipeline as model-last, and as model-best where it is that; and the curve beside them."""
         if not self.run.group.is_first:
             return
         with self.checkpoints.explained():
+            write_curve(self.run.progress.evaluations, self._scores, self.checkpoints.output)
             with replacing_folder(self.last) as folder, self.run.nlp.use_params(self.run.optimizer.averages):
                 self._before_to_disk(self.run.nlp).to_disk(folder)
             if is_best:

@@ -116,8 +116,6 @@ def test_hub_corpus_out_of_reach(out: Path, monkeypatch: pytest.MonkeyPatch) -> 
         raise ConnectionError("no route")
 
     monkeypatch.setattr("huggingface_hub.HfApi.dataset_info", unreachable)
-    with pytest.raises(
-        CorpusError, match=r"^Cannot load 'org/name' from the Hugging Face Hub.*\(--vars.corpus FOLDER\)"
-    ):
+    with pytest.raises(CorpusError, match=r"^Cannot load 'org/name' from the Hugging Face Hub.*\(--corpus FOLDER\)"):
         fetch_corpus("org/name", out)
     assert not out.exists()

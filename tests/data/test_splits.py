@@ -196,7 +196,7 @@ def test_hub_out_of_reach(monkeypatch: pytest.MonkeyPatch) -> None:
     assert str(error.value) == (
         "Cannot load 'org/name' from the Hugging Face Hub, and no folder of that name is here (ConnectionError: no "
         "route). Check the name and the connection, or pass a folder of CoNLL column files or parquet splits in its "
-        "place (--vars.corpus FOLDER); HF_HUB_OFFLINE=1 takes what the Hub's cache holds"
+        "place (--corpus FOLDER); HF_HUB_OFFLINE=1 takes what the Hub's cache holds"
     )
 
 

@@ -13,7 +13,6 @@ import pytest
 from spacy_bert_ner.evaluation import evaluate
 from spacy_bert_ner.report import render
 from spacy_bert_ner.report.advice import advise
-from spacy_bert_ner.report.curve import read_curve
 from spacy_bert_ner.report.marks import mark
 from spacy_bert_ner.tags import Entity
 from tests.evaluation.evaluating import EVERY_VERDICT, Case, make_case, make_pipeline
@@ -125,7 +124,7 @@ def test_every_figure_has_its_numbers_as_a_table(tmp_path: Path) -> None:
 
 def test_report_says_what_it_lacks(tmp_path: Path) -> None:
     html = make_report(tmp_path, EVERY_VERDICT, full=False, spans_key=None)
-    for sentence in ("gives no scores", "No training log was given", "needs the training data", "not measured"):
+    for sentence in ("gives no scores", "No training curve was found", "needs the training data", "not measured"):
         assert sentence in html
     assert "at least two documents" in make_report(tmp_path, EVERY_VERDICT[:1])
 
@@ -154,15 +153,6 @@ def test_report_is_deterministic(tmp_path: Path) -> None:
     first, second = (make_report(tmp_path, EVERY_VERDICT) for _ in range(2))
     strip = [re.sub(r"Prediction took.*?</li>|<dt>Speed.*?</dd>", "", html) for html in (first, second)]
     assert strip[0] == strip[1]
-
-
-def test_read_curve(tmp_path: Path) -> None:
-    path = tmp_path / "curve.jsonl"
-    path.write_text('{"epoch": 0, "step": 5, "losses": {}, "scores": {}, "score": 0.5}\n{"step": 6}\n', encoding="utf8")
-    with pytest.raises(ValueError, match=r"curve\.jsonl:2: found '\{\"step\": 6\}', expected"):
-        read_curve(path)
-    path.write_text(path.read_text(encoding="utf8").splitlines()[0], encoding="utf8")
-    assert [(line["step"], line["score"]) for line in read_curve(path)] == [(5, 0.5)]
 
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

