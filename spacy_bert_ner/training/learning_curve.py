@@ -2,8 +2,8 @@
 
     {"epoch":1,"step":120,"losses":{"bert_ner":31.2},"scores":{"ents_f":88.1},"score":0.881}
 
-One line an evaluation, as `spacy.ConsoleLogger.v3` writes them to its output_file. They are made of what a run remembers
-of its evaluations, whatever its logger is.
+One line an evaluation, as `spacy.ConsoleLogger.v3` writes them to its output_file; made of what a run remembers of its
+evaluations, whatever its logger is.
 """
 
 from collections.abc import Iterable, Sequence
