@@ -65,7 +65,7 @@ def attempt(train: Callable[[], object], folder: Path, shared: mmap.mmap) -> int
             os.dup2(console.fileno(), 2)
         announce(shared, loop.Run, "_step", "making a step")
         announce(shared, checkpoints.Checkpoints, "write", "writing a checkpoint")
-        announce(shared, running.Keeper, "save_pipeline", "saving a pipeline")
+        announce(shared, running.CheckpointWriter, "save_pipeline", "saving a pipeline")
         train()
         shared[0] = PHASES.index("finished")
         status = 0

@@ -96,7 +96,7 @@ class Clock:
 def train(group: Group, config: Path, overrides: dict[str, Any], steps: int, barrier: Any) -> dict[str, Any]:
     """Make steps. RETURNS: Words per second of the group, and the shares of its time."""
     torch.set_num_threads(1)
-    run = running.begin(initialize(load_completed(config, overrides, gpu=False), use_gpu=-1), -1, None, group)
+    run = running.start_run(initialize(load_completed(config, overrides, gpu=False), use_gpu=-1), -1, None, group)
     run.evaluate = lambda: (0.0, {})  # type: ignore[assignment]
     made = run.steps(lambda: None)
     for _ in range(WARM_UP):

@@ -19,7 +19,7 @@ from spacy_bert_ner.ner.streaming import ONE_BY_ONE
 
 
 class Unencoded(TransformerData):
-    """Stands for a document on which the encoder failed: whoever reads it gets the encoder's error.
+    """Stands for a document on which the encoder failed: reading it raises the encoder's error.
 
     error (Exception): The error.
     """

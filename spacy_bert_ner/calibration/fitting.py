@@ -86,7 +86,7 @@ def fit_calibration(
     gets one of its own only as far as its entities speak for it.
 
     What is fitted is what is used, the scores of decoded entities. The likelihood of gold tag sequences, the usual
-    objective, spends itself on the tokens outside, whose confidence nobody sees.
+    objective, spends itself on the tokens outside, whose confidence is not shown.
 
     table (ScoreTable): Scores of the entities at the temperatures to choose among.
     right (Array): Which entities are right. (entities,), bool

@@ -115,8 +115,8 @@ class Steps(NamedTuple):
         rows       a0 c0 b0 | a1 c1 | a2      bounds 0, 3, 5, 6
 
     order (Ints): Sequences, longest first. (sequences,)
-    rows (Ints): Row that stands in each place. (rows,)
-    bounds (list[int]): Step k is places bounds[k] to bounds[k + 1], one for each sequence that still lives, in order.
+    rows (Ints): The row of each position. (rows,)
+    bounds (list[int]): Step k is positions bounds[k] to bounds[k + 1], one for each sequence that goes on, in order.
     """
 
     order: Ints

@@ -11,7 +11,7 @@ class HoldsLock(Protocol):
     """An object with a lock."""
 
     def renew_lock(self) -> None:
-        """Begin with a lock that nobody holds."""
+        """Start with a free lock."""
 
 
 # All of them: in a forked process the copy of a lock may be held for ever.

@@ -31,8 +31,8 @@ class WordPieces:
 
     backend (Tokenizer): The tokenizer of the `tokenizers` library; truncation and padding are switched off.
     settings (dict[str, Any]): "prefix" and "suffix", the special pieces' ids around a sequence; "unknown" and
-        "mask", ids; "limit", the most pieces of a sequence, specials counted; "blank", whether words are given a blank
-        to follow.
+        "mask", ids; "limit", the maximum number of pieces of a sequence, specials counted; "blank", whether words are
+        given a blank to follow.
     """
 
     def __init__(self, backend: Tokenizer, settings: dict[str, Any]) -> None:
@@ -46,7 +46,7 @@ class WordPieces:
         self.renew_lock()
 
     def renew_lock(self) -> None:
-        """Begin with a lock that nobody holds."""
+        """Start with a free lock."""
         self._lock = threading.Lock()
         HOLDERS.add(self)
 
@@ -86,11 +86,11 @@ class WordPieces:
         backend = Tokenizer.from_file(str(path))
         backend.no_truncation()
         backend.no_padding()
-        told = files.read_json("tokenizer_config.json") or {}
-        told = {**(files.read_json("special_tokens_map.json") or {}), **told}
-        _apply(backend, told, config.get("model_type", ""))
-        specials = {name: _special_id(backend, told.get(name), usual) for name, usual in USUAL_SPECIALS.items()}
-        return cls._of(backend, specials, specials["pad_token"], told.get("model_max_length"), config)
+        declared = files.read_json("tokenizer_config.json") or {}
+        declared = {**(files.read_json("special_tokens_map.json") or {}), **declared}
+        _apply(backend, declared, config.get("model_type", ""))
+        specials = {name: _special_id(backend, declared.get(name), usual) for name, usual in USUAL_SPECIALS.items()}
+        return cls._of(backend, specials, specials["pad_token"], declared.get("model_max_length"), config)
 
     @classmethod
     def _of(
@@ -226,25 +226,25 @@ BERT_TOKENIZERS = {
 }
 
 
-def _apply(backend: Tokenizer, told: Mapping[str, Any], model_type: str) -> None:
+def _apply(backend: Tokenizer, declared: Mapping[str, Any], model_type: str) -> None:
     """Let tokenizer_config.json overrule tokenizer.json in what BERT's tokenizers do with letters.
 
     As transformers does, which overrules it by the class's defaults as well: a checkpoint whose two files differ was
     trained with what its class made of both. A tokenizer without a class of its own takes tokenizer.json as it is.
     """
-    named = told.get("tokenizer_class")
+    named = declared.get("tokenizer_class")
     of_bert = named.removesuffix("Fast") in BERT_TOKENIZERS.values() if named else model_type in BERT_TOKENIZERS
     normalizer = backend.normalizer
     if of_bert and isinstance(normalizer, normalizers.BertNormalizer):
-        normalizer.lowercase = told.get("do_lower_case", True)
-        normalizer.strip_accents = told.get("strip_accents")
-        normalizer.handle_chinese_chars = told.get("tokenize_chinese_chars", True)
+        normalizer.lowercase = declared.get("do_lower_case", True)
+        normalizer.strip_accents = declared.get("strip_accents")
+        normalizer.handle_chinese_chars = declared.get("tokenize_chinese_chars", True)
         backend.normalizer = normalizer
 
 
-def _special_id(backend: Tokenizer, told: Any, usual: Iterable[str]) -> int | None:
+def _special_id(backend: Tokenizer, declared: Any, usual: Iterable[str]) -> int | None:
     """RETURNS (int | None): The id of a special piece; None where there is none."""
-    text = told.get("content") if isinstance(told, dict) else told
+    text = declared.get("content") if isinstance(declared, dict) else declared
     for candidate in [text] if isinstance(text, str) else usual:
         found = backend.token_to_id(candidate)
         if found is not None:

@@ -107,7 +107,7 @@ def _defaults_of(found: Mapping[str, Any], settings: EncoderSettings) -> dict[st
 def load_pieces(settings: EncoderSettings, files: PretrainedFiles, config: Mapping[str, Any]) -> WordPieces:
     """Load an encoder's tokenizer.
 
-    settings (EncoderSettings): What its tokenizer is told.
+    settings (EncoderSettings): For the tokenizer's arguments.
     files (PretrainedFiles): The encoder.
     config (Mapping[str, Any]): Its config.
     RETURNS (WordPieces): The tokenizer: straight from tokenizer.json, or by transformers where there is none of it or
@@ -120,8 +120,8 @@ def load_pieces(settings: EncoderSettings, files: PretrainedFiles, config: Mappi
         if path is not None and not settings.tokenizer_config:
             direct = WordPieces.from_checkpoint(path, files, config)
             # Pieces that were added stand in the other file alone, in some checkpoints.
-            told = (files.read_json("tokenizer_config.json") or {}).get("added_tokens_decoder") or {}
-            if all(direct.backend.token_to_id(piece.get("content", "")) is not None for piece in told.values()):
+            declared = (files.read_json("tokenizer_config.json") or {}).get("added_tokens_decoder") or {}
+            if all(direct.backend.token_to_id(piece.get("content", "")) is not None for piece in declared.values()):
                 return direct
     except Exception as error:
         raise ValueError(_no_tokenizer(settings, error)) from error
@@ -188,7 +188,7 @@ def load_foreign(settings: EncoderSettings, config: dict[str, Any]) -> Foreign:
         raise ValueError(_unreadable(settings, error)) from error
     _refuse_what_is_gone(known, config, obstacle, settings)
     try:
-        transformer, told = with_fastest_attention(
+        transformer, declared = with_fastest_attention(
             lambda **how: AutoModel.from_pretrained(
                 name, config=known, use_safetensors=True, output_loading_info=True, **how
             )
@@ -196,7 +196,7 @@ def load_foreign(settings: EncoderSettings, config: dict[str, Any]) -> Foreign:
     except (OSError, RuntimeError, SafetensorError, TypeError, ValueError) as error:
         raise ValueError(_unreadable(settings, error)) from error
     # What pools a text into one vector is of no use here, and many encoders come without it.
-    missing = [key for key in told["missing_keys"] if "pooler" not in key]
+    missing = [key for key in declared["missing_keys"] if "pooler" not in key]
     if missing:
         raise ValueError(_lacking(settings, missing))
     # transformers 5 keeps the checkpoint's dtype; training wants fp32.

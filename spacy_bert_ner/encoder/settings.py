@@ -21,7 +21,7 @@ DROPOUTS = {
 class EncoderSettings:
     """The settings of an encoder: see model.build_encoder_model.
 
-    architecture (str): The name in the config by which it is built, for messages: where its section stands is not told.
+    architecture (str): The name in the config by which it is built, for messages, as its section may stand anywhere.
     RAISES: ValueError for a setting out of range, or where two contradict each other.
     """
 
@@ -129,7 +129,7 @@ def check_window(window: int, pieces: WordPieces, section: str, encoder: str) ->
     if not pieces.specials < window <= pieces.settings["limit"]:
         raise ValueError(
             f"[{section}] window = {window} does not suit {encoder}: it must be more than its {pieces.specials} "
-            f"special pieces and at most {pieces.settings['limit']}, the most it can read"
+            f"special pieces and at most {pieces.settings['limit']}, the maximum that it can read"
         )
 
 
@@ -143,7 +143,7 @@ def check_vocabulary(pieces: WordPieces, rows: int, where: str) -> None:
     """
     if pieces.count > rows:
         raise ValueError(
-            f"{where}: its tokenizer has {pieces.count:,} pieces, but its embeddings have {rows:,} rows. Whoever "
-            "added pieces forgot model.resize_token_embeddings(len(tokenizer)): call it, and save both, or take the "
+            f"{where}: its tokenizer has {pieces.count:,} pieces, but its embeddings have {rows:,} rows. Pieces "
+            "were added without model.resize_token_embeddings(len(tokenizer)): call it, and save both, or take the "
             "tokenizer that belongs to the weights"
         )

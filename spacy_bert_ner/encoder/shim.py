@@ -60,7 +60,7 @@ class EncoderShim(Shim):
         self._updates = Updates()
 
     def renew_lock(self) -> None:
-        """Begin with a lock that nobody holds."""
+        """Start with a free lock."""
         self._lock = threading.RLock()
         HOLDERS.add(self)
 
@@ -222,7 +222,7 @@ class EncoderShim(Shim):
         self._fast = None
 
     def copy(self) -> "EncoderShim":
-        """RETURNS (EncoderShim): A copy with weights and an id of its own, so that an optimizer tells them apart."""
+        """RETURNS (EncoderShim): A copy with its own weights and id, which an optimizer knows it by."""
         copied = EncoderShim(self.settings)
         pieces = WordPieces.from_dict(self.pieces.to_dict()) if self.is_there else None
         if self._model is not None and pieces is not None:

@@ -1,4 +1,4 @@
-"""An encoder's weights on the disk: a plain safetensors file, read when they are wanted and never believed blindly.
+"""An encoder's weights on the disk: a plain safetensors file, read when they are needed, and always checked.
 
 Prediction in a short dtype needs the fp32 weights once, to cast them, and then no more; training, saving and pickling
 want them again, perhaps much later. So the file stays open: it may be replaced or deleted meanwhile (a file that is

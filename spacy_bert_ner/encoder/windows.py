@@ -114,7 +114,7 @@ def batch_windows(lengths: Sequence[int], max_pieces: int) -> list[list[int]]:
     """WindowGroup windows of like length, so that padding them to the longest stays within a budget.
 
     lengths (Sequence[int]): Pieces of each window.
-    max_pieces (int): Maximum number of pieces of a batch, padding counted; a longer window is a batch of its own.
+    max_pieces (int): Maximum number of pieces of a batch, padding counted; a longer window is a batch alone.
     RETURNS (list[list[int]]): Indices of windows, each once, longest first.
     """
     order = sorted(range(len(lengths)), key=lambda i: -lengths[i])

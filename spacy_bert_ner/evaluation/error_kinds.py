@@ -1,7 +1,7 @@
 """What goes wrong: every gold and every predicted entity gets one verdict, and each kind of error its F1 gain.
 
-The categories are those of MUC (Chinchor & Sundheim 1993), told apart by boundary and type. nervaluate counts the same
-(tests compare with it), but does not say which prediction it paired with which gold entity, which is what a reader
+The categories are those of MUC (Chinchor & Sundheim 1993), distinguished by boundary and type. nervaluate counts the
+same (tests compare with it), but does not say which prediction it paired with which gold entity, which is what a reader
 needs to see.
 """
 

@@ -1,4 +1,4 @@
-"""Every error as data, for whoever corrects a corpus or a pipeline."""
+"""Every error as data, to correct a corpus or a pipeline by."""
 
 from collections.abc import Iterable, Sequence
 

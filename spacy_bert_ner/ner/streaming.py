@@ -13,7 +13,7 @@ ONE_BY_ONE = (
     "short, lower nlp.batch_size or the encoder's max_batch_pieces."
 )
 
-# Words that are predicted together; a longer document is a batch of its own. It bounds the memory that a batch takes.
+# Words that are predicted together; a longer document is a batch alone. It bounds the memory that a batch takes.
 MAX_BATCH_WORDS = 16384
 
 
@@ -49,7 +49,7 @@ def batch_documents(stream: Iterable[Doc], batch_size: int, max_words: int) -> I
 
     stream (Iterable[Doc]): The documents.
     batch_size (int): Maximum number of documents of a batch.
-    max_words (int): Maximum number of tokens of a batch; a longer document is a batch of its own.
+    max_words (int): Maximum number of tokens of a batch; a longer document is a batch alone.
     YIELDS (list[Doc]): The batches, in order.
     """
     batch: list[Doc] = []

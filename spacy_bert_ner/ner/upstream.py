@@ -27,7 +27,7 @@ NO_WIDTH = (
 
 
 def require_transformer(model: Model, name: str) -> None:
-    """Refuse to initialize a listener that no transformer has told its width: thinc's error would not say why.
+    """Refuse to initialize a listener whose width no transformer has set: thinc's error would not say why.
 
     model (Model): The component's model; one without a transformer's listener needs nothing.
     name (str): The component's name.

@@ -1,4 +1,4 @@
-"""What a pipeline was made of, in its meta.json: by this another run can be made the same, or told apart.
+"""What a pipeline was made of, in its meta.json: by this another run can be made the same, or distinguished.
 
     "spacy_bert_ner": {"versions": {…}, "config_sha256": "…", "data_sha256": {"train": "…", …}, "seed": 0}
 
@@ -71,7 +71,7 @@ def versions() -> dict[str, str]:
 
 
 def config_sha256(config: Config) -> str:
-    """Hash a config, but for the places of its files in [paths], whose contents have hashes of their own.
+    """Hash a config, but for the places of its files in [paths], whose contents have their own hashes.
 
     config (Config): The config, variables not filled in, such as config.cfg in a pipeline's folder.
     RETURNS (str): The SHA-256 of its JSON with sorted keys, in hexadecimal digits.

@@ -251,7 +251,7 @@ class Run:
         load_optimizer(self.optimizer, moments, state["optimizer"], self._names, steps)
         for _ in range(steps):
             next(self.dropouts)
-        if not self.stream.wind(state["stream"]):
+        if not self.stream.fast_forward(state["stream"]):
             msg.warn(
                 "The corpus reader gives other documents than it gave before the interruption, though its files are "
                 "the same: the run goes on, but will not end with the weights that it would have ended with"

@@ -90,8 +90,8 @@ def train(
     group.wait()
     state = {"fingerprint": fingerprint, "logged": make_room(checkpoints, log_file(config), saved, group)}
     divider("Training pipeline")
-    run = begin(nlp, use_gpu, saved, group)
-    work(run, Keeper(run, checkpoints, state, interval), resumed=saved is not None)
+    run = start_run(nlp, use_gpu, saved, group)
+    run_steps(run, CheckpointWriter(run, checkpoints, state, interval), resumed=saved is not None)
     if group.is_first:
         checkpoints.clear()
     msg.good("Saved pipeline to output directory", output / DIR_MODEL_LAST)
@@ -158,7 +158,7 @@ def clear(checkpoints: Checkpoints, log: Path | None) -> None:
         log.unlink(missing_ok=True)
 
 
-def begin(nlp: Language, use_gpu: int, saved: Checkpoint | None, group: Group) -> Run:
+def start_run(nlp: Language, use_gpu: int, saved: Checkpoint | None, group: Group) -> Run:
     """Set a run up as `spacy.training.loop.train` does. RETURNS (Run): The run, at its beginning or where it was."""
     training = nlp.config.interpolate()["training"]
     seed = training["seed"]
@@ -175,11 +175,11 @@ def begin(nlp: Language, use_gpu: int, saved: Checkpoint | None, group: Group) -
     return run
 
 
-def work(run: Run, keeper: "Keeper", resumed: bool) -> None:
+def run_steps(run: Run, writer: "CheckpointWriter", resumed: bool) -> None:
     """Make the run's steps, log them, and save the pipeline at each evaluation and at the end.
 
     run (Run): The run.
-    keeper (Keeper): Writes checkpoints and pipelines.
+    writer (CheckpointWriter): Writes checkpoints and pipelines.
     resumed (bool): Whether it was interrupted: the logger is then told again of all evaluations.
     """
     nlp, optimizer = run.nlp, run.optimizer
@@ -191,19 +191,19 @@ def work(run: Run, keeper: "Keeper", resumed: bool) -> None:
     msg.info(f"{'Learn rate' if resumed else 'Initial learn rate'}: {optimizer.learn_rate}")
     log_step, finalize_logger = open_logger(run)
     if resumed:
-        repeat_evaluations(run, log_step, keeper.last)
+        repeat_evaluations(run, log_step, writer.last)
     try:
-        with keeper.interruption.awaited():
-            for is_best in run.steps(keeper.after_step):
+        with writer.interruption.awaited():
+            for is_best in run.steps(writer.after_step):
                 info = run.progress.info()
                 if is_best is not None:
                     with nlp.select_pipes(disable=run.frozen):
                         update_meta(run.settings, nlp, info)
-                    keeper.save_pipeline(is_best)
-                    info["output_path"] = str(keeper.last)
+                    writer.save_pipeline(is_best)
+                    info["output_path"] = str(writer.last)
                 log_step(info if is_best is not None else None)
-                if keeper.is_interrupted:
-                    keeper.save_pipeline(False)
+                if writer.is_interrupted:
+                    writer.save_pipeline(False)
                     raise KeyboardInterrupt
     except (RunError, KeyboardInterrupt):
         # What it says would be hidden behind the failure to save, or weights that are no numbers, or of half a step,
@@ -213,10 +213,10 @@ def work(run: Run, keeper: "Keeper", resumed: bool) -> None:
     except BaseException as error:
         msg.warn(f"Saving the pipeline as it is now, because of a {type(error).__name__}")
         finalize_logger()
-        keeper.save_pipeline(False)
+        writer.save_pipeline(False)
         raise
     finalize_logger()
-    keeper.save_pipeline(False)
+    writer.save_pipeline(False)
 
 
 def open_logger(run: Run) -> tuple[Callable[[dict[str, Any] | None], None], Callable[[], None]]:
@@ -246,7 +246,7 @@ def repeat_evaluations(run: Run, log_step: Callable[[dict[str, Any] | None], Non
         log_step(info)
 
 
-class Keeper:
+class CheckpointWriter:
     """Writes a run's checkpoints and pipelines, also when the user interrupts it; of several processes in the first.
 
     A checkpoint is written before the pipeline is saved and the evaluation logged: whatever is cut short then is done

@@ -1,4 +1,4 @@
-"""The stream of training batches, which a new process can wind forward to where an earlier one was."""
+"""The stream of training batches, which a new process can fast-forward to where an earlier one was."""
 
 import zlib
 from collections.abc import Iterator
@@ -48,10 +48,10 @@ class Stream:
         return drawn
 
     def state(self) -> dict[str, Any]:
-        """RETURNS (dict[str, Any]): What `wind` needs, for JSON."""
+        """RETURNS (dict[str, Any]): What `fast_forward` needs, for JSON."""
         return {"drawn": self.drawn, "tape": list(self.tape.items()), "digest": self.digest}
 
-    def wind(self, state: dict[str, Any]) -> bool:
+    def fast_forward(self, state: dict[str, Any]) -> bool:
         """Wind a new stream forward.
 
         state (dict[str, Any]): What `state` gave in an earlier process.

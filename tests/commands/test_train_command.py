@@ -183,15 +183,15 @@ def test_ctrl_c_finishes_the_step_and_the_same_command_goes_on(folder: Path, mon
     code, printed = train()
     assert code == 0
     uninterrupted = contents()
-    after_step = running.Keeper.after_step
+    after_step = running.CheckpointWriter.after_step
 
-    def interrupt(keeper: running.Keeper) -> None:
+    def interrupt(keeper: running.CheckpointWriter) -> None:
         if keeper.run.progress.step == 1:
             signal.raise_signal(signal.SIGINT)
         after_step(keeper)
 
     with monkeypatch.context() as patch:
-        patch.setattr(running.Keeper, "after_step", interrupt)
+        patch.setattr(running.CheckpointWriter, "after_step", interrupt)
         code, printed = train("--fresh")
     assert code == 130
     assert "The checkpoint after step 1 stands: the same command goes on from there." in printed

@@ -26,8 +26,8 @@ def test_window_must_fit_the_encoder(tiny_encoder: Encoders) -> None:
             make(tiny_encoder(name), window=limit + 1)
         assert str(caught.value) == (
             f'[@architectures = "spacy-bert-ner.Encoder.v1"] window = {limit + 1} does not suit the encoder '
-            f"{str(tiny_encoder(name))!r}: it must be more than its 2 special pieces and at most {limit}, the most it "
-            "can read"
+            f"{str(tiny_encoder(name))!r}: it must be more than its 2 special pieces and at most {limit}, the maximum "
+            "that it can read"
         )
         doc = long_doc(900)
         data = split(make(tiny_encoder(name), window=limit, stride=limit - 8).predict([doc]))[0]

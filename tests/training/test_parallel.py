@@ -74,7 +74,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def make_steps(group: Group, steps: int) -> tuple[dict[str, Any], dict[str, Any], list[dict[str, Any]]]:
     """Train. RETURNS: The gradients of the first step, the weights after the last one, and what was evaluated."""
-    run = running.begin(initialize(Config().from_disk("config.cfg"), use_gpu=-1), -1, None, group)
+    run = running.start_run(initialize(Config().from_disk("config.cfg"), use_gpu=-1), -1, None, group)
     names = run.parameters.names()
     gradients: dict[str, Any] = {}
     take, add_up = AdamW.take, Exchange.sum
@@ -143,7 +143,7 @@ class StoppedError(BaseException):
 
 def train(group: Group, stop: int | None = None) -> None:
     """Train, with a checkpoint after each step; end before a step."""
-    make_step, save = Run._step, running.Keeper.save_pipeline
+    make_step, save = Run._step, running.CheckpointWriter.save_pipeline
     is_over = False
 
     def stopping(run: Run, *arguments: Any) -> None:
@@ -153,14 +153,14 @@ def train(group: Group, stop: int | None = None) -> None:
             raise StoppedError
         make_step(run, *arguments)
 
-    def saving(keeper: running.Keeper, is_best: bool) -> None:
+    def saving(keeper: running.CheckpointWriter, is_best: bool) -> None:
         # A signal leaves no time for it.
         if not is_over:
             save(keeper, is_best)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Run, "_step", stopping)
-        patch.setattr(running.Keeper, "save_pipeline", saving)
+        patch.setattr(running.CheckpointWriter, "save_pipeline", saving)
         running.train(Path("config.cfg"), OUTPUT, interval=0, group=group)
 
 
@@ -237,7 +237,7 @@ def test_what_cannot_be_divided_is_refused_by_name(name: str, tiny_bert: Path, f
     config(tiny_bert).to_disk("config.cfg")
     nlp = initialize(Config().from_disk("config.cfg"), use_gpu=-1)
     with pytest.raises(RunError, match=message):
-        running.begin(nlp, -1, None, Group(0, 2))
+        running.start_run(nlp, -1, None, Group(0, 2))
 
 
 def test_processes_that_are_given_different_documents_stop(folder: Path) -> None:

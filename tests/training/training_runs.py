@@ -140,12 +140,16 @@ def interrupted_after(events: int) -> Iterator[list[str]]:
         patch.setattr(running, "update_meta", around(running, "update_meta"))
         patch.setattr(checkpoints, "save_tensors", torn)
         # A signal leaves no time for saving, as an exception does.
-        patch.setattr(running.Keeper, "save_pipeline", unless_interrupted(running.Keeper.save_pipeline, seen, events))
+        patch.setattr(
+            running.CheckpointWriter,
+            "save_pipeline",
+            unless_interrupted(running.CheckpointWriter.save_pipeline, seen, events),
+        )
         yield seen
 
 
 def unless_interrupted(save: Callable, seen: list[str], events: int) -> Callable:
-    def saving(keeper: running.Keeper, is_best: bool) -> None:
+    def saving(keeper: running.CheckpointWriter, is_best: bool) -> None:
         if len(seen) < events:
             save(keeper, is_best)
 

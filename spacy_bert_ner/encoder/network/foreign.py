@@ -108,7 +108,7 @@ def require_transformers(what: str) -> None:
 
 @contextmanager
 def _without_initialization() -> Iterator[None]:
-    """Skip random weights, which others may count on the numbers of; transformers 5 has moved its own way to do so."""
+    """Skip random weights, whose drawing would change what others draw; transformers 5 has moved its way to do so."""
     try:
         from transformers.initialization import no_init_weights
     except ImportError:

@@ -1,7 +1,7 @@
 """torch's layers without initialization: their weights come from elsewhere.
 
-That saves drawing random numbers, which others may count on, and importing torch's compiler, without which random
-numbers are not to be had on the meta device.
+That saves drawing random numbers, which would change those that others draw, and importing torch's compiler, without
+which random numbers are not to be had on the meta device.
 """
 
 from torch import nn

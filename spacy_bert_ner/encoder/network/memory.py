@@ -39,16 +39,16 @@ class Recurrences:
     pieces: Ints
     owners: Ints
 
-    def parts(self, most: int) -> Iterator["Recurrences"]:
+    def parts(self, maximum: int) -> Iterator["Recurrences"]:
         """Take them apart between words.
 
-        most (int): Occurrences of a part; a word with more is a part of its own.
+        maximum (int): Occurrences of a part; a word with more is a part alone.
         RETURNS (Iterator[Recurrences]): The parts.
         """
         ends = np.cumsum(self.sizes)
         word = start = 0
         while word < len(ends):
-            following = max(int(np.searchsorted(ends, start + most, side="right")), word + 1)
+            following = max(int(np.searchsorted(ends, start + maximum, side="right")), word + 1)
             end = int(ends[following - 1])
             low, high = np.searchsorted(self.owners, (start, end))
             yield Recurrences(
@@ -103,25 +103,25 @@ class DocumentMemory(nn.Module):
         for zero in (self.compare.bias, self.add.weight, self.add.bias):
             nn.init.zeros_(zero)
 
-    def forward(self, vectors: Tensor, found: Recurrences, most: int) -> Tensor:
+    def forward(self, vectors: Tensor, found: Recurrences, maximum: int) -> Tensor:
         """Add to every occurrence a learned function of the mean vector of the others.
 
         vectors (Tensor): (pieces, width) of whole documents.
         found (Recurrences): What recurs in them.
-        most (int): Maximum number of occurrences that are worked on at once, if they are not of one word: what
+        maximum (int): Maximum number of occurrences that are worked on at once, if they are not of one word: what
             bounds the memory that this takes.
         RETURNS (Tensor): (pieces, width).
         """
-        told = vectors.clone()
-        for part in found.parts(most):
+        changed = vectors.clone()
+        for part in found.parts(maximum):
             firsts, sizes, pieces, owners = (
                 torch.from_numpy(numbers).to(vectors.device)
                 for numbers in (part.firsts, part.sizes, part.pieces, part.owners)
             )
             own = vectors.index_select(0, firsts)
             added = self._compare(torch.cat([own, MeanOfOthers.apply(own, sizes)], 1))
-            told.index_add_(0, pieces, added.to(vectors.dtype).index_select(0, owners))
-        return told
+            changed.index_add_(0, pieces, added.to(vectors.dtype).index_select(0, owners))
+        return changed
 
     def _compare(self, both: Tensor) -> Tensor:
         """RETURNS (Tensor): (occurrences, width), of (occurrences, 2 * width)."""
