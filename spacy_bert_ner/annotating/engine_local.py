@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from spacy_bert_ner.child_processes import describe_exit, end_with_parent, environment
 
 from .scheduling import Event, Task
-from .worker import ONE_THREAD, Worker, WorkerSettings, describe_error
+from .worker import ONE_THREAD, AnnotationWorker, WorkerSettings, describe_failure
 
 # Seconds that a worker may take to exit once its pipe is closed.
 JOIN_TIMEOUT = 10
@@ -91,7 +91,7 @@ def serve(pipe: "Connection[Any, Any]", settings: WorkerSettings) -> None:
     end_with_parent()
     with suppress(EOFError, OSError):
         try:
-            worker = Worker(settings)
+            worker = AnnotationWorker(settings)
             pipe.send(("ready", worker.identity))
             while True:
                 method, arguments = pipe.recv()
@@ -100,4 +100,4 @@ def serve(pipe: "Connection[Any, Any]", settings: WorkerSettings) -> None:
             # The parent has nothing left to do, or has exited.
             raise
         except Exception as error:
-            pipe.send(("failed", describe_error(error)))
+            pipe.send(("failed", describe_failure(error)))

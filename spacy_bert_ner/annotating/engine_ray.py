@@ -12,7 +12,7 @@ from typing import Any
 
 from .annotation_error import AnnotationError
 from .scheduling import Event, Task
-from .worker import ONE_THREAD, Worker, WorkerSettings
+from .worker import ONE_THREAD, AnnotationWorker, WorkerSettings
 
 
 class Actor:
@@ -20,11 +20,11 @@ class Actor:
 
     def __init__(self, settings: WorkerSettings) -> None:
         self._settings = settings
-        self._worker: Worker | None = None
+        self._worker: AnnotationWorker | None = None
 
     def load(self) -> dict[str, Any]:
         """Load the pipeline. RETURNS (dict[str, Any]): The worker's identity."""
-        self._worker = Worker(self._settings)
+        self._worker = AnnotationWorker(self._settings)
         return self._worker.identity
 
     def work(self, method: str, arguments: tuple[Any, ...]) -> Any:

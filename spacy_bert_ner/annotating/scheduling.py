@@ -20,7 +20,7 @@ MAX_FAILED_STARTS = 5
 
 
 class Task(NamedTuple):
-    """A call of a method of worker.Worker."""
+    """A call of a method of worker.AnnotationWorker."""
 
     method: str
     arguments: tuple[Any, ...]

@@ -57,7 +57,7 @@ class _Text:
     error: str = ""
 
 
-class Worker:
+class AnnotationWorker:
     """Annotates shards."""
 
     def __init__(self, settings: WorkerSettings) -> None:
@@ -108,7 +108,7 @@ class Worker:
         try:
             docs: list[Doc | None] = [self._nlp.make_doc(piece.text) for piece in pieces]
         except Exception as error:
-            return _Text(record, text, [], [], describe_error(error))
+            return _Text(record, text, [], [], describe_failure(error))
         return _Text(record, text, [piece.start for piece in pieces], docs)
 
     def _predict(self, texts: Sequence[_Text], one_by_one: bool) -> None:
@@ -141,7 +141,7 @@ class Worker:
         try:
             docs = list(self._nlp.pipe([text.text[text.starts[i] : ends[i]]]))
         except Exception as error:
-            text.error = text.error or describe_error(error)
+            text.error = text.error or describe_failure(error)
             return None
         if not docs:
             text.error = text.error or "the pipeline's error handler left it out"
@@ -182,7 +182,7 @@ def load_worker_pipeline(settings: WorkerSettings) -> Language:
     return nlp
 
 
-def describe_error(error: BaseException) -> str:
+def describe_failure(error: BaseException) -> str:
     """RETURNS (str): An error's type and first lines."""
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text[:500]}" if text else type(error).__name__

@@ -8,7 +8,7 @@ from .documents import CorpusError
 
 # The branch with the Hub's conversion of data sets that are Python scripts, which `datasets` no longer runs.
 PARQUET_BRANCH = "refs/convert/parquet"
-TIMEOUT = 30.0
+HUB_TIMEOUT = 30.0
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def _commit(name: str, branch: str | None) -> str | None:
     from huggingface_hub.errors import OfflineModeIsEnabled
 
     try:
-        return HfApi().dataset_info(name, revision=branch, timeout=TIMEOUT).sha
+        return HfApi().dataset_info(name, revision=branch, timeout=HUB_TIMEOUT).sha
     except OfflineModeIsEnabled:
         return None
 
@@ -76,7 +76,7 @@ def _converted(name: str, config: str) -> tuple[str | None, str]:
     """
     from huggingface_hub import HfApi
 
-    info = HfApi().dataset_info(name, revision=PARQUET_BRANCH, timeout=TIMEOUT)
+    info = HfApi().dataset_info(name, revision=PARQUET_BRANCH, timeout=HUB_TIMEOUT)
     files = [file.rfilename for file in info.siblings or [] if file.rfilename.endswith(".parquet")]
     folders = sorted({file.partition("/")[0] for file in files if "/" in file})
     chosen = [folder for folder in folders if folder == config or (not config and len(folders) == 1)]

@@ -46,7 +46,7 @@ _EXPECTED = (
     "other names as --train FILE, --dev FILE, --test FILE"
 )
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -100,12 +100,12 @@ def corpus_kind(source: str, sample: Path | None) -> SourceKind:
     return kind
 
 
-def name_splits(found: Mapping[str, T], source: str) -> dict[str, tuple[str, T]]:
-    """Map a data set's splits to train, dev and test. RETURNS (dict[str, tuple[str, T]]): Its own name and the split.
+def name_splits(found: Mapping[str, _T], source: str) -> dict[str, tuple[str, _T]]:
+    """Map a data set's splits to train, dev and test. RETURNS (dict[str, tuple[str, _T]]): Its own name and the split.
 
     RAISES: CorpusError where one of the three is missing or ambiguous.
     """
-    named: dict[str, tuple[str, T]] = {}
+    named: dict[str, tuple[str, _T]] = {}
     for split, names in SPLITS.items():
         own = [name for name in found if name in names]
         if len(own) != 1:

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from spacy_bert_ner.annotating.worker import Worker, WorkerSettings
+from spacy_bert_ner.annotating.worker import AnnotationWorker, WorkerSettings
 from tests.annotating import runs
 from tests.annotating.runs import contents, run, use_inline_pools
 
@@ -62,11 +62,11 @@ def attempt(annotate: Callable[[], object], calls: int | None) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-def cache_one(make: Callable[[WorkerSettings], Worker]) -> Callable[[WorkerSettings], Worker]:
+def cache_one(make: Callable[[WorkerSettings], AnnotationWorker]) -> Callable[[WorkerSettings], AnnotationWorker]:
     """Make one worker for all who ask."""
-    made: list[Worker] = []
+    made: list[AnnotationWorker] = []
 
-    def get(settings: WorkerSettings) -> Worker:
+    def get(settings: WorkerSettings) -> AnnotationWorker:
         if not made:
             made.append(make(settings))
         return made[0]
@@ -77,7 +77,7 @@ def cache_one(make: Callable[[WorkerSettings], Worker]) -> Callable[[WorkerSetti
 def main(model: Path, texts: Path, folder: Path, suffix: str) -> None:
     use_inline_pools(pytest.MonkeyPatch())
     # Loaded once, for all copies.
-    runs.Worker = cache_one(Worker)  # type: ignore[assignment]
+    runs.AnnotationWorker = cache_one(AnnotationWorker)  # type: ignore[assignment]
     output = f"out{suffix}"
     for place in ("whole", "killed"):
         (folder / place).mkdir()

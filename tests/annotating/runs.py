@@ -15,7 +15,7 @@ from spacy.util import fix_random_seed
 from spacy_bert_ner.annotating import AnnotationSummary, annotate
 from spacy_bert_ner.annotating import orchestration as running
 from spacy_bert_ner.annotating.scheduling import Event, Pool, Task
-from spacy_bert_ner.annotating.worker import Worker, WorkerSettings, describe_error
+from spacy_bert_ner.annotating.worker import AnnotationWorker, WorkerSettings, describe_failure
 from tests.annotating import trouble
 from tests.scenarios import CNN, examples_of
 
@@ -75,7 +75,7 @@ class InlinePool:
         # The file's components are known here; a second time they would be others.
         self._settings = replace(settings, code=None)
         self._numbers = count()
-        self._workers: dict[int, Worker | None] = {}
+        self._workers: dict[int, AnnotationWorker | None] = {}
         self._tasks: dict[int, Task] = {}
         self.started = 0
 
@@ -93,7 +93,7 @@ class InlinePool:
         worker = self._workers[number]
         try:
             if worker is None:
-                worker = self._workers[number] = Worker(self._settings)
+                worker = self._workers[number] = AnnotationWorker(self._settings)
                 return [Event(number, "ready", worker.identity)]
             method, arguments = self._tasks.pop(number)
             return [Event(number, "done", getattr(worker, method)(*arguments))]
@@ -101,7 +101,7 @@ class InlinePool:
             self.stop(number)
             return [Event(number, "died", "SIGKILL")]
         except Exception as error:
-            return [Event(number, "failed", describe_error(error))]
+            return [Event(number, "failed", describe_failure(error))]
 
     def stop(self, worker: int) -> None:
         del self._workers[worker]

@@ -66,10 +66,10 @@ def test_the_package_offers_the_function() -> None:
 
 def test_a_worker_imports_no_more_than_its_pipeline_needs(ruler: Path, texts: None) -> None:
     probe = (
-        "import json, sys; from spacy_bert_ner.annotating.worker import Worker, WorkerSettings;"
+        "import json, sys; from spacy_bert_ner.annotating.worker import AnnotationWorker, WorkerSettings;"
         "from spacy_bert_ner.annotating.output_options import OutputOptions; import spacy;"
         "from tests.annotating import trouble;"
-        f"Worker(WorkerSettings({str(ruler)!r}, OutputOptions())).annotate(0, (), {{}}, False);"
+        f"AnnotationWorker(WorkerSettings({str(ruler)!r}, OutputOptions())).annotate(0, (), {{}}, False);"
         "print(json.dumps(sorted(sys.modules)))"
     )
     root = Path(__file__).parents[2]

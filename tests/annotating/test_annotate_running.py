@@ -10,7 +10,7 @@ import spacy
 
 from spacy_bert_ner.annotating import AnnotationError
 from spacy_bert_ner.annotating.run_folder import locked
-from spacy_bert_ner.annotating.worker import Worker
+from spacy_bert_ner.annotating.worker import AnnotationWorker
 from tests.annotating.runs import (
     TEXTS,
     InlinePool,
@@ -258,7 +258,9 @@ def test_failed_texts_can_be_tried_again(
     assert len(read_lines(tmp_path / "out.jsonl")) == 3 * len(MANY)
     # A pipeline whose fault is outside of it: the same files.
     monkeypatch.setattr("tests.annotating.trouble.Doc", None)
-    monkeypatch.setattr(Worker, "_alone", lambda self, text, i: self._nlp.get_pipe("entity_ruler")(text.docs[i]))
+    monkeypatch.setattr(
+        AnnotationWorker, "_alone", lambda self, text, i: self._nlp.get_pipe("entity_ruler")(text.docs[i])
+    )
     summary = run(ruler, texts, tmp_path / "out.jsonl", shard_size=10, retry_failed=True)
     assert summary.failed == 0
     assert not (tmp_path / "out.jsonl.parts" / "failed.jsonl").exists()

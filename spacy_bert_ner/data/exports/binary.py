@@ -6,7 +6,7 @@ from spacy_bert_ner.data.notes import Notes
 
 from .annotated import Draft, DraftSpan
 
-LEFT_OUT = "{n} texts have rejected suggestions only, which teach nothing: left out"
+_LEFT_OUT = "{n} texts have rejected suggestions only, which teach nothing: left out"
 
 CONTRADICTED = "{n} suggestions were accepted and rejected, so that their tokens count as unknown:"
 CONFLICTS = "{n} pairs of accepted suggestions exclude each other, so that their tokens count as unknown:"
@@ -56,7 +56,7 @@ def _merge(group: list[Draft], notes: Notes) -> list[Draft]:
                 accepted.append((draft.where, span))
     spans = _without_conflicts(accepted, notes)
     if not spans:
-        notes.count(REFUTED if accepted else LEFT_OUT)
+        notes.count(REFUTED if accepted else _LEFT_OUT)
         return []
     first = group[0]
     return [Draft(first.where, first.texts, spans, answer="accept")]
