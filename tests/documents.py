@@ -93,8 +93,11 @@ def is_quoted_from(quote: str, templates: list[str]) -> bool:
     quote (str): The message, or a part of it; "…" stands for what it fills in.
     templates (list[str]): Messages, GAP for what they fill in.
     """
-    pattern = re.compile(f".*?{GAP}.*?".join(map(re.escape, " ".join(quote.split()).split("…"))))
-    return any(pattern.search(" ".join(template.split())) for template in templates)
+    quote = " ".join(quote.split())
+    # Which section of the config, and which encoder, are filled in where a message does not belong to one alone.
+    filled = [quote, re.sub(r"^\[[^]]*\]", "[…]", quote), re.sub(r"^\[[^]]*\] name = …", "…", quote)]
+    patterns = [re.compile(f".*?{GAP}.*?".join(map(re.escape, each.split("…")))) for each in filled]
+    return any(pattern.search(" ".join(template.split())) for pattern in patterns for template in templates)
 
 
 def source_templates(*paths: Path) -> list[str]:
