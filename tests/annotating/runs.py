@@ -12,10 +12,15 @@ import spacy
 from spacy.language import Language
 from spacy.util import fix_random_seed
 
-from spacy_bert_ner.annotating import AnnotationSummary, annotate
+from spacy_bert_ner.annotating import AnnotationSummary, annotate, worker
 from spacy_bert_ner.annotating import orchestration as running
 from spacy_bert_ner.annotating.scheduling import Event, Pool, Task
-from spacy_bert_ner.annotating.worker import AnnotationWorker, WorkerSettings, describe_failure
+from spacy_bert_ner.annotating.worker import (
+    AnnotationWorker,
+    WorkerSettings,
+    describe_failure,
+    load_worker_pipeline,
+)
 from tests.annotating import trouble
 from tests.scenarios import CNN, examples_of
 
@@ -110,6 +115,16 @@ class InlinePool:
         self._workers.clear()
 
 
+PIPELINES: dict[str, Language] = {}
+
+
+def load_once(settings: WorkerSettings) -> Language:
+    """Load a pipeline for all workers of all runs in this process."""
+    if settings.model not in PIPELINES:
+        PIPELINES[settings.model] = load_worker_pipeline(settings)
+    return PIPELINES[settings.model]
+
+
 def raise_died() -> None:
     raise trouble.DiedError
 
@@ -123,6 +138,7 @@ def use_inline_pools(monkeypatch: pytest.MonkeyPatch) -> list[InlinePool]:
         return made[-1], 1 if workers == "auto" else workers
 
     monkeypatch.setattr(running, "make_pool", make_pool)
+    monkeypatch.setattr(worker, "load_worker_pipeline", load_once)
     monkeypatch.setattr(trouble, "die", raise_died)
     return made
 

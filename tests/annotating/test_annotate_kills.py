@@ -78,20 +78,18 @@ def children_of(pid: int) -> list[int]:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs Linux's ps")
-def test_random_kills_of_the_command(cnn: Path, tmp_path: Path) -> None:
+def test_random_kills_of_the_command(cnn: Path, tmp_path: Path, pools: list[InlinePool]) -> None:
     texts = write_jsonl(tmp_path / "texts.jsonl", numbered([f"{text} {i}" for i in range(600) for text in TEXTS]))
     arguments = ["annotate", str(cnn), str(texts), "out", "--shard-size", "50"]
     command = [sys.executable, "-m", "spacy", "bert-ner", *arguments]
-    places = {}
-    for name in ("whole", "killed"):
-        places[name] = tmp_path / name
-        places[name].mkdir()
-    subprocess.run([*command, "--workers", "2"], cwd=places["whole"], env=with_root(), check=True, capture_output=True)
+    killed_in = tmp_path / "killed"
+    killed_in.mkdir()
+    run(str(cnn), str(texts), tmp_path / "whole", shard_size=50)
     rng = random.Random(0)
     for killed, workers in enumerate((1, 2, 3)):
         process = subprocess.Popen(
             [*command, "--workers", str(workers)],
-            cwd=places["killed"],
+            cwd=killed_in,
             env=with_root(),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -103,5 +101,5 @@ def test_random_kills_of_the_command(cnn: Path, tmp_path: Path) -> None:
         time.sleep(0.5)
         process.kill()
         process.wait()
-    subprocess.run([*command, "--workers", "2"], cwd=places["killed"], env=with_root(), check=True, capture_output=True)
-    assert contents(places["killed"]) == contents(places["whole"])
+    subprocess.run([*command, "--workers", "2"], cwd=killed_in, env=with_root(), check=True, capture_output=True)
+    assert contents(killed_in / "out") == contents(tmp_path / "whole")
