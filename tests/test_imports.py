@@ -117,7 +117,6 @@ def test_the_face_gives_its_version_alone() -> None:
     assert {name for module, name in names if module != PACKAGE} <= {f"{PACKAGE}.__version__"}
 
 
-@pytest.mark.xfail(strict=False, reason="some names are still to be told apart")
 def test_a_public_name_is_defined_once() -> None:
     homes = defaultdict(list)
     for module, path in list_modules().items():
@@ -126,7 +125,6 @@ def test_a_public_name_is_defined_once() -> None:
     assert {name: modules for name, modules in homes.items() if len(modules) > 1} == {}
 
 
-@pytest.mark.xfail(strict=False, reason="some files are still to be told apart")
 def test_a_file_name_is_used_once() -> None:
     homes = defaultdict(list)
     for module, path in list_modules().items():

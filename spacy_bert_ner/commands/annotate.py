@@ -86,10 +86,10 @@ def annotate_or_exit(model: str, inputs: list[str], output: Path, **options: Any
     except KeyboardInterrupt:
         msg.warn("Interrupted", "The same command goes on from here")
         raise
-    show(summary, options["min_confidence"])
+    show_summary(summary, options["min_confidence"])
 
 
-def show(summary: "AnnotationSummary", min_confidence: float) -> None:
+def show_summary(summary: "AnnotationSummary", min_confidence: float) -> None:
     """Print what a run ends with."""
     rows = [("documents", f"{summary.documents:,}"), ("words", f"{summary.words:,}")]
     if summary.words_per_second is not None:

@@ -12,7 +12,7 @@ from .wrapping import CommandError, explained
 if TYPE_CHECKING:
     from spacy.language import Language
 
-SHOWN = ("ece", "brier", "log_loss", "auc", "precision_above_0.9")
+MEASURES_SHOWN = ("ece", "brier", "log_loss", "auc", "precision_above_0.9")
 
 
 def calibrate_cli(
@@ -43,7 +43,7 @@ def calibrate_cli(
         measures = calibrate(nlp, name, examples, seen)
     write_pipeline(nlp, output)
     write_figures(figures, measures)
-    show(measures)
+    show_measures(measures)
     msg.good(f"Wrote {output}")
 
 
@@ -59,14 +59,14 @@ def find_component(nlp: "Language", model: str) -> str:
     return names[0]
 
 
-def show(measures: dict[str, Any]) -> None:
+def show_measures(measures: dict[str, Any]) -> None:
     """Print what calibration did."""
 
     def spell(value: float | None) -> str:
         return "-" if value is None else f"{value:.4f}"
 
     columns = [part[when] for part in (measures, measures["raw_text"]) for when in ("before", "after")]
-    rows = [(name, *(spell(column[name]) for column in columns)) for name in SHOWN]
+    rows = [(name, *(spell(column[name]) for column in columns)) for name in MEASURES_SHOWN]
     header = ("dev, cross-fitted", "before", "after", "raw text, before", "after")
     msg.table(rows, header=header, divider=True, aligns=("l", *"rrrr"))
     offsets = ", ".join(f"{label} {offset:+.2f}" for label, offset in measures["offsets"].items())

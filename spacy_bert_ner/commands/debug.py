@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from spacy_bert_ner.inspection import Finding
 
-SHOWN = 10
+PLACES_SHOWN = 10
 
 
 def debug_cli(
@@ -37,7 +37,7 @@ def debug_cli(
     set_up(code, gpu_id)
     overrides = read_overrides(ctx.args, config, options_of(ctx))
     result = debug(config, overrides, timing, gpu_id)
-    show(result)
+    show_findings(result)
     write_figures(figures, result)
     if figures:
         msg.good(f"Wrote {figures}")
@@ -143,7 +143,7 @@ def try_updates(
     return result, [Finding("warning", "update", message) for message in messages]
 
 
-def show(result: dict[str, Any]) -> None:
+def show_findings(result: dict[str, Any]) -> None:
     """Print what `debug` found."""
     counts = result["counts"]
     if counts:
@@ -172,11 +172,11 @@ def show(result: dict[str, Any]) -> None:
     divider("Findings")
     for finding in result["findings"]:
         (msg.fail if finding["level"] == "error" else msg.warn)(finding["message"])
-        for where in finding["places"][:SHOWN]:
+        for where in finding["places"][:PLACES_SHOWN]:
             detail = where.get("label") or f"same as train document {where['same_as']}"
             at = f", tokens {where['tokens']}, characters {where['characters']}" if "tokens" in where else ""
             msg.text(f"  {where['split']} document {where['document']}{at}: {where['text']!r} ({detail})")
-        if len(finding["places"]) > SHOWN:
-            msg.text(f"  ... and {len(finding['places']) - SHOWN} more (--json writes all)")
+        if len(finding["places"]) > PLACES_SHOWN:
+            msg.text(f"  ... and {len(finding['places']) - PLACES_SHOWN} more (--json writes all)")
     if not result["findings"]:
         msg.good("Nothing is wrong")

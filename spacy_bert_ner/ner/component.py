@@ -15,11 +15,11 @@ from spacy_bert_ner.encoder.vectors import first_pieces
 from spacy_bert_ner.storage.provenance import record
 
 from .annotations import DocEntities, install_extension, set_entities, set_spans
+from .component_settings import ComponentScheme, ComponentSettings, Loss
 from .decoded import DecodedBatch
 from .gold import gold_tags
 from .labels import find_labels
 from .losses import loss_of_rows
-from .settings import ComponentScheme, ComponentSettings, Loss
 from .standin import register_standin
 from .state import CheckedPipe, new_state
 from .streaming import annotate_stream

@@ -12,8 +12,8 @@ from spacy_bert_ner.arrays import Array, Ints
 from spacy_bert_ner.decoding import Lattice, tag_marginals
 from spacy_bert_ner.encoder.vectors import first_pieces
 
+from .component_settings import Loss
 from .gold import NO_TAG
-from .settings import Loss
 
 # Added to the logit of a tag that the gold annotation rules out. Finite, so that gold tags that break the scheme's
 # rules, as misaligned ones can, cost much instead of everything.

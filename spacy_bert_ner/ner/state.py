@@ -21,7 +21,7 @@ from spacy_bert_ner.decoding import Lattice
 from spacy_bert_ner.storage.models import ANEW, DamagedModelError
 from spacy_bert_ner.tags import get_scheme
 
-from .settings import ComponentSettings
+from .component_settings import ComponentSettings
 
 SETTING_NAMES = frozenset(field.name for field in fields(ComponentSettings))
 

@@ -12,7 +12,7 @@ from .dots import Dot, dot_of, draw_dots, ends_of
 from .svg import ACCENT, INK, MUTED, SECOND, Canvas, canvas
 
 # More than these are not told apart at a glance; the table beside the figure has them all.
-MOST_TYPES = 9
+MAX_TYPES = 9
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,8 @@ def plot_types(metrics: Metrics) -> Plot:
     ]
     described = "; ".join(f"{name} {percent(row['f1'], 1)}" for name, row, _ in pairs)
     description = f"F1 in per cent on gold tokens: {described}."
-    frequent = sorted((row["counts"]["gold"] for _, row, _ in pairs[1:]), reverse=True)[:MOST_TYPES]
-    shown = [*pairs[:1], *[pair for pair in pairs[1:] if pair[1]["counts"]["gold"] >= frequent[-1]][:MOST_TYPES]]
+    frequent = sorted((row["counts"]["gold"] for _, row, _ in pairs[1:]), reverse=True)[:MAX_TYPES]
+    shown = [*pairs[:1], *[pair for pair in pairs[1:] if pair[1]["counts"]["gold"] >= frequent[-1]][:MAX_TYPES]]
     with canvas("types", description, 0.9 + 0.4 * len(shown)) as c:
         draw_dots(c, [dot_of(row) for _, row, _ in shown], ACCENT, "gold tokens", -0.13 if raw else 0.0)
         if raw:
@@ -114,10 +114,10 @@ def plot_confusion(metrics: Metrics) -> Plot:
 def _fold(names: list[str], table: list[list[int]]) -> tuple[list[str], list[list[int]]]:
     """Put all types but the most confused ones together, where they are more than can be read."""
     types = range(len(names) - 1)
-    if len(types) <= MOST_TYPES:
+    if len(types) <= MAX_TYPES:
         return names, table
     errors = [sum(table[i]) + sum(row[i] for row in table) - 2 * table[i][i] for i in types]
-    kept = sorted(sorted(types, key=lambda i: -errors[i])[: MOST_TYPES - 1])
+    kept = sorted(sorted(types, key=lambda i: -errors[i])[: MAX_TYPES - 1])
     place = {i: kept.index(i) if i in kept else len(kept) for i in types} | {len(types): len(kept) + 1}
     folded = [[0] * (len(kept) + 2) for _ in range(len(kept) + 2)]
     for i, row in enumerate(table):
@@ -154,7 +154,7 @@ def plot_slices(metrics: Metrics) -> Plot | None:
     with canvas("slices", description, 0.6 + 0.27 * len(lines), width=5.2) as c:
         c.ax.axvline(100 * metrics["f1"], color=SECOND, linewidth=1, linestyle=(0, (4, 3)))
         draw_dots(c, [dot_of(row) for _, row in lines], ACCENT, "F1", 0.0)
-        _name_rows(c, [name for name, _ in lines], most=40)
+        _name_rows(c, [name for name, _ in lines], max_length=40)
         for label, (_, row) in zip(c.ax.get_yticklabels(), lines, strict=True):
             label.set_fontweight("normal" if row else "bold")
         _percent_axis(c, [end for _, row in lines for end in ends_of(dot_of(row))])
@@ -255,14 +255,14 @@ def p_value(value: float | None) -> str:
     return "-" if value is None else "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
-def _name_rows(c: Canvas, names: Sequence[str], most: int = 20) -> None:
-    c.ax.set_yticks(range(len(names)), [_short(name, most) for name in names])
+def _name_rows(c: Canvas, names: Sequence[str], max_length: int = 20) -> None:
+    c.ax.set_yticks(range(len(names)), [_short(name, max_length) for name in names])
     c.ax.set_ylim(len(names) - 0.5, -0.5)
 
 
-def _short(name: str, most: int) -> str:
+def _short(name: str, max_length: int) -> str:
     """Shorten a label; a mathematical formula is nothing that a label holds. RETURNS (str): The label."""
-    lines = [line if len(line) <= most else line[: most - 1] + "…" for line in name.split("\n")]
+    lines = [line if len(line) <= max_length else line[: max_length - 1] + "…" for line in name.split("\n")]
     return "\n".join(lines).replace("$", r"\$")
 
 

@@ -13,7 +13,7 @@ from spacy.vocab import Vocab
 from thinc.api import Config, Model
 
 from spacy_bert_ner.ner.component import DEFAULT_CONFIG, BertNER
-from spacy_bert_ner.ner.settings import ComponentSettings
+from spacy_bert_ner.ner.component_settings import ComponentSettings
 from tests.scenarios import LISTENER, encoder_config, examples_of, shared_config
 
 ENCODER = {"@architectures": "spacy-bert-ner.Encoder.v1", "name": "x"}
