@@ -154,3 +154,22 @@ def unless_interrupted(save: Callable, seen: list[str], events: int) -> Callable
             save(keeper, is_best)
 
     return saving
+
+
+CONFIGS: dict[str, Callable[[Path], Config]] = {
+    "ours": bert_config,
+    "accumulated": lambda encoder: bert_config(
+        encoder, accumulate_gradient=2, patience=4, max_steps=0, eval_frequency=2
+    ),
+    "ours with averages": lambda encoder: bert_config(
+        encoder, optimizer={"@optimizers": "RAdam.v1", "learn_rate": 0.01, "use_averages": True}, max_steps=5
+    ),
+    "stock": lambda encoder: stock_config(),
+    # Read anew in each epoch, and changed at random, while training draws from the same generator.
+    "streamed": lambda encoder: stock_config(max_epochs=-1, max_steps=7).merge(
+        {
+            "corpora": {"train": {"augmenter": {"@augmenters": "spacy.lower_case.v1", "level": 0.5}}},
+            "initialize": {"components": {"tagger": {"labels": ["A", "D", "N", "P", "V"]}}},
+        }
+    ),
+}
