@@ -96,7 +96,8 @@ def test_every_command_works(wheels: Path, tmp_path: Path) -> None:
             assert answer["results"][0]["entities"][0]["label"] == "PER"
             assert httpx.get(f"http://127.0.0.1:{port}/page/page.js").is_success
             running.send_signal(signal.SIGTERM)
-            assert running.wait(30) == -signal.SIGTERM
+            # By the signal where one process serves, with 0 where one on each core does.
+            assert running.wait(30) in (0, -signal.SIGTERM)
         finally:
             running.kill()
             running.wait()

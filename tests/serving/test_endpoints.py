@@ -172,6 +172,7 @@ def test_health_and_metrics(client: TestClient) -> None:
     assert client.get("/healthz").json() == {"status": "alive"}
     assert client.get("/readyz").json() == {"status": "ready"}
     ask(client, texts=[TEXT, TEXT])
+    ask(client, texts=[FAULT, "Jane"], model="rules")
     client.get("/nowhere/secret")
     figures = client.get("/metrics").text
     for line in (
