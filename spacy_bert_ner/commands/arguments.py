@@ -26,21 +26,48 @@ def set_up(code: Path | None, gpu_id: int) -> None:
 
 
 def check_corpus(path: Path | None) -> None:
-    """End the command where a corpus is no .spacy file, nor a folder with one.
+    """End the command where a corpus is no .spacy file that can be read, nor a folder with one.
 
     path (Path | None): A file or folder that is there; None where none was asked for.
     RAISES: CommandError.
     """
+    from spacy.tokens import DocBin
+
     if path is None:
         return
-    if path.is_dir():
-        if not any(path.rglob("*.spacy")):
-            raise CommandError(f"{path} holds no .spacy file", f"Try: python -m spacy bert-ner convert {path} corpus")
-    elif path.suffix != ".spacy":
+    if not path.is_dir() and path.suffix != ".spacy":
         converted = path.with_suffix(".spacy")
         raise CommandError(
             f"{path} is no .spacy file", f"Convert it first: python -m spacy bert-ner convert {path} {converted}"
         )
+    files = sorted(path.rglob("*.spacy")) if path.is_dir() else [path]
+    if not files:
+        raise CommandError(f"{path} holds no .spacy file", f"Try: python -m spacy bert-ner convert {path} corpus")
+    for file in files:
+        # Whoever reads it says what is wrong, and not with which file.
+        with explained(f"{file} cannot be read"):
+            try:
+                DocBin().from_disk(file)
+            except (KeyError, TypeError, AttributeError) as error:
+                raise ValueError("It holds something else than spaCy's documents") from error
+
+
+def check_corpora(config: Path, overrides: dict[str, Any]) -> None:
+    """End the command where a corpus that a config names is there and cannot be read.
+
+    config (Path): The config.
+    overrides (dict[str, Any]): Its settings, by dotted path.
+    RAISES: CommandError.
+    """
+    from spacy.util import load_config
+
+    with explained(f"{config} cannot be read as a config"):
+        readers = load_config(config, overrides=overrides, interpolate=True).get("corpora", {})
+    for reader in readers.values():
+        if isinstance(reader, dict) and reader.get("@readers") == "spacy.Corpus.v1" and reader.get("path"):
+            place = Path(reader["path"])
+            if place.exists():
+                check_corpus(place)
 
 
 def read_examples(path: Path, nlp: "Language") -> "list[Example]":

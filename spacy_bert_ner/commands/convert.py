@@ -55,7 +55,7 @@ def convert_cli(
         raise typer.Exit(1) from error
     for split, contents in parts.items():
         tell(contents.notes, split)
-    write_all(share(docs, dev_share), folder, target)
+    write_all(share(docs, dev_share, str(source)), folder, target)
 
 
 def check_paths(source: Path | None, output: Path, said: Mapping[str, Path], dev_share: float) -> None:
@@ -99,12 +99,12 @@ def tell(notes: "Notes", split: str = "") -> None:
             typer.echo(f"  {place}")
 
 
-def share(docs: "dict[str, list[Doc]]", dev_share: float) -> "dict[str, list[Doc]]":
+def share(docs: "dict[str, list[Doc]]", dev_share: float, source: str) -> "dict[str, list[Doc]]":
     """Give dev its share of what is not split, or of train where there is no dev."""
     from spacy_bert_ner.data.folders import WHOLE
 
     if empty := [split for split, part in docs.items() if not part]:
-        where = f"The split {empty[0]}" if empty[0] else "The source"
+        where = f"The split {empty[0]}" if empty[0] else source
         msg.fail(f"{where} holds no annotated text", "Rejected, ignored and cancelled ones do not count", exits=1)
     if not dev_share:
         return docs

@@ -10,7 +10,7 @@ from wasabi import msg
 
 from spacy_bert_ner.terminal import divider
 
-from .arguments import set_up, write_figures
+from .arguments import check_corpora, set_up, write_figures
 from .options import Arg, Code, GpuId, Json, Opt
 from .overrides import options_of, read_overrides
 from .wrapping import UNREADABLE
@@ -36,6 +36,7 @@ def debug_cli(
     """Check a config and its corpora; the config's settings can be overridden: --paths.train FILE."""
     set_up(code, gpu_id)
     overrides = read_overrides(ctx.args, config, options_of(ctx))
+    check_corpora(config, overrides)
     result = debug(config, overrides, timing, gpu_id)
     show_findings(result)
     write_figures(figures, result)

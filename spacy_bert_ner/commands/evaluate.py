@@ -25,7 +25,7 @@ def evaluate_cli(
     compare: Annotated[str | None, Opt("--compare", help="A second pipeline to compare with")] = None,
     train: TrainingCorpus = None,
     curve: Annotated[
-        Path | None, Opt("--curve", help="Training curve, where none is beside the model", exists=True)
+        Path | None, Opt("--curve", help="Training curve, where none is beside the model", exists=True, dir_okay=False)
     ] = None,
     spans_key: Annotated[str | None, Opt("--spans-key", "-sk", help="Where in doc.spans the scores are")] = None,
     mapping: Annotated[
@@ -143,7 +143,7 @@ def find_curve(model: Path, named: Path | None = None) -> "list[CurvePoint]":
     beside = [model / CURVE, model.parent / CURVE] if model.is_dir() else []
     for path in [named] if named else beside:
         if path.is_file():
-            with explained("The training curve cannot be read"):
+            with explained(f"{path} is no training curve"):
                 return read_curve(path)
     return []
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 from wasabi import msg
 
+from .wrapping import CommandError, explained
+
 if TYPE_CHECKING:
     from thinc.api import Config
 
@@ -30,6 +32,7 @@ def read_overrides(args: Sequence[str], config: Path, options: Collection[str] =
     """
     from spacy.cli._util import parse_config_overrides
 
+    check_config(config)
     for arg in args:
         name = arg.partition("=")[0]
         if name.startswith("--") and "." not in name:
@@ -39,6 +42,16 @@ def read_overrides(args: Sequence[str], config: Path, options: Collection[str] =
     for key, known in faults.items():
         refuse(f"--{key}: {config} has no such setting", key, known, prefix="--")
     return overrides
+
+
+def check_config(path: Path) -> None:
+    """End the command where a file is no training config. RAISES: CommandError."""
+    from spacy.util import load_config
+
+    with explained(f"{path} cannot be read as a config"):
+        config = load_config(path, interpolate=False)
+    if "nlp" not in config:
+        raise CommandError(f"{path} is no training config: it has no section [nlp]", "init-config writes one")
 
 
 def options_of(ctx: typer.Context) -> list[str]:

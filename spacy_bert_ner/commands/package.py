@@ -1,5 +1,6 @@
 """`package`: a trained pipeline as a wheel, and this plugin's beside it."""
 
+import re
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +13,7 @@ from .wrapping import CommandError
 
 # What a pipeline is called that nobody has given a name.
 UNNAMED = "pipeline"
+MODULE_NAME = re.compile(r"[A-Za-z0-9]+(_[A-Za-z0-9]+)*")
 
 
 def package_cli(
@@ -40,6 +42,8 @@ def package_cli(
         called = name or meta["name"]
         if called == UNNAMED:
             raise CommandError("The pipeline has no name yet", "Say what its package is to be called: --name my_names")
+        if not MODULE_NAME.fullmatch(called):
+            raise CommandError(f"--name {called}: expected letters, digits and underscores, as in my_names")
         described = partial(describe_package, meta, name=called, version_=version or meta["version"], licence=license)
     sources = [source_of(assets / part) for part in ("corpus", "encoder")] if assets else []
     if metrics:

@@ -6,8 +6,7 @@ from wasabi import msg
 
 from .arguments import parse_workers
 from .options import Arg, Code, GpuId, Opt
-
-EXTRA = ("fastapi", "uvicorn", "prometheus_client", "starlette")
+from .wrapping import explained
 
 
 def serve_cli(
@@ -31,16 +30,11 @@ def serve_cli(
     gpu_id: GpuId = -1,
 ) -> None:
     """Serve pipelines over HTTP, with a page at /. Clients need a key if SPACY_BERT_NER_API_KEY is set."""
-    try:
-        from spacy_bert_ner.serving.processes import allowed_hosts, is_loopback, run
-        from spacy_bert_ner.serving.service_settings import KEY_VARIABLE, ServiceSettings, key_from_environment
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in EXTRA:
-            raise
-        msg.fail(f"{error.name} is not installed", "pip install 'spacy-bert-ner[serve]'", exits=1)
-        raise
+    from spacy_bert_ner.serving.processes import allowed_hosts, is_loopback, run
+    from spacy_bert_ner.serving.service_settings import KEY_VARIABLE, ServiceSettings, key_from_environment
+
     count = parse_workers(workers)
-    try:
+    with explained("The models cannot be served"):
         settings = ServiceSettings(
             max_batch_words=max_batch_words,
             max_wait=max_wait,
@@ -55,5 +49,3 @@ def serve_cli(
         if not is_loopback(host) and settings.api_key is None:
             msg.warn(f"Whoever reaches {host} may ask: set {KEY_VARIABLE} to a key that clients must send")
         run(models, settings, host, port, count, code=code, gpu_id=gpu_id)
-    except (ValueError, OSError) as error:
-        msg.fail("The models cannot be served", str(error), exits=1)

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 from wasabi import msg
 
+from .arguments import check_corpora
 from .options import Arg, Code, GpuId, Opt
 from .overrides import options_of, read_overrides
 from .wrapping import PLACE, CommandError
@@ -37,6 +38,7 @@ def train_cli(
     The config's settings can be overridden: --training.dropout 0.2.
     """
     overrides = read_overrides(ctx.args, config, options_of(ctx))
+    check_corpora(config, overrides)
     train_or_exit(
         config,
         output,

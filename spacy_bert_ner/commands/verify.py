@@ -10,8 +10,8 @@ from .arguments import load_pipeline, read_examples, write_figures
 from .options import Arg, Json, Opt
 from .wrapping import explained
 
-# Of a corpus.
-TEXTS = 20
+# Texts of a corpus, and characters of a text.
+TEXTS, SHOWN = 20, 100
 
 
 def verify_cli(
@@ -33,6 +33,7 @@ def verify_cli(
         wheel = find_model_wheel(wheels)
         verify_wheels(wheels, wheel, texts, expected)
     for text, entities in zip(texts, expected, strict=True):
-        typer.echo(f"{text}\n    {', '.join(f'{name} ({label})' for name, _, label in entities) or 'no entities'}")
+        shown = text if len(text) <= SHOWN else text[:SHOWN] + "…"
+        typer.echo(f"{shown}\n    {', '.join(f'{name} ({label})' for name, _, label in entities) or 'no entities'}")
     write_figures(figures, {"texts": texts, "entities": expected})
     msg.good(f"{wheel} works, installed and offline")

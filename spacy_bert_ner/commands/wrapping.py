@@ -27,6 +27,10 @@ EXTRAS = {
     "setuptools": "train",
     "transformers": "train",
     "spacy_transformers": "bridge",
+    "fastapi": "serve",
+    "prometheus_client": "serve",
+    "starlette": "serve",
+    "uvicorn": "serve",
 }
 
 

@@ -44,7 +44,8 @@ def build_model_wheel(model: Path, meta: dict[str, Any], packages: Path, wheels:
     with tempfile.TemporaryDirectory() as folder:
         meta_path = Path(folder) / "meta.json"
         meta_path.write_text(json.dumps(meta), encoding="utf8")
-        package(model, packages, meta_path=meta_path, create_sdist=False, force=True, silent=False)
+        # Silent, as it would warn that another package is missing, which takes the network.
+        package(model, packages, meta_path=meta_path, create_sdist=False, force=True, silent=True)
     source = packages / f"{meta['lang']}_{meta['name']}-{meta['version']}"
     return _build_wheel(source, wheels, f"{meta['lang']}_{meta['name']}")
 

@@ -38,9 +38,9 @@ def name_models(models: Sequence[str]) -> dict[str, str]:
             raise ValueError(
                 f"{named[name]!r} and {place!r} are both called {name!r}: write NAME={place} for one of them"
             )
-        if not is_package(place) and not Path(place).exists():
+        if not is_package(place) and not (Path(place) / "config.cfg").is_file():
             raise ValueError(
-                f"{place!r} is neither an installed pipeline nor a folder: pip install it, or check the path"
+                f"{place!r} is neither an installed pipeline nor a pipeline's folder: pip install it, or check the path"
             )
         named[name] = place
     return named

@@ -186,7 +186,7 @@ def test_what_cannot_be_read_is_refused_in_one_sentence(tmp_path: Path, case: tu
         ((case[0], tmp_path / "test.conll"), f"bert-ner convert {tmp_path / 'test.conll'} {tmp_path / 'test.spacy'}"),
         ((case[0], case[1], "--train", tmp_path / "test.conll"), "test.conll is no .spacy file"),
         ((case[0], tmp_path / "folder"), "folder holds no .spacy file"),
-        ((case[0], tmp_path / "torn.spacy"), "cannot be evaluated on"),
+        ((case[0], tmp_path / "torn.spacy"), "torn.spacy cannot be read"),
         ((tmp_path / "nowhere", case[1]), "nowhere cannot be loaded"),
         ((case[0], case[1], "--compare", "en_nowhere"), "The pipeline en_nowhere cannot be loaded"),
         ((tiny_bert, case[1]), "is a pretrained encoder, expected a trained pipeline"),

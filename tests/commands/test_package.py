@@ -90,6 +90,13 @@ def test_what_evaluate_and_fetch_found_goes_into_the_meta(tmp_path: Path, descri
     assert [source["name"] for source in meta["sources"]] == ["mine", "org/name"]
 
 
+@pytest.mark.parametrize("name", ["my-names", "my names", "__", "../x", "naïve", "a__b"])
+def test_a_name_that_is_none(name: str, tmp_path: Path, described: list[dict[str, Any]]) -> None:
+    result = invoke("package", save_model(tmp_path), tmp_path / "packages", "--name", name)
+    assert (result.exit_code, "expected letters, digits and underscores" in said(result)) == (1, True)
+    assert not (tmp_path / "packages").exists()
+
+
 def test_a_name_of_its_own(tmp_path: Path, described: list[dict[str, Any]]) -> None:
     model = save_model(tmp_path)
     result = invoke("package", model, tmp_path / "packages")

@@ -153,7 +153,7 @@ def test_a_dev_set_without_entities_is_one(folder: Path) -> None:
     [
         (["--corpora.train.path", "nowhere.spacy"], "nowhere.spacy"),
         (["--training.train_corpus", "corpora.nothing"], "corpora.nothing"),
-        (["--corpora.dev.path", "torn.spacy"], "Training failed"),
+        (["--corpora.dev.path", "torn.spacy"], "torn.spacy cannot be read"),
         (["--initialize.components.bert_ner.labels", '["PER"]'], "ORG"),
     ],
 )

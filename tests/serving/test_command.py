@@ -76,7 +76,7 @@ def test_an_open_service_is_warned_of(runs: list[tuple[Any, ...]], capfd: pytest
 
 def test_what_cannot_be_served_is_explained(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cases: list[tuple[list[Any], str]] = [
-        (["nowhere"], "'nowhere' is neither an installed pipeline nor a folder"),
+        (["nowhere"], "'nowhere' is neither an installed pipeline nor a pipeline's folder"),
         ([model, model], "are both called 'rules': write NAME="),
         ([f"a b={model}"], "found the name 'a b', expected letters, digits"),
         ([model, "--host", "192.0.2.1"], "assign requested address"),
@@ -106,12 +106,13 @@ def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch, model: Path) 
     code, printed = serve(model)
     assert code == 1
     assert "uvicorn is not installed" in printed
-    assert "pip install 'spacy-bert-ner[serve]'" in printed
+    assert 'pip install "spacy-bert-ner[serve]"' in printed
 
 
 def test_names_of_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("model-best", "a=b"):
         (tmp_path / name).mkdir()
+        (tmp_path / name / "config.cfg").touch()
     monkeypatch.chdir(tmp_path)
     assert split_name("en_bert_ner_conll2003") == ("en_bert_ner_conll2003", "en_bert_ner_conll2003")
     assert split_name("model-best/") == ("model-best", "model-best/")
