@@ -14,7 +14,8 @@ from thinc.types import Ints1d, Ragged
 from torch import Tensor
 from transformers.file_utils import ModelOutput
 
-from spacy_bert_ner.encoder.layout import PieceLayout, encode_documents, lay_out
+from spacy_bert_ner.encoder.encoding import encode_documents
+from spacy_bert_ner.encoder.layout import PieceLayout, lay_out
 from spacy_bert_ner.encoder.model import get_shim, init_encoder
 from spacy_bert_ner.encoder.settings import EncoderSettings
 from spacy_bert_ner.encoder.shim import EncoderShim

@@ -1,19 +1,15 @@
-"""A batch of documents as pieces and windows, and the encoder's way through them."""
+"""A batch of documents as pieces and windows, and batches of windows as rows that a network reads."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import cast
 
 import numpy as np
-import torch
 from spacy.tokens import Doc
-from torch import Tensor
 
-from .network.memory import find_recurrences
-from .network.module import Encoder
 from .pieces import WordPieces
+from .recurrences import Recurrences, find_recurrences
 from .settings import EncoderSettings
-from .windows import Window, assign_words, batch_windows, cut_at_random, cut_windows
+from .windows import Window, assign_words, cut_at_random, cut_windows
 
 
 @dataclass(frozen=True)
@@ -56,6 +52,27 @@ class PieceLayout:
         offsets = self.offsets[window.doc]
         return int(offsets[window.read_start]), int(offsets[window.read_end])
 
+    def recurrences(self) -> Recurrences:
+        """RETURNS (Recurrences): The words that occur more than once in their documents."""
+        return find_recurrences(self.folded, self.tokens, self.starts, np.concatenate(self.counts))
+
+
+@dataclass(frozen=True)
+class WindowBatch:
+    """Windows that are encoded together, one after another without padding.
+
+    ids, shapes (ndarray): (rows,) with the special pieces around each window.
+    sizes (list[int]): Rows of each window.
+    rows (ndarray): (read,) the rows whose vectors are read.
+    pieces (ndarray): (read,) which of the layout's pieces they are.
+    """
+
+    ids: np.ndarray
+    shapes: np.ndarray
+    sizes: list[int]
+    rows: np.ndarray
+    pieces: np.ndarray
+
 
 def lay_out(pieces: WordPieces, settings: EncoderSettings, docs: Sequence[Doc], is_train: bool) -> PieceLayout:
     """Split documents into pieces and windows.
@@ -96,43 +113,35 @@ def sentence_starts(doc: Doc) -> np.ndarray | None:
     return np.flatnonzero(doc.to_array("SENT_START") == 1)
 
 
-def encode_documents(layout: PieceLayout, pieces: WordPieces, max_pieces: int, encoder: Encoder) -> Tensor:
-    """Run the encoder over a layout's windows.
+def window_lengths(layout: PieceLayout, pieces: WordPieces) -> list[int]:
+    """RETURNS (list[int]): Pieces of each window, special pieces counted."""
+    return [end - start + pieces.specials for start, end in map(layout.span, layout.windows)]
 
-    layout (PieceLayout): The batch's pieces.
+
+def fill_batches(layout: PieceLayout, pieces: WordPieces, batches: Iterable[list[int]]) -> Iterator[WindowBatch]:
+    """Write batches of windows out, each with its special pieces.
+
+    layout (PieceLayout): The pieces and windows.
     pieces (WordPieces): The tokenizer, for its special pieces.
-    max_pieces (int): Maximum number of pieces of a forward pass, padding counted.
-    encoder (Encoder): The module.
-    RETURNS (Tensor): (pieces, width), in the order of the layout, on the encoder's device.
+    batches (Iterable[list[int]]): Indices of windows.
+    YIELDS (WindowBatch): Each of them; all together read every piece once.
     """
-    device = next(encoder.parameters()).device
     prefix, suffix = (np.array(pieces.settings[side], dtype=np.int64) for side in ("prefix", "suffix"))
-    spans = [layout.span(window) for window in layout.windows]
-    lengths = [end - start + pieces.specials for start, end in spans]
-    outputs, order = [], np.empty(len(layout.ids), dtype=np.int64)
-    read = 0
-    for indices in batch_windows(lengths, max_pieces):
-        sizes = [lengths[i] for i in indices]
+    for indices in batches:
+        spans = [layout.span(layout.windows[i]) for i in indices]
+        sizes = [end - start + pieces.specials for start, end in spans]
         ids = np.empty(sum(sizes), dtype=np.int64)
         shapes = np.zeros_like(ids)
-        rows = []
+        rows, read = [], []
         first = 0
-        for i in indices:
-            (start, end), (read_start, read_end) = spans[i], layout.read_span(layout.windows[i])
+        for i, (start, end), size in zip(indices, spans, sizes, strict=True):
+            read_start, read_end = layout.read_span(layout.windows[i])
             at = first + len(prefix)
             ids[first:at] = prefix
             ids[at : at + end - start] = layout.ids[start:end]
             shapes[at : at + end - start] = layout.shapes[start:end]
-            first += lengths[i]
+            first += size
             ids[first - len(suffix) : first] = suffix
             rows.append(np.arange(at + read_start - start, at + read_end - start))
-            # Each piece is read once, in the order of the batches: where it will be among what was read.
-            order[read_start - layout.first : read_end - layout.first] = np.arange(read, read + read_end - read_start)
-            read += read_end - read_start
-        hidden = encoder(torch.from_numpy(ids).to(device), torch.from_numpy(shapes).to(device), sizes)
-        outputs.append(hidden[torch.from_numpy(np.concatenate(rows)).to(device)])
-    vectors = torch.cat(outputs)[torch.from_numpy(order).to(device)]
-    if encoder.memory is None:
-        return vectors
-    recurrences = find_recurrences(layout.folded, layout.tokens, layout.starts, np.concatenate(layout.counts))
-    return cast(Tensor, encoder.memory(vectors, recurrences, max_pieces))
+            read.append(np.arange(read_start - layout.first, read_end - layout.first))
+        yield WindowBatch(ids, shapes, sizes, np.concatenate(rows), np.concatenate(read))

@@ -12,7 +12,8 @@ from thinc.types import Floats2d
 from spacy_bert_ner.storage.models import CheckedModel
 
 from .choices import Precision
-from .layout import PieceLayout, encode_documents, lay_out
+from .encoding import encode_documents
+from .layout import PieceLayout, lay_out
 from .pretrained import load_pretrained, try_out
 from .settings import EncoderSettings
 from .shim import EncoderShim

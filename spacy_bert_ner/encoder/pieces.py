@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tokenizers import Tokenizer, normalizers
 
-from .forking import HOLDERS
+from .locks import HOLDERS
 from .network.casing import piece_classes
 from .network.kinds import NetworkShape, find_obstacle
 from .words import Encoded, WordTable

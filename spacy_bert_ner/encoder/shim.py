@@ -17,8 +17,9 @@ from torch import Tensor
 
 from spacy_bert_ner.storage.files import write_atomically
 
-from .forking import HOLDERS, be_a_worker
+from .forking import be_a_worker
 from .freezing import freeze_layers
+from .locks import HOLDERS
 from .network.module import Encoder
 from .network.packing import pack_linears
 from .network.precision import choose_dtype, copy_in_dtype

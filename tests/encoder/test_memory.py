@@ -14,8 +14,9 @@ from thinc.api import Model, fix_random_seed
 from torch import Tensor
 
 from spacy_bert_ner.encoder.model import get_shim
-from spacy_bert_ner.encoder.network.memory import DocumentMemory, MeanOfOthers, Recurrences, find_recurrences
+from spacy_bert_ner.encoder.network.memory import DocumentMemory, MeanOfOthers
 from spacy_bert_ner.encoder.pieces import WordPieces
+from spacy_bert_ner.encoder.recurrences import Recurrences, find_recurrences
 from tests.encoder.encoders import (
     NO_DROPOUT,
     Encoders,

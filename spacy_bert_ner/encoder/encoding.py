@@ -1,0 +1,36 @@
+"""The torch module's way through a batch of documents."""
+
+from typing import cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .layout import PieceLayout, fill_batches, window_lengths
+from .network.module import Encoder
+from .pieces import WordPieces
+from .windows import batch_windows
+
+
+def encode_documents(layout: PieceLayout, pieces: WordPieces, max_pieces: int, encoder: Encoder) -> Tensor:
+    """Run the encoder over a layout's windows.
+
+    layout (PieceLayout): The batch's pieces.
+    pieces (WordPieces): The tokenizer, for its special pieces.
+    max_pieces (int): Maximum number of pieces of a forward pass, padding counted.
+    encoder (Encoder): The module.
+    RETURNS (Tensor): (pieces, width), in the order of the layout, on the encoder's device.
+    """
+    device = next(encoder.parameters()).device
+    outputs, read = [], []
+    for batch in fill_batches(layout, pieces, batch_windows(window_lengths(layout, pieces), max_pieces)):
+        ids, shapes, rows = (torch.from_numpy(part).to(device) for part in (batch.ids, batch.shapes, batch.rows))
+        outputs.append(encoder(ids, shapes, batch.sizes)[rows])
+        read.append(batch.pieces)
+    # Each piece is read once, in the order of the batches: where it is among what was read.
+    order = np.empty(len(layout.ids), dtype=np.int64)
+    order[np.concatenate(read)] = np.arange(len(order))
+    vectors = torch.cat(outputs)[torch.from_numpy(order).to(device)]
+    if encoder.memory is None:
+        return vectors
+    return cast(Tensor, encoder.memory(vectors, layout.recurrences(), max_pieces))
