@@ -14,6 +14,7 @@ from spacy_bert_ner.arrays import Bools, Ints
 from spacy_bert_ner.ner.component import BertNER
 from spacy_bert_ner.ner.decoded import DecodedBatch
 from spacy_bert_ner.rawtext.retokenizing import is_raw
+from spacy_bert_ner.rawtext.scorer import unannotated_characters
 
 from .fitting import TEMPERATURES, ScoreTable
 
@@ -45,7 +46,8 @@ def judge_entities(nlp: Language, name: str, examples: Iterable[Example]) -> Jud
     name (str): Its `bert_ner` component.
     examples (Iterable[Example]): Gold documents with entity annotation, in one form or in both (see
         rawtext.retokenizing.both_forms), their predicted side not yet processed.
-    RETURNS (JudgedEntities): The entities, in the order of the documents.
+    RETURNS (JudgedEntities): The entities, in the order of the documents, without those that touch text which is not
+        annotated: they are neither right nor wrong.
     """
     return tabulate_entities(decode_examples(nlp, name, examples))
 
@@ -78,17 +80,24 @@ def tabulate_entities(decoded: Iterable[tuple[list[Example], DecodedBatch]]) -> 
     tables, right, label, document, text, raw = [np.zeros((len(TEMPERATURES), 0))], [], [], [], [], []
     done = 0
     for examples, batch in decoded:
-        tables.append(ScoreTable.of(lambda temperature, batch=batch: batch.judge(temperature).posterior).scores)  # type: ignore[misc]
+        scores = ScoreTable.of(lambda temperature, batch=batch: batch.judge(temperature).posterior).scores  # type: ignore[misc]
         gold = [_gold(eg, batch.lattice.labels) for eg in examples]
+        unknown = [unannotated_characters(eg.reference) for eg in examples]
         forms = [is_raw(eg) for eg in examples]
         # A document's second form follows its first.
         numbers = done + np.cumsum(np.logical_not(forms)) - 1
+        judged = []
         for i, start, end, label_index in _entities(batch):
+            span = examples[i].predicted[start:end]
+            judged.append(not unknown[i][span.start_char : span.end_char].any())
+            if not judged[-1]:
+                continue
             right.append((start, end, label_index) in gold[i])
             label.append(label_index)
             document.append(numbers[i])
-            text.append(examples[i].predicted[start:end].text)
+            text.append(span.text)
             raw.append(forms[i])
+        tables.append(scores[:, np.array(judged, dtype=bool)])
         done = int(numbers[-1]) + 1
     return JudgedEntities(
         ScoreTable(TEMPERATURES, np.concatenate(tables, axis=1)),

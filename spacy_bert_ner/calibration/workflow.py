@@ -25,13 +25,14 @@ def calibrate(nlp: Language, name: str, dev: Iterable[Example], train: Iterable[
         raw text, since confidences are wanted of both.
     train (Iterable[Doc]): Those that it was trained on.
     RETURNS (dict[str, Any]): Measures before and after: see report.describe_fit.
-    RAISES: ValueError where the pipeline finds no entity on the dev set.
+    RAISES: ValueError where the pipeline finds no entity in what is annotated of the dev set.
     """
     forms = (form for example in dev if not is_raw(example) for form in both_forms(nlp, example))
     entities = judge_entities(nlp, name, forms)
     if not entities.text:
         raise ValueError(
-            f"Component {name!r} finds no entity in the dev set, so there is nothing to calibrate: train it first"
+            f"Component {name!r} finds no entity in what is annotated of the dev set, so there is nothing to "
+            "calibrate: train it first"
         )
     component: Any = nlp.get_pipe(name)
     labels: tuple[str, ...] = component.labels

@@ -5,7 +5,10 @@ from typing import Any
 
 import numpy as np
 from spacy.scorer import PRFScore, get_ner_prf
+from spacy.tokens import Doc
 from spacy.training import Example
+
+from spacy_bert_ner.arrays import Bools
 
 from .retokenizing import first_forms, is_raw
 
@@ -39,6 +42,18 @@ def score_both_forms(examples: Iterable[Example], **_: Any) -> dict[str, Any]:
     return scores | score_raw_text(raw) if raw else scores
 
 
+def unannotated_characters(reference: Doc) -> Bools:
+    """Find text without annotation: entities that are found there are neither right nor wrong.
+
+    reference (Doc): A gold document.
+    RETURNS (Bools): For each character whether it lies in a token without annotation. (characters,)
+    """
+    unknown = np.zeros(len(reference.text), dtype=bool)
+    for token in reference:
+        unknown[token.idx : token.idx + len(token)] = token.ent_iob == _MISSING
+    return unknown
+
+
 def score_raw_text(examples: Iterable[Example]) -> dict[str, float | None]:
     """Compare entities by their characters. examples: Their texts are the same on both sides. RETURNS: As above."""
     score = PRFScore()
@@ -49,9 +64,7 @@ def score_raw_text(examples: Iterable[Example]) -> dict[str, float | None]:
             {(ent.start_char, ent.end_char, ent.label_) for ent in doc.ents}
             for doc in (example.reference, example.predicted)
         )
-        unknown = np.zeros(len(example.reference.text), dtype=bool)
-        for token in example.reference:
-            unknown[token.idx : token.idx + len(token)] = token.ent_iob == _MISSING
+        unknown = unannotated_characters(example.reference)
         score.score_set({ent for ent in found if not unknown[ent[0] : ent[1]].any()}, gold)
     has_any = len(score) > 0
     return {

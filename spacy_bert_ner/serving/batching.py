@@ -133,9 +133,9 @@ class ModelRunner:
 
     def _run(self, load: Callable[[], Language], loaded: "Future[tuple[Language, float]]") -> None:
         """Load, then read batches until the runner is closed and the queue empty."""
-        with closing(CoreShare(self.settings.workers, self.settings.lock)) as cores:
+        with closing(CoreShare(self.settings.workers, self.settings.folder)) as cores:
             try:
-                with cores.computing(alone=False):
+                with cores.computing():
                     nlp = load()
                     loaded.set_result((nlp, self._warm_up(nlp)))
             except BaseException as error:
@@ -143,8 +143,7 @@ class ModelRunner:
                 return
             while (batch := self._next_batch()) is not None:
                 if batch:
-                    alone = len({id(ticket) for ticket, _ in batch}) == 1 and not self._crowded
-                    with cores.computing(alone):
+                    with cores.computing():
                         self._annotate_batch(batch)
 
     def _next_batch(self) -> list[tuple[Ticket, int]] | None:

@@ -1,9 +1,11 @@
-"""By how many threads a model computes: alone by all cores, beside others by its share of them."""
+"""By how many threads a model computes: by all cores where no other model does, else by its share of them."""
 
 import os
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 from thinc.compat import torch
 
@@ -14,53 +16,67 @@ try:
 except ImportError:  # Windows, where one process serves.
     fcntl = None  # type: ignore[assignment]
 
+PREFIX = "computes-"
+
 
 class CoreShare:
     """Cores that models share, those of other processes too.
 
-    A team of threads on cores that others use waits for its last member, so that it is slower than one thread.
+    A team of threads on cores that others use waits for its last member, so that it is slower than one thread. Who
+    computes holds a lock of its own file meanwhile, which ends with the process, whatever ends that.
 
     workers (int): Processes that serve.
-    lock (Path | None): A file that all of them lock while they compute; None where there is but one.
+    folder (Path | None): Where the models that share cores have these files; None for a model that shares none.
     """
 
-    def __init__(self, workers: int = 1, lock: Path | None = None) -> None:
+    def __init__(self, workers: int = 1, folder: Path | None = None) -> None:
         cores = usable_cores()
         # Who set it knows better.
         self._fixed = "OMP_NUM_THREADS" in os.environ or torch is None
         self.everything = cores
-        # One that serves alone leaves a core to its connections, when there are many.
         self.share = max(1, cores // workers if workers > 1 else cores - 1)
-        self._file = lock.open("ab") if lock is not None and fcntl is not None else None
+        self._folder = folder if fcntl is not None else None
+        self._own: IO[bytes] | None = None
+        self._open = ExitStack()
+        if self._folder is not None:
+            own = tempfile.NamedTemporaryFile(prefix=PREFIX, dir=self._folder)  # noqa: SIM115
+            self._own = self._open.enter_context(own)
+        self._others: dict[Path, IO[bytes]] = {}
 
     def close(self) -> None:
-        """Close the file."""
-        if self._file is not None:
-            self._file.close()
+        """Close the files, and remove the own one."""
+        self._open.close()
 
     @contextmanager
-    def computing(self, alone: bool) -> Iterator[None]:
-        """Set the threads by which this thread computes, within.
-
-        alone (bool): Whether nothing else waits in this process.
-        """
+    def computing(self) -> Iterator[None]:
+        """Set the threads by which this thread computes, within."""
         if self._fixed:
             yield
             return
-        locked = self._lock(alone)
-        torch.set_num_threads(self.everything if alone and locked else self.share)
+        if self._own is not None:
+            # First, so that of two who begin at once both know of each other.
+            fcntl.flock(self._own, fcntl.LOCK_SH)
         try:
+            torch.set_num_threads(self.share if self._others_compute() else self.everything)
             yield
         finally:
-            if self._file is not None and locked:
-                fcntl.flock(self._file, fcntl.LOCK_UN)
+            if self._own is not None:
+                fcntl.flock(self._own, fcntl.LOCK_UN)
 
-    def _lock(self, alone: bool) -> bool:
-        """RETURNS (bool): Whether nobody else computes, if alone; nobody by all cores, otherwise."""
-        if self._file is None:
-            return True
-        try:
-            fcntl.flock(self._file, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
-        except OSError:
+    def _others_compute(self) -> bool:
+        if self._folder is None or self._own is None:
             return False
-        return True
+        return any(map(self._computes, set(self._folder.glob(f"{PREFIX}*")) - {Path(self._own.name)}))
+
+    def _computes(self, path: Path) -> bool:
+        """RETURNS (bool): Whether whose file this is holds its lock. path (Path): The file."""
+        # It may end at any moment, and its file with it.
+        with suppress(FileNotFoundError):
+            if path not in self._others:
+                self._others[path] = self._open.enter_context(path.open("rb"))
+            try:
+                fcntl.flock(self._others[path], fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+            fcntl.flock(self._others[path], fcntl.LOCK_UN)
+        return False

@@ -25,6 +25,7 @@ from wasabi import msg
 
 from spacy_bert_ner.processors import usable_cores
 
+from .listener import Listener
 from .naming import name_models
 from .service_settings import LOOPBACK, METRICS_VARIABLE, ServiceSettings
 
@@ -115,11 +116,10 @@ def run(
     name_models(models)
     if workers == "auto":
         workers = usable_cores() if gpu_id < 0 else 1
-    with listen(host, port) as listener, tempfile.TemporaryDirectory(prefix="bert-ner-metrics-") as folder:
+    with listen(host, port) as listener, tempfile.TemporaryDirectory(prefix="bert-ner-serve-") as folder:
         shown = f"[{host}]" if ":" in host else host
         msg.info(f"Loading, then serving on http://{shown}:{listener.getsockname()[1]}/")
-        lock = Path(folder, "cores.lock") if workers > 1 else None
-        settings = replace(settings, workers=workers, lock=lock)
+        settings = replace(settings, workers=workers, folder=Path(folder))
         make: Any = partial(load_in_process, list(models), settings, code, gpu_id)
         if workers > 1:
             os.environ.setdefault(METRICS_VARIABLE, folder)
@@ -140,25 +140,16 @@ def make_server(app: FastAPI, settings: ServiceSettings) -> Server:
     return Server(_configure(lambda: app, settings, 1))
 
 
-def listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> Listener:
     """Take an address, before a model is loaded: one that cannot be had is known at once.
 
     host (str): Address.
     port (int): Port; 0 for any that is free.
-    RETURNS (socket.socket): Bound to it.
+    RETURNS (Listener): Bound to it.
     RAISES: OSError as the system says it.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # With its protocol named: asyncio sends at once (TCP_NODELAY) only where it knows that it is TCP.
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-    except OSError:
-        listener.close()
-        raise
-    listener.set_inheritable(True)
-    return listener
+    return Listener.bound(family, (host, port))
 
 
 def load_in_process(

@@ -24,7 +24,7 @@ class ServiceSettings:
     default_score (float): What the forms of others, which know no missing score, say of entities without a confidence.
     hosts (tuple[str, ...]): Names in the header Host that are answered; empty for all.
     workers (int): Processes that serve.
-    lock (Path | None): The file by which they know whether others compute; None where there is one.
+    folder (Path | None): Where models leave word for each other of whether they compute; None where there is but one.
     log_texts (bool): Whether the log may hold texts: those of requests, and errors' messages, which may quote them.
     api_key (str | None): What clients must send as `Authorization: Bearer KEY`; None where everyone may ask.
     """
@@ -41,7 +41,7 @@ class ServiceSettings:
     default_score: float = 0.85
     hosts: tuple[str, ...] = ()
     workers: int = 1
-    lock: Path | None = None
+    folder: Path | None = None
     log_texts: bool = False
     api_key: str | None = field(default=None, repr=False)
 

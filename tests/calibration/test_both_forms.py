@@ -90,3 +90,23 @@ def test_calibrating_looks_at_both_forms_whatever_it_is_given(folder: Path) -> N
     other, dev, train = load(folder)
     doubled = [form for eg in dev for form in both_forms(other, eg)]
     assert calibrate(other, "bert_ner", doubled, train) == measures
+
+
+def test_what_is_found_in_text_without_annotation_is_neither_right_nor_wrong(folder: Path) -> None:
+    nlp, dev, train = load(folder)
+    every = calibrate(nlp, "bert_ner", dev[:20], train)
+    # Twenty further documents of which nothing is annotated.
+    nlp, dev, train = load(folder)
+    for example in dev[20:]:
+        example.reference.set_ents([], default="missing")
+    assert calibrate(nlp, "bert_ner", dev, train) == every
+    # Half a document: what is found there does not count either, as in the evaluation.
+    nlp, dev, train = load(folder)
+    for example in dev:
+        kept = [ent for ent in example.reference.ents if ent.start >= 6]
+        example.reference.set_ents(kept, missing=[example.reference[:6]], default="outside")
+    DocBin(docs=[example.reference for example in dev]).to_disk(folder / "half.spacy")
+    measures = calibrate(nlp, "bert_ner", dev, train)
+    found = evaluate(nlp, folder / "half.spacy", show_progress=False).metrics
+    assert measures["before"]["entities"] == found["scores"]["summary"]["entities"]
+    assert measures["raw_text"]["before"]["entities"] == found["raw_text"]["scores"]["summary"]["entities"]

@@ -1,6 +1,9 @@
 """Threads by which models compute beside each other."""
 
-from contextlib import closing
+import signal
+import subprocess
+import sys
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -21,37 +24,67 @@ CHOSEN: list[int] = []
 
 
 @pytest.mark.parametrize(("workers", "share"), [(1, 3), (2, 2), (4, 1), (8, 1)])
-def test_alone_by_all_cores_else_by_a_share(tmp_path: Path, workers: int, share: int) -> None:
-    with closing(CoreShare(workers, tmp_path / "lock" if workers > 1 else None)) as cores:
-        for alone in (True, False, True):
-            with cores.computing(alone):
+def test_by_all_cores_where_nobody_else_computes_else_by_a_share(tmp_path: Path, workers: int, share: int) -> None:
+    with closing(CoreShare(workers, tmp_path)) as one, closing(CoreShare(workers, tmp_path)) as other:
+        for cores in (one, other, one):
+            with cores.computing():
                 pass
-    assert [4, share, 4] == CHOSEN
-
-
-@pytest.mark.parametrize("first", [True, False])
-def test_beside_others_nobody_takes_all(tmp_path: Path, first: bool) -> None:
-    with closing(CoreShare(2, tmp_path / "lock")) as one, closing(CoreShare(2, tmp_path / "lock")) as other:
-        with one.computing(first):
-            for alone in (True, False):
-                with other.computing(alone):
+        with one.computing():
+            for _ in range(2):
+                with other.computing():
                     pass
-        with other.computing(alone=True):
+        with other.computing():
             pass
-    assert [4 if first else 2, 2, 2, 4] == CHOSEN
+    assert [4, 4, 4, 4, share, share, 4] == CHOSEN
+
+
+def test_of_two_who_began_together_neither_takes_all(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        three = [stack.enter_context(closing(CoreShare(2, tmp_path))) for _ in range(3)]
+        with three[0].computing(), three[1].computing():
+            # The first one began alone; its next batch is computed beside the second one's.
+            with three[0].computing():
+                pass
+            with three[2].computing():
+                pass
+    assert CHOSEN == [4, 2, 2, 2]
 
 
 def test_an_error_lets_others_go_on(tmp_path: Path) -> None:
-    with closing(CoreShare(2, tmp_path / "lock")) as one, closing(CoreShare(2, tmp_path / "lock")) as other:
-        with pytest.raises(ValueError, match="text"), one.computing(alone=True):
+    with closing(CoreShare(2, tmp_path)) as one, closing(CoreShare(2, tmp_path)) as other:
+        with pytest.raises(ValueError, match="text"), one.computing():
             raise ValueError("text")
-        with other.computing(alone=True):
+        with other.computing():
             pass
     assert CHOSEN == [4, 4]
 
 
-def test_what_the_environment_says_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_ended_does_not_compute(tmp_path: Path) -> None:
+    code = f"""
+import os, pathlib, signal
+from spacy_bert_ner.serving.cores import CoreShare
+with CoreShare(2, pathlib.Path({str(tmp_path)!r})).computing():
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -signal.SIGKILL
+    with closing(CoreShare(2, tmp_path)) as ended:
+        pass
+    with closing(CoreShare(2, tmp_path)) as cores:
+        with cores.computing():
+            pass
+        with pytest.raises(ValueError, match="closed"), ended.computing():
+            pass
+    assert CHOSEN == [4]
+
+
+def test_what_shares_nothing_takes_all() -> None:
+    with CoreShare(2).computing():
+        pass
+    assert CHOSEN == [4]
+
+
+def test_what_the_environment_says_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
-    with CoreShare(2).computing(alone=True):
+    with CoreShare(2, tmp_path).computing():
         pass
     assert CHOSEN == []
