@@ -1,6 +1,7 @@
 """Training by several processes beside one, and beside as many that know nothing of each other: words per second.
 
     python benchmarks/parallel.py TRAIN.spacy ENCODER OUT.json [--config FILE] [--batches 1000 2000 4000]
+        [--modes one apart together]
 
 Every process computes in one thread. What is measured, in turns, after some steps to warm up:
     one          one process: the bar of all others
@@ -168,10 +169,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("output", type=Path, help="where to write the figures (.json)")
     parser.add_argument("--config", type=Path, default=RELEASE_CONFIG, help="training config")
     parser.add_argument("--batches", type=int, nargs="+", default=[1000, 2000, 4000], help="words of a batch")
+    parser.add_argument(
+        "--modes", nargs="+", choices=MODES, default=list(MODES), help="what to measure beside one process"
+    )
     parser.add_argument("--processes", type=int, default=2, help="as many as there are cores")
     parser.add_argument("--words", type=int, default=40000, help="words of each measurement")
     parser.add_argument("--rounds", type=int, default=3, help="measurements of each")
     asked = parser.parse_args(arguments)
+    modes = [mode for mode in MODES if mode == "one" or mode in asked.modes]
     figures: dict[str, Any] = {}
     for batch in asked.batches:
         steps = max(1, asked.words // batch)
@@ -184,9 +189,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             "training.max_steps": WARM_UP + steps,
             "training.patience": 0,
         }
-        rounds: dict[str, list[dict[str, Any]]] = {mode: [] for mode in MODES}
+        rounds: dict[str, list[dict[str, Any]]] = {mode: [] for mode in modes}
         for _ in range(asked.rounds):
-            for mode in MODES:
+            for mode in modes:
                 rounds[mode].append(measure(mode, asked.processes, asked.config, overrides, steps))
         found = {mode: summarise(each) for mode, each in rounds.items()}
         one = found["one"]["words_per_second"]

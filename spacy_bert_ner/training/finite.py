@@ -20,10 +20,13 @@ ADVICE = (
 
 def first_non_finite(tensors: Tensors) -> str | None:
     """RETURNS (str | None): The name of the first tensor that holds something else than finite numbers."""
-    for name, tensor in tensors.items():
-        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
-            return name
-    return None
+    floating = {name: tensor for name, tensor in tensors.items() if tensor.is_floating_point()}
+    if not floating:
+        return None
+    # Norms read the tensors at a tenth of the cost; that of finite numbers is infinite only where they are huge.
+    norms = torch.stack([norm.float() for norm in torch._foreach_norm(list(floating.values()))])
+    suspects = [name for name, is_finite in zip(floating, torch.isfinite(norms).tolist(), strict=True) if not is_finite]
+    return next((name for name in suspects if not torch.isfinite(floating[name]).all()), None)
 
 
 def check_losses(losses: dict[str, float], step: int) -> None:
