@@ -3,7 +3,8 @@
     python benchmarks/parallel.py TRAIN.spacy ENCODER OUT.json [--config FILE] [--batches 1000 2000 4000]
         [--modes one apart together]
 
-Every process computes in one thread. What is measured, in turns, after some steps to warm up:
+Every process computes in one thread. What is measured, in turns, after some steps to warm up, with all words seen
+before, as they are in all epochs but the first:
     one          one process: the bar of all others
     apart        runs of one process each at once, together: what memory and clock rates leave of further cores
     together     `bert-ner train --processes`
@@ -33,6 +34,7 @@ import torch.distributed as dist
 from wasabi import msg
 
 import spacy_bert_ner
+from spacy_bert_ner.encoder.shim import EncoderShim
 from spacy_bert_ner.ner.sourced import initialize
 from spacy_bert_ner.storage.files import write_atomically
 from spacy_bert_ner.training import running
@@ -99,17 +101,21 @@ def train(group: Group, config: Path, overrides: dict[str, Any], steps: int, bar
     torch.set_num_threads(1)
     run = running.start_run(initialize(load_completed(config, overrides, gpu=False), use_gpu=-1), -1, None, group)
     run.evaluate = lambda: (0.0, {})  # type: ignore[assignment]
+    words = [token.text for example in run.train_corpus(run.nlp) for token in example.predicted]
+    for shim in run.parameters.shims.values():
+        if isinstance(shim, EncoderShim):
+            shim.pieces.encode(words, shim.pieces.settings["limit"])
     made = run.steps(lambda: None)
     for _ in range(WARM_UP):
         next(made)
     barrier.wait()
-    words, clock = run.progress.words, Clock()
+    before, clock = run.progress.words, Clock()
     with clock.running():
         for _ in range(steps):
             next(made)
     seconds = sum(clock.seconds.values())
     return {
-        "words_per_second": (run.progress.words - words) / seconds,
+        "words_per_second": (run.progress.words - before) / seconds,
         "milliseconds_a_step": 1000 * seconds / steps,
         "shares": {name: spent / seconds for name, spent in clock.seconds.items()},
     }
