@@ -1,10 +1,10 @@
-"""`annotate` at work: speed, memory, kills and texts that fail.
+"""Benchmark of `annotate`: speed, memory, killed workers, and texts that fail.
 
     python benchmarks/annotate.py MODEL TEXTS.jsonl WORK OUT.json [--words 1000000] [--kills 20] [--engines local ray]
         [--measures speed memory kills failures]
 
-The input is the texts over and over, one word in twenty made up, so that vocabularies grow as they do over real text.
-Every run is its own process, with small shards, so that there are many. Its speed is that from its first shard to
+The input is the texts repeated, with one word in twenty made up, so that vocabularies grow as they do over real text.
+Every run is its own process, with small shards, so that there are many. Its speed is measured from its first shard to
 its last, without the start. Needs Linux's /proc.
 """
 
@@ -31,7 +31,7 @@ from spacy_bert_ner.storage.files import write_atomically
 UNIT = 100_000
 MADE_UP = 0.05
 SHARD_SIZE = 50
-# `nlp.pipe` by itself, in as many threads as are asked for.
+# `nlp.pipe` by itself, in the number of threads given.
 PIPE = """
 import json, sys, time
 import spacy, torch
@@ -77,7 +77,7 @@ def main() -> None:
 
 
 def write_texts(args: argparse.Namespace, path: Path, words: int) -> None:
-    """Write the input: the texts over and over until there are enough words."""
+    """Write the input: the texts repeated until there are enough words."""
     rng = random.Random(args.seed)
     texts = [json.loads(line)["text"] for line in args.texts.read_text(encoding="utf8").splitlines()]
     written = 0
@@ -103,7 +103,7 @@ def command(args: argparse.Namespace, source: str, target: str, engine: str, wor
 
 
 def start(arguments: list[str]) -> "subprocess.Popen[bytes]":
-    """Start a command without a word."""
+    """Start a command without output."""
     return subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
@@ -143,8 +143,8 @@ def measure_speed(args: argparse.Namespace) -> dict[str, float]:
 
 
 def measure_memory(args: argparse.Namespace) -> dict[str, Any]:
-    """RETURNS (dict[str, Any]): Of the parent and the largest worker, MiB at the end and more of it per 100,000 words,
-    once two fifths of the words are done.
+    """RETURNS (dict[str, Any]): Of the parent and the largest worker, MiB at the end, and its growth per 100,000 words
+    after two fifths of the words.
     """
     process = start(command(args, "texts.jsonl", "memory", "local", args.workers))
     samples: list[tuple[int, float, float]] = []
@@ -164,7 +164,7 @@ def measure_memory(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def measure_kills(args: argparse.Namespace) -> dict[str, Any]:
-    """RETURNS (dict[str, Any]): By engine, how often whom was killed, and whether the output has the same bytes."""
+    """RETURNS (dict[str, Any]): By engine, kills of the run and of workers, and whether the output is the same."""
     finish(command(args, "texts.jsonl", "whole", "local", args.workers))
     expected = contents(args.work / "whole")
     rng = random.Random(args.seed)
@@ -175,7 +175,7 @@ def measure_kills(args: argparse.Namespace) -> dict[str, Any]:
         while sum(killed.values()) < args.kills:
             arguments = command(args, "texts.jsonl", f"killed-{engine}", engine, rng.randint(1, 3))
             if kill_once(arguments, rng, killed):
-                # It ended by itself: the next one starts from scratch.
+                # It finished: the next run starts from the beginning.
                 same.append(contents(args.work / f"killed-{engine}") == expected)
                 shutil.rmtree(args.work / f"killed-{engine}")
         finish(command(args, "texts.jsonl", f"killed-{engine}", engine, args.workers))
@@ -202,7 +202,7 @@ def kill_once(arguments: list[str], rng: random.Random, killed: dict[str, int]) 
 
 
 def measure_failures(args: argparse.Namespace) -> dict[str, Any]:
-    """RETURNS (dict[str, Any]): What became of fifty absurd texts, and how many of the others differ by them."""
+    """RETURNS (dict[str, Any]): Results of fifty absurd texts, and how many of the other texts they change."""
     lines = (args.work / "texts.jsonl").read_text(encoding="utf8").splitlines()[: args.documents - 50]
     good = [json.loads(line) for line in lines]
     bad = [{"id": f"absurd {i}", "text": text} for i, text in zip(range(50), cycle(ABSURD), strict=False)]

@@ -1,15 +1,15 @@
-"""What decoding and confidences are worth: F1 by decoder, calibration, and decoding's share of prediction time.
+"""Benchmark of decoding and confidences: F1 by decoder, calibration, and decoding's share of prediction time.
 
     python benchmarks/decoding.py MODEL TRAIN.spacy DEV.spacy TEST.spacy OUT.json
 
-All is computed from one pass of the network over each of dev and test, gold sentence starts withheld. The names:
+All figures come from one pass of the network over each of dev and test, without gold sentence starts. The names:
     argmax     the best tag of each token; ill-formed tags are read as conlleval and seqeval's default mode read them
     repaired   from left to right, the best tag that may follow the one before
     viterbi    the best legal sequence: what the pipeline does
     dev        confidences cross-fitted by documents: each half scored by what was fitted on the other one
     test       confidences by what was fitted on all of dev
-Time is measured apart, over the first documents of test: decoding (Viterbi, entities, their posteriors and runners-up)
-beside the whole of `nlp.pipe`. Corpora must be annotated throughout.
+Time is measured separately, over the first documents of test: decoding (Viterbi, entities, their posteriors and
+runners-up) beside the whole of `nlp.pipe`. Every token of the corpora must be annotated.
 """
 
 import argparse
@@ -85,7 +85,7 @@ def repair(lattice: Lattice, scores: npt.NDArray[Any], lengths: npt.NDArray[Any]
     for start, end in pairwise(np.cumsum([0, *lengths])):
         allowed = lattice.starts
         for row in range(start, end):
-            # Every open entity can be closed by one more token, so that something is always allowed.
+            # One more token can close every open entity, so there is always a legal tag.
             now = allowed & lattice.ends if row == end - 1 else allowed
             tags[row] = np.where(now, scores[row], -np.inf).argmax()
             allowed = lattice.transitions[tags[row]]
@@ -98,8 +98,8 @@ DECODERS: dict[str, Decoder] = {"argmax": argmax, "repaired": repair, "viterbi":
 def compare_decoders(decoded: Decoded) -> dict[str, Any]:
     """Score each decoder on the same logits.
 
-    RETURNS (dict[str, Any]): Decoder to precision, recall and F1; "ill_formed", how many tokens' best tags may not
-        stand where they do, of "tokens".
+    RETURNS (dict[str, Any]): Decoder to precision, recall and F1; "ill_formed", the number of "tokens" whose best tag
+        is illegal there.
     """
     found: dict[str, Any] = {}
     for name, decode in DECODERS.items():
@@ -126,7 +126,7 @@ def read_batch(examples: Sequence[Example], batch: DecodedBatch, decode: Decoder
 
 
 def count_ill_formed(batch: DecodedBatch) -> int:
-    """Count the tokens whose best tag may not stand where it does."""
+    """Count the tokens whose best tag is illegal there."""
     tags, lattice = argmax(batch.lattice, batch.logits, batch.lengths), batch.lattice
     wrong = 0
     for own in (tags[a:b] for a, b in pairwise(np.cumsum([0, *batch.lengths])) if a < b):
@@ -174,7 +174,7 @@ def describe(entities: JudgedEntities, scores: npt.NDArray[np.float64], labels: 
 def measure_time(nlp: Language, name: str, examples: Sequence[Example]) -> dict[str, Any]:
     """Time the whole pipeline, and, on the logits of the same batches, what comes after the network.
 
-    RETURNS (dict[str, Any]): "words"; "pipe", "viterbi" (with reading off the entities) and "posteriors" (with
+    RETURNS (dict[str, Any]): "words"; "pipe", "viterbi" (with extracting the entities) and "posteriors" (with
         runners-up), in seconds; "share" of the latter two in the first.
     """
     component: BertNER = nlp.get_pipe(name)  # type: ignore[assignment]

@@ -1,25 +1,25 @@
-"""What a GPU is worth: whether it computes what the CPU computes, and words per second beside plain loops.
+"""Benchmark of a GPU: whether it gives the CPU's results, and words per second beside plain loops.
 
     python benchmarks/gpu.py OUT.json [--device cuda|cpu] [--small]
 
-All is made on the spot, from random weights of bert-base's size and random text of CoNLL-2003's lengths, and goes
-through the component: `nlp.pipe` and `nlp.update`. It takes 8 minutes at most on a GPU; `--device cpu --small` runs the
-same in less than one, whose speeds mean nothing. It ends with an error where a check does not hold. The names:
+Weights are random, of bert-base's size, and so is the text, of CoNLL-2003's lengths; both go through the component:
+`nlp.pipe` and `nlp.update`. It takes 8 minutes at most on a GPU; `--device cpu --small` runs the same in less than one
+to try it out: its speeds mean nothing. It ends with an error where a check fails. The names:
     ours            the release config with what `init-config --gpu` changes in it, in bf16
     hugging_face    a plain loop over batches of 16 sentences padded to the longest, in bf16
     hugging_face_…  the same over batches with as many words as ours
     notebook        batches of 8 sentences padded to 512, in fp32
-    matrix_share    of the rate at which the device multiplies bf16 matrices, in the products with the encoder's weights
-                    alone, special pieces, padding and overlap not counted
-Plain loops train on sentences whose pieces are there already; ours splits words into pieces at every step.
+    matrix_share    share of the rate at which the device multiplies bf16 matrices; only products with the encoder's
+                    weights count, without special pieces, padding and overlap
+Plain loops train on sentences that are tokenized already; ours tokenizes at every step.
 
-Where there are torch, transformers and CuPy but no network, the rest (57 MiB for Python 3.12) is gathered elsewhere by
+For a machine with torch, transformers and CuPy but no network, download the rest (57 MiB for Python 3.12) elsewhere by
     pip wheel --no-deps --wheel-dir wheels .
     pip download --no-deps --dest wheels --only-binary :all: --python-version 3.12 --platform manylinux_2_28_x86_64 \\
         --platform manylinux_2_17_x86_64 --constraint constraints.txt spacy thinc blis srsly preshed cymem murmurhash \\
         catalogue confection wasabi weasel spacy-legacy spacy-loggers cloudpathlib smart-open pydantic pydantic-core \\
         annotated-types typing-inspection
-and installed there by `pip install --no-index --find-links wheels spacy-bert-ner`, which names what is still missing.
+and install it there by `pip install --no-index --find-links wheels spacy-bert-ner`, which names what is still missing.
 """
 
 import argparse
@@ -70,18 +70,18 @@ from spacy_bert_ner.training.optimizer import build_adamw
 RELEASE_CONFIG = Path(__file__).parent.parent / "configs" / "bert.cfg"
 ENCODER = "components.bert_ner.model.tok2vec"
 ON_A_GPU = {f"{ENCODER}.max_batch_pieces": 16384}
-# Without chance, so that two devices can be compared.
+# Without randomness, so that two devices can be compared.
 STILL = {f"{ENCODER}.{name}": 0.0 for name in ("hidden_dropout", "attention_dropout", "word_dropout")}
-# At most so much, against fp32 on the CPU: the norm of the logits' difference over theirs, the share of the entities
-# that differ, the largest difference of a confidence. A CPU's bf16 gave 0.011, 0 and 0.024 with 12 layers of width 128.
+# Maximum differences from fp32 on the CPU: the relative norm of the logits' difference, the share of entities that
+# differ, the largest difference of a confidence. A CPU's bf16 gave 0.011, 0 and 0.024 with 12 layers of width 128.
 PREDICTION_BOUNDS = {
     "fp32": {"logits": 1e-4, "entities": 0.0, "confidences": 1e-3},
     "bf16": {"logits": 0.03, "entities": 0.01, "confidences": 0.05},
 }
-# The norm of the gradients' difference over theirs: of all parameters, and of the worst one.
+# The relative norm of the gradients' difference: of all parameters, and of the worst one.
 GRADIENT_BOUNDS = {"all": 1e-4, "worst": 1e-3}
 
-# Made-up words: stems that are word pieces, a quarter of them with a syllable behind. Each stem has one tag, so that
+# Made-up words: stems that are word pieces, a quarter of them followed by a syllable. Each stem has one tag, so that
 # random weights learn the text within a minute.
 SYLLABLES = [first + second for first in "bdfgklmnprstvz" for second in "aeiou"]
 STEMS = [first + second for first in SYLLABLES for second in SYLLABLES]
@@ -97,14 +97,14 @@ WORDS = 14.5
 
 @dataclass(frozen=True)
 class Sizes:
-    """How large all is.
+    """The sizes of everything.
 
     layers, width, heads, feed_forward (int): Of the encoder.
     documents, compared (int): Documents to measure speed on, and to compare two devices on.
     batch_words (int): Words of a training batch.
     steps (int): Steps of training before its speed is measured; they must be enough to learn the random text's names.
     learn_rate (float): Of the encoder.
-    matrix (int): Rows and columns of the matrices whose product tells the device's rate.
+    matrix (int): Rows and columns of the matrices whose product measures the device's rate.
     seconds (float): How long each speed is measured, three times.
     """
 
@@ -149,7 +149,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("output", type=Path, help="where to write the figures (.json)")
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda", help="what to compare with the CPU")
-    parser.add_argument("--small", action="store_true", help="take an encoder of no size, to try the benchmark out")
+    parser.add_argument("--small", action="store_true", help="use a tiny encoder, to try the benchmark out")
     args = parser.parse_args(arguments)
     use(args.device)
     with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
@@ -167,7 +167,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def use(device: str) -> None:
-    """Let spaCy and torch compute there. RAISES: SystemExit where they cannot."""
+    """Let spaCy and torch compute on a device. RAISES: SystemExit where they cannot."""
     if device == "cpu":
         require_cpu()
         return
@@ -182,7 +182,7 @@ def use(device: str) -> None:
 
 
 def measure(folder: Path, device: str, sizes: Sizes) -> dict[str, Any]:
-    """Do all of it. RETURNS (dict[str, Any]): What the file holds."""
+    """Run all measurements. RETURNS (dict[str, Any]): The content of the file."""
     start = time.perf_counter()
     encoder = make_encoder(folder / "encoder", sizes)
     tokenizer = make_tokenizer()
@@ -234,7 +234,7 @@ def write_text(seed: int, count: int) -> list[Document]:
 
 
 def write_sentence(rng: random.Random, length: int) -> Sentence:
-    """RETURNS (Sentence): So many random words, about as many of them entities as in CoNLL-2003."""
+    """RETURNS (Sentence): Random words, with about the share of entities of CoNLL-2003."""
     tags: list[str] = []
     while len(tags) < length:
         label = rng.choice(LABELS)
@@ -326,7 +326,7 @@ def compare_gradients(expected: Gradients, found: Gradients) -> dict[str, Any]:
     norms = {name: float(gradient.norm()) for name, gradient in expected.items()}
     total = math.hypot(*norms.values())
     errors = {name: float((gradient - found[name]).norm()) for name, gradient in expected.items()}
-    # Some are zero but for rounding, as those of the keys' biases.
+    # Some are zero up to rounding, such as those of the keys' biases.
     shares = {name: error / max(norms[name], 1e-3 * total) for name, error in errors.items()}
     worst = max(shares, key=shares.__getitem__)
     figures = {"all": math.hypot(*errors.values()) / total, "worst": shares[worst]}
@@ -396,7 +396,7 @@ def read_predictions(path: Path, precision: str, documents: Sequence[Document]) 
 def clock(
     step: Callable[[Any], int], items: Sequence[Any], device: str, seconds: float, warm_up: int
 ) -> dict[str, Any]:
-    """Time a function that says how many words it took, over and over.
+    """Time repeated calls of a function that returns the number of words it processed.
 
     RETURNS (dict[str, Any]): "words_per_second", their median over three "runs"; "peak_mib" of the GPU's memory.
     """
@@ -418,7 +418,7 @@ def clock(
 
 
 def now(device: str) -> float:
-    """RETURNS (float): The time at which the device has done all that it was given."""
+    """RETURNS (float): The time, once the device has finished all its work."""
     if device == "cuda":
         torch.cuda.synchronize()
     return time.perf_counter()
@@ -437,7 +437,7 @@ def matrix_rate(device: str, size: int) -> float:
 
 
 def train_ours(path: Path, encoder: Path, device: str, documents: Sequence[Document], sizes: Sizes) -> dict[str, Any]:
-    """Time steps as spaCy's training loop makes them, and save what they trained."""
+    """Time steps as in spaCy's training loop, and save the trained pipeline."""
     nlp, examples = make_pipeline(encoder, documents, **ON_A_GPU, **{f"{ENCODER}.precision": "bf16"})
     batches = list(minibatch_by_words(examples, size=sizes.batch_words, discard_oversize=False))
     optimizer = build_adamw(sizes.learn_rate, head_factor=20.0)
@@ -545,13 +545,13 @@ class Loop:
 
 
 def pieces_per_word(tokenizer: PreTrainedTokenizerFast, documents: Sequence[Document]) -> float:
-    """RETURNS (float): The average of a text."""
+    """RETURNS (float): The average number of word pieces of a text."""
     words = [word for doc in documents for sent in doc for word in sent.words]
     return len(tokenizer(words, is_split_into_words=True, add_special_tokens=False)["input_ids"]) / len(words)
 
 
 def describe_machine(device: str) -> dict[str, Any]:
-    """RETURNS (dict[str, Any]): The card and what drives it."""
+    """RETURNS (dict[str, Any]): The device and the versions of its software."""
     card = torch.cuda.get_device_properties(0) if device == "cuda" else None
     return {
         "card": card.name if card else None,

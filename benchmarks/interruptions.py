@@ -1,7 +1,7 @@
-"""Kill training at random points, resume it each time, and compare what it ends with to an uninterrupted run's.
+"""Kill training at random points, resume it each time, and compare its result with an uninterrupted run's.
 
 Every attempt is its own process, killed by SIGKILL after a random time, and every run is resumed until it finishes;
-then the next one begins, until there were enough kills. All files of the saved pipelines and the log must be the same,
+then the next one starts, until there were enough kills. All files of the saved pipelines and the log must be the same,
 byte by byte. Needs fork, and computes in one thread.
 
     python benchmarks/interruptions.py configs/bert.cfg WORK --kills 200 --json FILE --paths.train FILE ...
@@ -34,12 +34,12 @@ from spacy_bert_ner.training.completion import load_completed
 
 OUTPUT = Path("out")
 OVERRIDES = {"training.logger.output_file": str(OUTPUT / "log.jsonl")}
-# What a process may be at when it is killed; one byte of memory that it shares with the one that kills it says so.
+# What a process may be doing when it is killed; it tells the process that kills it by a byte of shared memory.
 PHASES = ("setting up", "between", "making a step", "writing a checkpoint", "saving a pipeline", "finished")
 
 
 def announce(shared: mmap.mmap, owner: Any, name: str, phase: str) -> None:
-    """Let a function say that it is at work."""
+    """Wrap a function so that it tells when it runs."""
     function = getattr(owner, name)
 
     def announced(*args: Any, **kwargs: Any) -> Any:
@@ -70,7 +70,7 @@ def attempt(train: Callable[[], object], folder: Path, shared: mmap.mmap) -> int
         shared[0] = PHASES.index("finished")
         status = 0
     except BaseException:
-        # Nothing of this process may go on in the copy of the caller that it is.
+        # The forked process is a copy of the caller, whose code must not continue in it.
         traceback.print_exc()
     finally:
         sys.stdout.flush()
@@ -78,7 +78,7 @@ def attempt(train: Callable[[], object], folder: Path, shared: mmap.mmap) -> int
 
 
 def wait_for_training(child: int, shared: mmap.mmap) -> None:
-    """Wait until a process has set its run up, or has ended."""
+    """Wait until a process has set up its run, or has ended."""
     while shared[0] == 0 and os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
         time.sleep(0.001)
 
@@ -123,7 +123,7 @@ def campaign(train: Callable[[], object], work: Path, kills: int) -> dict[str, A
         while phases.total() < kills:
             attempts += 1
             child = attempt(train, interrupted, shared)
-            # A tenth of the kills fall into the setting up, the rest into the training.
+            # A tenth of the kills happen during the setup, the rest during the training.
             if random.random() < 0.1:
                 time.sleep(random.uniform(0, set_up))
             else:

@@ -1,10 +1,10 @@
-"""A loaded pipeline at work: memory and speed over a long stream of texts, and several threads that call it at once.
+"""Benchmark of a loaded pipeline: memory and speed over a long stream of texts, and calls from several threads at once.
 
     python benchmarks/load.py MODEL CORPUS.spacy OUT.json [--words 1000000] [--warm-up 400000] [--threads 8]
 
-The stream is the corpus's texts over and over. Its beginning, the warm-up, is not counted: caches and spaCy's
-vocabulary meet every word there, and torch's matrix library every shape of matrices, for each of which it keeps a
-program. Slopes are least squares. Needs Linux's /proc.
+The stream repeats the corpus's texts. Its beginning, the warm-up, is not counted: there, caches and spaCy's vocabulary
+see every word for the first time, and torch's matrix library every shape, for each of which it caches a kernel. Slopes
+are fitted by least squares. Needs Linux's /proc.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from wasabi import msg
 
 from spacy_bert_ner.storage.files import write_atomically
 
-# What memory and speed are given per.
+# The number of words that slopes of memory and speed refer to.
 UNIT = 100_000
 TOLERANCE = 1e-4
 
@@ -93,11 +93,11 @@ def watch(nlp: Language, texts: Sequence[str], words: int, batch_size: int) -> I
 
 
 def describe(samples: Sequence[Sample]) -> dict[str, Any]:
-    """Fit lines through what was watched.
+    """Fit lines through samples.
 
     samples (Sequence[Sample]): In order.
     RETURNS (dict[str, Any]): "mib_per_100k" and "speed_per_100k", the slopes of memory and of speed, the latter as a
-        share of "words_per_cpu_second"; the standard error of the former; what they are computed of.
+        share of "words_per_cpu_second"; the standard error of the former; the numbers that they are computed from.
     """
     words, mib, cpu, wall = np.array(samples, dtype=float).T
     coefficients, covariance = np.polyfit(words / UNIT, mib, 1, cov=True)
@@ -141,7 +141,7 @@ def answer(doc: Doc) -> Answer:
 
 
 def is_same(one: Answer, other: Answer) -> bool:
-    """Say whether two answers differ by rounding only."""
+    """Check whether two answers differ by rounding only."""
     return [entity[:3] for entity in one] == [entity[:3] for entity in other] and all(
         abs(a[3] - b[3]) < TOLERANCE for a, b in zip(one, other, strict=True)
     )

@@ -1,9 +1,9 @@
-"""One long document: time and peak memory by its length, each length in its own process.
+"""Benchmark of one long document: time and peak memory by its length, each length in its own process.
 
     python benchmarks/long_documents.py MODEL CORPUS.spacy OUT.json [--words 50000 100000 200000]
 
-The document is the corpus over and over, cut to the length. Memory is what the process holds at most, above what it
-held once the pipeline was loaded and warm.
+The document is the corpus repeated, truncated to the length. Memory is the process's peak, above that of the loaded and
+warm pipeline.
 """
 
 import argparse
@@ -73,7 +73,7 @@ def measure(model: Path, corpus: Path, length: int) -> dict[str, float]:
 
 
 def peak_mib() -> float:
-    """RETURNS (float): The most memory that this process has held, in MiB."""
+    """RETURNS (float): The peak memory of this process, in MiB."""
     # Kilobytes on Linux, bytes on a Mac.
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20

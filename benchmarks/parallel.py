@@ -1,17 +1,17 @@
-"""Training by several processes beside one, and beside as many that know nothing of each other: words per second.
+"""Benchmark of training by several processes, beside one and beside independent ones: words per second.
 
     python benchmarks/parallel.py TRAIN.spacy ENCODER OUT.json [--config FILE] [--batches 1000 2000 4000]
         [--modes one apart together]
 
 Every process computes in one thread. What is measured, in turns, after some steps to warm up, with all words seen
 before, as they are in all epochs but the first:
-    one          one process: the bar of all others
-    apart        runs of one process each at once, together: what memory and clock rates leave of further cores
+    one          one process: the reference
+    apart        independent runs of one process each, at once: the upper bound by memory bandwidth and clock rate
     together     `bert-ner train --processes`
     by sockets   the same without shared memory, as between machines
 Shares are of a step's time in the first process: "learn" is forward and backward, "exchange" summing gradients, "move"
-the optimizer's step, "wait" for other processes; the rest is the loop's. On a machine that does anything else, the
-figures mean nothing. Needs fork.
+the optimizer's step, "wait" for other processes; the rest is the loop's. On a busy machine the figures mean nothing.
+Needs fork.
 """
 
 import argparse
@@ -48,9 +48,9 @@ from spacy_bert_ner.training.parallel.parallel_run import ParallelRun
 RELEASE_CONFIG = Path(__file__).parent.parent / "configs" / "bert.cfg"
 MODES = ("one", "apart", "together", "by sockets")
 WARM_UP = 3
-# Seconds in which all have warmed up.
+# Seconds of warm-up.
 TIMEOUT = 600
-# Of a step; what is called within another is not counted there.
+# The parts of a step; time in a nested call counts for the inner part alone.
 SHARES: dict[str, list[tuple[type, str]]] = {
     "learn": [(Run, "_learn"), (ParallelRun, "_learn")],
     "exchange": [(Exchange, "sum"), (Exchange, "norms"), (Exchange, "spread")],
@@ -128,13 +128,13 @@ def work(pipe: Any, group: Group, store: str, is_without_memory: bool, arguments
             stack.enter_context(joined(group, "gloo", store=dist.FileStore(store, group.size)))
         if is_without_memory:
             del os.memfd_create
-        # What the recipe decides would be said by each.
+        # Each process would print what the recipe decides.
         msg.no_print = True
         pipe.send(train(group, *arguments))
 
 
 def measure(mode: str, processes: int, *arguments: Any) -> dict[str, Any]:
-    """Measure one mode once. RETURNS: What the first process says; words per second are of all."""
+    """Measure one mode once. RETURNS: The first process's figures; words per second are of all processes."""
     context = get_context("fork")
     count = 1 if mode == "one" else processes
     barrier = context.Barrier(count, timeout=TIMEOUT)

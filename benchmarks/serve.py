@@ -1,10 +1,10 @@
-"""The service under load: latency, throughput, memory over time, and what happens when too much is asked.
+"""Benchmark of the service under load: latency, throughput, memory over time, and behaviour under overload.
 
     python benchmarks/serve.py MODEL CORPUS.spacy OUT.json [--seconds 60] [--clients 32] [--soak 600] [--overload 20]
 
-The service runs in its own process, this one sends texts of 30 words of the corpus, one a request, by a client
-that costs little; "client_cpu" is how much of all processors it took. Everything shares one machine, so that an idle
-one is needed. Needs Linux's /proc.
+The service runs in its own process; this one sends texts of 30 words of the corpus, one per request, by a cheap client;
+"client_cpu" is the client's share of all processors. Both share one machine, which must be idle otherwise. Needs
+Linux's /proc.
 """
 
 import argparse
@@ -32,14 +32,14 @@ from spacy_bert_ner.storage.files import write_atomically
 
 WORDS = 30
 UNIT = 100_000
-# Of this process and the service, since a machine's speed changes within minutes.
+# Alternations of this process and the service, since a machine's speed changes within minutes.
 TURNS = 4
-# Seconds in which what went before comes to an end.
+# Seconds for earlier requests to finish.
 REST = 5.0
 
 
 class Call(NamedTuple):
-    """A request: when it started, after the start of the measurement, how long it took, in seconds, and its status."""
+    """A request: its start within the measurement and its duration, in seconds, and its status."""
 
     started: float
     seconds: float
@@ -59,7 +59,7 @@ class Client:
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def ask(self, text: str) -> int:
-        """Send a text and throw the answer away. RETURNS (int): The status; 0 where the connection broke."""
+        """Send a text and discard the answer. RETURNS (int): The status; 0 where the connection broke."""
         kept = self._streams is not None
         try:
             return await self._ask(text)
@@ -91,12 +91,12 @@ class Client:
 
 
 async def ask_closed(address: tuple[str, int], texts: Sequence[str], clients: int, seconds: float) -> list[Call]:
-    """Ask from several clients, each of which asks again once it has its answer.
+    """Send requests from several clients, each of which sends the next one after its answer.
 
     address (tuple[str, int]): Host and port.
-    texts (Sequence[str]): What they send, over and over.
-    clients (int): How many.
-    seconds (float): For how long.
+    texts (Sequence[str]): The texts to send, repeatedly.
+    clients (int): Number of clients.
+    seconds (float): Duration.
     RETURNS (list[Call]): All requests.
     """
     stream, calls, start = cycle(texts), [], time.perf_counter()
@@ -113,12 +113,12 @@ async def ask_closed(address: tuple[str, int], texts: Sequence[str], clients: in
 
 
 async def ask_open(address: tuple[str, int], texts: Sequence[str], rate: float, seconds: float) -> list[Call]:
-    """Ask at a rate, whether there are answers or not. RETURNS (list[Call]): All requests.
+    """Send requests at a constant rate, without waiting for answers. RETURNS (list[Call]): All requests.
 
     address (tuple[str, int]): Host and port.
-    texts (Sequence[str]): What is sent, over and over.
-    rate (float): Requests a second.
-    seconds (float): For how long.
+    texts (Sequence[str]): The texts to send, repeatedly.
+    rate (float): Requests per second.
+    seconds (float): Duration.
     """
     stream, calls, start = cycle(texts), [], time.perf_counter()
     idle: list[Client] = []
@@ -149,7 +149,7 @@ def summarise(calls: Sequence[Call]) -> dict[str, Any]:
 
 
 def measure_latency(nlp: Language, address: tuple[str, int], texts: Sequence[str], seconds: float) -> dict[str, Any]:
-    """Compare one client with a call in this process, in turns. RETURNS (dict[str, Any]): Medians in milliseconds."""
+    """Compare one client with calls in this process, in turns. RETURNS (dict[str, Any]): Medians in milliseconds."""
     times: list[float] = []
     calls: list[Call] = []
     for _ in range(TURNS):
@@ -202,9 +202,9 @@ def measure_throughput(
 def measure_memory(
     address: tuple[str, int], pid: int, texts: Sequence[str], clients: int, seconds: float
 ) -> dict[str, Any]:
-    """Watch the service's memory under load and after it. RETURNS (dict[str, Any]): MiB, and the slope a 100,000 words.
+    """Measure the service's memory under load and after it. RETURNS (dict[str, Any]): MiB, and MiB per 100,000 words.
 
-    Of all its processes. The first fifth is not counted: caches and matrix programs grow there.
+    All its processes count. The first fifth does not: caches, also of matrix kernels, grow there.
     """
     samples, words = [], 0
     for part in range(20):
@@ -224,9 +224,9 @@ def measure_memory(
 
 
 def measure_overload(address: tuple[str, int], texts: Sequence[str], rate: float, seconds: float) -> dict[str, Any]:
-    """Ask for twice what the service can, then see how soon it is itself again. RETURNS (dict[str, Any]): Figures.
+    """Send twice what the service can answer, and measure how soon it recovers. RETURNS (dict[str, Any]): Figures.
 
-    rate (float): Requests a second that it can answer.
+    rate (float): Requests per second that it can answer.
     """
     before = summarise(asyncio.run(ask_closed(address, texts, 1, min(3.0, seconds))))
     overloaded = asyncio.run(ask_open(address, texts, 2 * rate, seconds))
@@ -253,7 +253,7 @@ def texts_of(corpus: Path, nlp: Language) -> list[str]:
 
 @contextmanager
 def service(model: Path, workers: str) -> Iterator[tuple[tuple[str, int], int]]:
-    """Serve a model in its own process. YIELDS: Its address, once it answers, and the process's number."""
+    """Serve a model in its own process. YIELDS: Its address, once it answers, and the process's id."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     command = [
@@ -287,7 +287,7 @@ def service(model: Path, workers: str) -> Iterator[tuple[tuple[str, int], int]]:
 
 
 def resident_mib(pid: int) -> float:
-    """RETURNS (float): Memory of a process and of those that it started, in MiB."""
+    """RETURNS (float): Memory of a process and of its child processes, in MiB."""
     status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
     return int(status.split("RssAnon:")[1].split()[0]) / 1024 + sum(resident_mib(int(child)) for child in children)

@@ -1,4 +1,4 @@
-"""The systems that scripts/benchmark.py measures, one in a process: what people use today, and ours.
+"""The systems that scripts/benchmark.py measures, one per process: the usual alternatives, and ours.
 
     python benchmarks/systems.py SYSTEM TASK ENCODER CORPUS_DIR [--documents N] [--steps N] [--threads N]
 
@@ -108,7 +108,7 @@ def main() -> None:
 
 
 def measure(args: argparse.Namespace) -> dict[str, Any]:
-    """Take one system's figures for one task. RETURNS: Words per second, batch and number type, or what there is."""
+    """Measure one system on one task. RETURNS: Words per second, batch and dtype, as far as they apply."""
     native = str(choose_dtype("auto", torch.device("cpu"))).removeprefix("torch.")
     if args.system == "matrix":
         return {"gflops": {kind: matrix_rate(getattr(torch, kind)) for kind in ("float32", "bfloat16")}}
@@ -128,7 +128,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def matrix_rate(dtype: torch.dtype, size: int = 1024) -> float:
-    """RETURNS (float): The fastest of the square matrix products of a second, in 10^9 operations a second."""
+    """RETURNS (float): The speed of the fastest of a second's square matrix products, in 10^9 operations per second."""
     left, right = torch.randn(2, size, size).to(dtype)
     best = 0.0
     started = time.perf_counter()
@@ -140,7 +140,7 @@ def matrix_rate(dtype: torch.dtype, size: int = 1024) -> float:
 
 
 def words_per_second(run: Callable[[], int], repeats: int) -> dict[str, Any]:
-    """Time a call that says how many words it took, the first time not counted."""
+    """Time a call that returns the number of words it processed; the first one is not counted."""
     run()
     speeds = []
     for _ in range(repeats):
@@ -157,7 +157,7 @@ def load_docs(path: Path, limit: int) -> list[Any]:
 
 
 def load_examples(nlp: Language, path: Path, limit: int) -> list[Example]:
-    """The corpus as `spacy train` hands it over: documents without sentence starts."""
+    """The corpus as `spacy train` reads it: documents without sentence starts."""
     return list(Corpus(path, limit=limit)(nlp))
 
 
@@ -173,7 +173,7 @@ def predict(nlp: Language, corpus: Path, documents: int) -> dict[str, Any]:
 
 
 def train(nlp: Language, system: str, corpus: Path, steps: int) -> dict[str, Any]:
-    """Words per second of updates as spaCy's training loop makes them, optimizer included."""
+    """Words per second of updates as in spaCy's training loop, optimizer included."""
     examples = load_examples(nlp, corpus / "train.spacy", 20 * steps)
     nlp.initialize(lambda: examples[:50])
     optimizer = build_adamw(5e-5) if system == "ours" else Adam(5e-5, L2=0.01, grad_clip=1.0)
@@ -212,7 +212,7 @@ def forward_only(encoder: str, docs: list[list[str]]) -> dict[str, Any]:
         return sum(map(len, docs))
 
     figures = words_per_second(run, repeats=3)
-    # What the encoder's matrices alone cost, for the share of the machine's rate.
+    # Operations of the encoder's matrix products alone, for the share of the machine's rate.
     matrices = sum(p.numel() for name, p in model.base_model.named_parameters() if p.ndim == 2 and "embed" not in name)
     per_word = 2 * matrices * pieces[0] / sum(map(len, docs))
     return {**figures, "matrix_operations_per_word": round(per_word)}

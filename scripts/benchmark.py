@@ -1,14 +1,14 @@
-"""Benchmark: words per second, memory and latency beside what people use today, in one run.
+"""Benchmark: words per second, memory and latency of this project and of the usual alternatives, in one run.
 
-Every system runs in its own process, one after another, with the same encoder, documents and threads; read the
-figures as ratios. The systems, as benchmarks/systems.py builds them:
+Each system runs in its own process, one after another, with the same encoder, documents and number of threads; read
+the figures as ratios. The systems, as benchmarks/systems.py builds them:
     stock_ner       (a) spaCy's `transformer` and its transition-based `ner`
     stock_bert_ner  (b) spaCy's `transformer` and `bert_ner`
     ours            (c) the pipeline of configs/bert.cfg
     trainer         (d) Hugging Face's Trainer with dynamic padding
     forward         (e) the bare forward pass over the same pieces, no overlap, in the machine's native dtype
     notebook        batches of 8 sentences padded to 512, Adam, fp32
-It runs in the environment of the bridge (`make test-bridge` makes .venv-bridge): spaCy's `transformer` is there alone.
+It needs the environment of the bridge (`make test-bridge` makes .venv-bridge), the only one with spaCy's `transformer`.
 """
 
 import argparse
@@ -77,7 +77,7 @@ def run_system(system: str, task: str, args: argparse.Namespace) -> dict[str, An
 
 
 def add_ratios(figures: dict[str, Any]) -> None:
-    """Add to every row its ratio to ours, and the share of the machine's matrix rate that its useful work reaches."""
+    """Add to every row its ratio to ours, and its share of the machine's matrix rate, only useful work counted."""
     rate = max(figures["machine"]["float32"], figures["machine"]["bfloat16"]) * 1e9
     per_word = figures["predict"]["forward"]["matrix_operations_per_word"]
     for task, work in (("predict", 1), ("train", 3)):

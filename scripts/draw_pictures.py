@@ -15,7 +15,7 @@ from spacy_bert_ner.tags import get_scheme
 
 DOCS = Path(__file__).parents[1] / "docs"
 
-# A background keeps a picture readable wherever it stands.
+# With a background, a picture is readable on any page.
 STYLE = """text { font: 13px system-ui, sans-serif; fill: #1b1f24 }
 .small { font-size: 11px }
 .muted { fill: #59636e }
@@ -50,7 +50,7 @@ CASED = {
 WORDS = ["Jane", "Smith", "met", "IBM"]
 LATTICE = Lattice(get_scheme("BIO"), ("PER", "ORG"))
 # (words, tags), tags in the order O, B-PER, I-PER, B-ORG, I-ORG.
-SCORES = np.array(
+LOGITS = np.array(
     [
         [2.0, 1.6, -1.0, 0.4, -1.0],
         [0.1, 0.9, 2.4, -0.2, 0.6],
@@ -141,14 +141,14 @@ def draw_case_features() -> str:
 
 
 def draw_decoding() -> str:
-    """RETURNS (str): Tag scores, the best tag of each word, and the best legal sequence."""
+    """RETURNS (str): Logits, the best tag of each word, and the best legal sequence."""
     tags, wide, tall, left = LATTICE.tags, 92, 32, 84
-    best = viterbi(LATTICE, SCORES, [len(WORDS)])
-    greedy = SCORES.argmax(axis=1)
+    best = viterbi(LATTICE, LOGITS, [len(WORDS)])
+    greedy = LOGITS.argmax(axis=1)
     picture = Picture(
         left + wide * len(WORDS) + 14,
         50 + tall * len(tags) + 44,
-        f"Scores of each tag; word by word the best are {', '.join(tags[i] for i in greedy)}, which is not legal; the "
+        f"Logits of each tag; word by word the best are {', '.join(tags[i] for i in greedy)}, which is not legal; the "
         f"best legal sequence is {', '.join(tags[i] for i in best)}",
     )
     for row, tag in enumerate(tags):
@@ -158,7 +158,7 @@ def draw_decoding() -> str:
         for row in range(len(tags)):
             x, y = left + wide * column + 3, 50 + tall * row + 2
             picture.box(x, y, wide - 6, tall - 4, "strong" if row == best[column] else "empty")
-            picture.text(x + (wide - 6) / 2, y + 19, f"{SCORES[column, row]:.1f}")
+            picture.text(x + (wide - 6) / 2, y + 19, f"{LOGITS[column, row]:.1f}")
             if row == greedy[column]:
                 picture.box(x + 3, y + 3, wide - 12, tall - 10, "asked")
     y = 66 + tall * len(tags)
@@ -170,12 +170,12 @@ def draw_decoding() -> str:
 
 
 def draw_confidences() -> str:
-    """RETURNS (str): The posterior of some spans, by the same scores."""
+    """RETURNS (str): The posteriors of some spans, by the same logits."""
     asked = [(0, 2, "PER"), (0, 1, "PER"), (1, 2, "PER"), (0, 2, "ORG"), (3, 4, "ORG"), (3, 4, "PER")]
     starts, ends, labels = zip(*asked, strict=True)
     index = np.array([LATTICE.labels.index(label) for label in labels])
     spans = Spans(np.zeros(len(asked), dtype=int), np.array(starts), np.array(ends), index)
-    scores = span_posteriors(LATTICE, SCORES, [len(WORDS)], spans).posterior
+    scores = span_posteriors(LATTICE, LOGITS, [len(WORDS)], spans).posterior
     left, full, tall = 134, 250, 28
     names = [f"{' '.join(WORDS[start:end])}, {label}" for start, end, label in asked]
     described = list(zip(names, scores, strict=True))

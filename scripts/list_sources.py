@@ -17,7 +17,7 @@ PROJECT = Path(__file__).parents[1]
 PACKAGE = PROJECT / "spacy_bert_ner"
 BEGIN, END = "      # Written by scripts/list_sources.py:", "      # Until here."
 VERSIONS_HEADER = "# The packages that training imports, out of constraints.txt; written by scripts/list_sources.py."
-# What a config makes spaCy import by entry points, beyond what a step's own source says.
+# What spaCy imports by entry points for a config: a step's own source does not import it.
 PIPELINE = [
     "ner/component.py",
     "ner/head.py",
@@ -69,9 +69,9 @@ def list_steps(text: str) -> str:
 def sources_of(step: str) -> list[str]:
     """RETURNS (list[str]): The source files that a step runs, by their paths in the project."""
     if step == "package":
-        # The plugin's own wheel holds everything.
+        # The plugin's wheel contains everything.
         return sorted(path.relative_to(PROJECT).as_posix() for path in PACKAGE.rglob("*.py"))
-    # A step is called as the command that it calls.
+    # A step has the name of its command.
     return needed_files([PACKAGE / name for name in [f"commands/{step}.py", *BY_ENTRY_POINT.get(step, [])]])
 
 

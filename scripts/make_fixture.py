@@ -1,6 +1,6 @@
-"""Save a tiny trained pipeline, and what it says, for later versions to load: `python scripts/make_fixture.py`.
+"""Save a tiny trained pipeline and its predictions, for later versions to load: `python scripts/make_fixture.py`.
 
-Written to tests/fixtures/vVERSION in a few seconds. Make it once for each release, and never again after it.
+Takes a few seconds and writes tests/fixtures/vVERSION. Run it once for each release, and never again for the same one.
 """
 
 import argparse
@@ -97,7 +97,7 @@ def train() -> Language:
     """RETURNS (Language): A pipeline that knows SENTENCES, the same each time."""
     fix_random_seed(0)
     nlp = spacy.blank("en")
-    # Inside of the folder, as the config on disk names the encoder as it is named here.
+    # Within the folder, as the config on disk names the encoder by the path used here.
     with tempfile.TemporaryDirectory() as folder, chdir(folder):
         save_encoder(Path("encoder"))
         component: Any = nlp.add_pipe("bert_ner", config={"model": {"tok2vec": ENCODER}})
@@ -106,7 +106,7 @@ def train() -> Language:
     optimizer = build_adamw(0.004)
     for _ in range(STEPS):
         nlp.update(examples, sgd=optimizer)
-    # As calibration would leave it, so that these are loaded too.
+    # As calibration would set them, so that loading them is tested too.
     component.cfg |= {"temperature": 1.5, "offsets": {"LOC": -0.25, "PER": 0.5}}
     return nlp
 

@@ -1,9 +1,8 @@
-"""Make README's pictures: the service's page and an evaluation report, in a headless browser.
+"""Take README's pictures of the service's page and of an evaluation report, in a headless browser.
 
     python scripts/picture_page.py MODEL docs/page.png [--report metrics/report.html docs/report.png] [--text FILE]
 
-Needs Debian's chromium and chromium-driver, and the extra `dev`. The page's picture is of a text of ours, read by the
-model.
+Needs Debian's chromium and chromium-driver, and the extra `dev`. The page shows the model's entities in an example.
 """
 
 import argparse
@@ -59,7 +58,7 @@ def main() -> None:
 
 @contextmanager
 def open_browser(width: int, height: int) -> Iterator[webdriver.Chrome]:
-    """Open a browser. YIELDS (webdriver.Chrome): It, with a window of that size."""
+    """Open a browser. YIELDS (webdriver.Chrome): The browser, with a window of that size."""
     chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if not chromium or not driver:
         raise SystemExit("No chromium or no chromedriver: apt-get install chromium chromium-driver")
@@ -91,7 +90,7 @@ def serve(model: str) -> Iterator[str]:
 
 
 def read(browser: webdriver.Chrome, text: str) -> None:
-    """Have the page read a text. RAISES: TimeoutException where no entity is marked within a minute."""
+    """Find a text's entities on the page. RAISES: TimeoutException where none is marked within a minute."""
     WebDriverWait(browser, 60).until(lambda _: browser.find_element(By.ID, "facts").text)
     browser.execute_script(f"document.getElementById('text').value = {json.dumps(text)}")
     browser.find_element(By.ID, "read").click()

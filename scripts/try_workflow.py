@@ -1,10 +1,10 @@
-"""Go a user's whole way with the wheel alone: a fresh environment, two column files, commands, and nothing else.
+"""Run the whole workflow as a user with the wheel alone: a fresh environment, two column files, and commands.
 
     python scripts/try_workflow.py WORK --encoder FOLDER [--epochs 20]
 
 Builds the plugin's wheel, installs it with the extra `train` into a new virtual environment in WORK by pip, copies
 train.conll and dev.conll of the sample corpus there, and runs the commands of docs/own-data.md from converting to
-verifying, in WORK, which knows nothing of this repository. What is typed and what it prints goes to standard output.
+verifying, in WORK, without this repository. The commands and their output go to standard output.
 """
 
 import argparse
@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def install(work: Path, wheel: Path) -> Path:
-    """Make an environment with the wheel. RETURNS (Path): Its interpreter."""
+    """Create an environment with the wheel. RETURNS (Path): Its interpreter."""
     venv.create(work / "environment", with_pip=True)
     folder = "Scripts" if os.name == "nt" else "bin"
     python = work / "environment" / folder / Path(sys.executable).name
@@ -61,7 +61,7 @@ def install(work: Path, wheel: Path) -> Path:
 
 
 def run(command: list[str], typed: str, work: Path) -> None:
-    """Run a command, and print what is typed and what it prints. RAISES: SystemExit where it fails."""
+    """Run a command, and print it and its output. RAISES: SystemExit where it fails."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     print(f"\n$ {typed}", flush=True)
     done = subprocess.run(command, cwd=work, env=environment, check=False, stderr=subprocess.STDOUT)

@@ -1,7 +1,7 @@
 """BERT named-entity recognition for spaCy pipelines.
 
 Everything that a config names is found through entry points (see setup.cfg). What users call from Python is here, and
-imported when it is asked for, so that importing this package costs next to nothing.
+imported lazily, so that importing this package is cheap.
 """
 
 from importlib import import_module
@@ -29,12 +29,12 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import what this package offers under its own name. RAISES: AttributeError where it offers no such thing."""
+    """Import a public name. RAISES: AttributeError where there is no such name."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(_HOMES[name], __name__), name)
 
 
 def __dir__() -> list[str]:
-    """RETURNS (list[str]): What is here, imported or not."""
+    """RETURNS (list[str]): The public names, imported or not."""
     return sorted([*globals(), *__all__])

@@ -8,7 +8,7 @@ def check_number(section: str, name: str, value: object, holds: Callable[[float]
 
     section (str): Section of the config that the setting stands in by default.
     name (str): The setting.
-    value (object): Its value: spaCy lets a text pass for a whole number.
+    value (object): Its value: spaCy accepts a string for an integer.
     holds (Callable[[float], bool]): Whether a number is in range.
     expected (str): The range in words.
     RAISES: ValueError that names the setting, what was found and what was expected.
@@ -18,10 +18,10 @@ def check_number(section: str, name: str, value: object, holds: Callable[[float]
 
 
 def check_choice(section: str, name: str, value: object, choices: Collection[str]) -> None:
-    """Refuse a value that is none of a few: for callers from Python, as spaCy itself checks those of configs.
+    """Refuse a value that is not among the choices: for callers from Python, as spaCy checks configs itself.
 
     section, name, value: As in `check_number`.
-    choices (Collection[str]): What there is.
+    choices (Collection[str]): The allowed values.
     RAISES: ValueError that names the setting, what was found and what was expected.
     """
     if value not in choices:

@@ -1,4 +1,4 @@
-"""Processes that are started here and must not outlive this one: their environment, and how they end."""
+"""Child processes, which must not outlive this one: their environment, and how they end."""
 
 import os
 import signal
@@ -32,7 +32,7 @@ def describe_exit(code: int | None) -> str:
 
 
 def end_with_parent() -> None:
-    """End this process as soon as the one that started it ends, whatever ended that."""
+    """End this process as soon as its parent ends, for whatever reason."""
     threading.Thread(target=_wait_for_parent, daemon=True).start()
 
 

@@ -1,4 +1,4 @@
-"""Annotation of many texts in several processes: nothing is lost or done twice, whatever interrupts it."""
+"""Annotation of many texts in several processes, resumed after interruptions without loss or repetition."""
 
 from .annotation_error import AnnotationError
 from .orchestration import annotate

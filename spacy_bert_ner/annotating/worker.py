@@ -112,7 +112,7 @@ class AnnotationWorker:
         return _Text(record, text, [piece.start for piece in pieces], docs)
 
     def _predict(self, texts: Sequence[_Text], one_by_one: bool) -> None:
-        """AnnotationRun the pipeline over the pieces of texts, in batches of similar length; note what fails."""
+        """Run the pipeline over the pieces of texts, in batches of similar length; note what fails."""
         queue = [(text, i) for text in texts for i in range(len(text.docs))]
         # The sort is stable, so that batches depend on the shard alone.
         queue.sort(key=lambda item: len(item[0].docs[item[1]] or ()))

@@ -1,7 +1,7 @@
-"""Documents on which the encoder fails: they must not take the others of their batch with them.
+"""Documents on which the encoder fails: the other documents of their batch must still be processed.
 
-spacy-transformers' component calls no error handler: a stream would end with the first error in it. The components that
-read the encoder's output do call theirs, so that the error is kept for them in the failed document's place.
+spacy-transformers' component calls no error handler, so the first error would end the stream. The components that read
+the encoder's output do call theirs: the error is stored in place of the failed document's data, and raised for them.
 """
 
 import warnings
@@ -39,11 +39,11 @@ class Unencoded(TransformerData):
 def encode_one_by_one(
     encode: Callable[[list[Doc]], FullTransformerBatch], docs: list[Doc], error: Exception
 ) -> FullTransformerBatch:
-    """Encode the documents of a batch that failed.
+    """Encode the documents of a batch that failed, one by one.
 
-    encode (Callable[[list[Doc]], FullTransformerBatch]): How to encode documents, at least one with a token.
+    encode (Callable[[list[Doc]], FullTransformerBatch]): Encodes documents, at least one of them with a token.
     docs (list[Doc]): The documents.
-    error (Exception): How the batch failed.
+    error (Exception): The batch's error.
     RETURNS (FullTransformerBatch): The batch, with Unencoded as the data of those that fail.
     """
     batches = [_encode_alone(encode, doc) for doc in docs]

@@ -19,13 +19,13 @@ from spacy_bert_ner.encoder.vectors import PieceVectors
 
 from .transformer_model import replace_listener
 
-# How messages call the sections of the config, wherever they stand.
+# Messages name a section by its architecture, as it may be in any component.
 LISTENER_SECTION = '@architectures = "spacy-bert-ner.TransformerListener.v1"'
 TOK2VEC_SECTION = '@architectures = "spacy-bert-ner.Tok2VecTransformer.v1"'
 
 
 def make_listener(upstream: str, grad_factor: float) -> Model[list[Doc], PieceVectors]:
-    """Make what build_transformer_listener returns."""
+    """Build the model of build_transformer_listener."""
     if not upstream:
         raise ValueError(
             f'[{LISTENER_SECTION}] upstream = "": expected the name of a transformer component, or "*" for any'
@@ -40,7 +40,7 @@ def make_tok2vec(
     pooling: Model[Ragged, Floats2d] | None,
     grad_factor: float,
 ) -> Model[list[Doc], Any]:
-    """Make what build_tok2vec_transformer returns."""
+    """Build the model of build_tok2vec_transformer."""
     _check_factor(TOK2VEC_SECTION, grad_factor)
     encoder = replace_listener(transformer)
     if pooling is None:
@@ -58,10 +58,10 @@ def _mark(tok2vec: Model) -> Model:
 
 
 def to_pieces(grad_factor: float) -> Model[list[TransformerData], PieceVectors]:
-    """Join the documents' data, whichever encoder it comes from, and multiply the gradient that goes back.
+    """Concatenate the documents' data, of any encoder, and scale the gradient that is sent back.
 
-    grad_factor (float): What the gradient is multiplied by.
-    RETURNS (Model): Documents' data to the batch's pieces; a token without pieces has one of zeros.
+    grad_factor (float): Multiplies the gradient.
+    RETURNS (Model): Documents' data to the batch's pieces; a token without pieces gets one with a vector of zeros.
     """
     return Model("to_pieces", partial(_to_pieces_forward, factor=grad_factor))
 
@@ -70,7 +70,7 @@ def _to_pieces_forward(
     model: Model, X: list[TransformerData], is_train: bool, *, factor: float
 ) -> tuple[PieceVectors, Callable[[PieceVectors], list[TransformerData]]]:
     ops = model.ops
-    # Documents without tokens have no vectors; spacy-transformers wants no gradient for them, not an empty one.
+    # Documents without tokens have no vectors; spacy-transformers expects no gradient for them, not an empty one.
     present = [x for x in X if "last_hidden_state" in x.model_output]
     indices, counts = _piece_indices(present)
     hidden = [ops.reshape2f(x.model_output.last_hidden_state, -1, x.width) for x in present]
@@ -98,14 +98,14 @@ def _to_pieces_forward(
 
 
 def _piece_indices(docs: list[TransformerData]) -> tuple[Ints, Ints]:
-    """Say which rows the words' pieces are. RETURNS: row indices, -1 for "none there", and how many each token has."""
+    """Find the rows of the words' pieces. RETURNS: Row indices, -1 for no piece, and the number of pieces per token."""
     indices, counts = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.int64)]
     first = 0
     for x in docs:
         lengths = to_numpy(x.align.lengths).astype(np.int64)
         data = to_numpy(x.align.dataXd).reshape(-1).astype(np.int64) + first
         starts = np.cumsum(lengths) - lengths
-        # Whitespace has no pieces in spacy-transformers' alignment: it gets one that stands for "none there".
+        # Whitespace has no pieces in spacy-transformers' alignment: it gets the index -1.
         indices.append(np.insert(data, starts[lengths == 0], -1))
         counts.append(np.maximum(lengths, 1))
         first += x.model_output.last_hidden_state.reshape(-1, x.width).shape[0]

@@ -25,14 +25,14 @@ from .faults import encode_one_by_one
 
 
 def make_transformer_model(settings: EncoderSettings) -> Model[list[Doc], FullTransformerBatch]:
-    """Make what build_transformer_model returns.
+    """Build the model of build_transformer_model.
 
     settings (EncoderSettings): The encoder's settings.
     RETURNS (Model[list[Doc], FullTransformerBatch]): The model.
     """
     return CheckedModel(
         "transformer",
-        # Bound, not in attrs: thinc would let the saved values win over the config's at every load.
+        # Bound, not in attrs: thinc would let the saved values override the config's at every load.
         partial(transformer_forward, settings=settings),
         init=partial(init_encoder, settings=settings),
         shims=[EncoderShim(settings)],
@@ -42,7 +42,7 @@ def make_transformer_model(settings: EncoderSettings) -> Model[list[Doc], FullTr
 
 
 def replace_listener(model: Model[list[Doc], FullTransformerBatch]) -> Model[list[Doc], list[TransformerData]]:
-    """Make of the encoder what stands in a listener's place: it gives each document's data."""
+    """Wrap the encoder as the replacement of a listener: it gives each document's data."""
     return chain(model, split_trf_batch())
 
 
@@ -59,14 +59,14 @@ def replace_listener_cfg(encoder: dict[str, Any], listener: dict[str, Any]) -> d
 
 @dataclass
 class PackedBatch(FullTransformerBatch):
-    """A batch's vectors without padding or overlap: all pieces of all documents, one after another.
+    """A batch's vectors without padding or overlap: the pieces of all documents, concatenated.
 
     Every piece has one vector, so that a document's `align` counts its pieces up. `model_output.last_hidden_state` is
     (pieces, width), and (1, pieces, width) by document.
     """
 
     def unsplit_by_doc(self, arrays: list[list[Any]]) -> "PackedBatch":
-        """Join gradients that came back by document, documents without tokens left out. RETURNS: The batch's."""
+        """Concatenate the gradients of the documents that have tokens. RETURNS: The batch's gradient."""
         output = ModelOutput()
         if arrays:
             xp = get_array_module(arrays[0][0])
@@ -97,7 +97,7 @@ def transformer_forward(
 def predict(shim: EncoderShim, settings: EncoderSettings, docs: list[Doc]) -> FullTransformerBatch:
     """Encode a batch of documents for inference.
 
-    shim (EncoderShim): The torch side.
+    shim (EncoderShim): Holds the torch module.
     settings (EncoderSettings): The encoder's settings.
     docs (list[Doc]): The documents.
     RETURNS (FullTransformerBatch): The vectors, in documents that have tokens and on which the encoder does not fail:

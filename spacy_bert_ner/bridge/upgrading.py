@@ -1,13 +1,13 @@
-"""Pipelines of version 0.1.0 (`transformer`, `bert_ner`, `doc_cleaner`) turned into the one-component form.
+"""Conversion of pipelines of version 0.1.0 (`transformer`, `bert_ner`, `doc_cleaner`) to the one-component form.
 
     old                                                     new
     transformer/model   shim: encoder                  ──►  bert_ner/model, bert_ner/encoder.safetensors
     bert_ner/model      nodes: listener, head           ──►  bert_ner/model: encoder, head
     bert_ner/cfg        labels, calibration             ──►  bert_ner/cfg
-    doc_cleaner         only `_.trf_data` to clean      ──►  gone
+    doc_cleaner         only `_.trf_data` to clean      ──►  removed
     others              as they are                     ──►  as they are
 
-What is saved is read as data; spacy-transformers is not needed.
+The saved models are read as data, without spacy-transformers.
 """
 
 import json
@@ -33,7 +33,7 @@ OLD_OWN_ENCODER = "spacy-bert-ner.Tok2VecTransformer.v1"
 NEW_ENCODER = "spacy-bert-ner.Encoder.v1"
 # Of spacy-transformers, and of our release config.
 DEFAULT_BATCH_ITEMS = (4096, 16384)
-# What spaCy's doc_cleaner cleans where nothing else is said. A tensor of None is nothing that `token.vector` can read.
+# What spaCy's doc_cleaner cleans by default. `token.vector` fails where the tensor is None.
 CLEANED = {"_.trf_data", "tensor"}
 
 
@@ -51,7 +51,7 @@ class Origin(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What becomes of a pipeline.
+    """The upgrade of a pipeline.
 
     config (Config): The new config.
     origins (dict[str, Origin]): By the name of the `bert_ner` component.
@@ -64,12 +64,12 @@ class Plan(NamedTuple):
 
 
 def upgrade(old: Path) -> tuple[Language, list[str]]:
-    """Make the one-component form of a pipeline of 0.1.0.
+    """Convert a pipeline of 0.1.0 to the one-component form.
 
     old (Path): Its folder.
     RETURNS (tuple[Language, list[str]]): The pipeline, ready to be saved, and what the user should know.
-    RAISES: ValueError where the folder holds no pipeline that can be turned; DamagedModelError where a file of it is
-        not what was saved.
+    RAISES: ValueError where the folder holds no pipeline that can be converted; DamagedModelError where one of its
+        files is damaged.
     """
     if not (old / "config.cfg").is_file():
         raise ValueError(f"{old} holds no config.cfg: expected the folder of a pipeline that spaCy has saved")
@@ -84,7 +84,7 @@ def upgrade(old: Path) -> tuple[Language, list[str]]:
     return nlp, plan.notes
 
 
-# What spaCy writes anew from the pipeline itself.
+# spaCy writes these from the pipeline itself.
 _DERIVED = ("pipeline", "components", "labels", "disabled", "spacy_version", "requirements")
 
 
@@ -92,8 +92,8 @@ def plan_upgrade(old: Config) -> Plan:
     """Write the new config.
 
     old (Config): The old one, variables not filled in.
-    RETURNS (Plan): What becomes of the pipeline.
-    RAISES: ValueError where nothing is to be done, or a component would still need spacy-transformers.
+    RETURNS (Plan): The upgrade.
+    RAISES: ValueError where there is nothing to upgrade, or a component would still need spacy-transformers.
     """
     config = Config(deepcopy(dict(old)))
     components, order = config["components"], config["nlp"]["pipeline"]
@@ -122,7 +122,7 @@ def plan_upgrade(old: Config) -> Plan:
 
 
 def _find_origin(name: str, components: Mapping[str, Any], order: list[str]) -> Origin | None:
-    """Find what a `bert_ner` reads its pieces from; None where that is none of 0.1.0's encoders."""
+    """Find the encoder of a `bert_ner`; None where it is not one of 0.1.0's."""
     tok2vec = components[name].get("model", {}).get("tok2vec", {})
     factor = tok2vec.get("grad_factor", 1.0)
     if tok2vec.get("@architectures") == OLD_OWN_ENCODER:
@@ -146,7 +146,7 @@ def _settings(block: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _remove_encoders(config: Config, origins: dict[str, Origin], notes: list[str]) -> list[str]:
-    """Take the encoders' components out. RETURNS: Their names."""
+    """Remove the encoders' components. RETURNS: Their names."""
     components = config["components"]
     gone = sorted({origin.component for name, origin in origins.items() if origin.component != name})
     for name in gone:
@@ -164,7 +164,7 @@ def _remove_encoders(config: Config, origins: dict[str, Origin], notes: list[str
 
 
 def _remove_cleaners(components: Mapping[str, Any], notes: list[str]) -> list[str]:
-    """Take out what cleans up after the encoder. RETURNS: The names of the components that are not needed."""
+    """Remove the cleaning of the encoder's output. RETURNS: The names of the components that are no longer needed."""
     gone = []
     for name, block in components.items():
         attrs = block.get("attrs", {})
@@ -192,7 +192,7 @@ def _uses_bridge(block: Any) -> bool:
 
 
 def _forget(config: Config, gone: list[str]) -> None:
-    """Take components out of a config, wherever it names them."""
+    """Remove components from a config, wherever it names them."""
     for name in gone:
         del config["components"][name]
         config.get("initialize", {}).get("components", {}).pop(name, None)
@@ -208,7 +208,7 @@ def _forget(config: Config, gone: list[str]) -> None:
 
 
 def _fill(nlp: Language, name: str, old: Path, old_encoder: Path) -> None:
-    """Put a component's labels, calibration, head and encoder in."""
+    """Load a component's labels, calibration, head and encoder."""
     component = nlp.get_pipe(name)
     assert isinstance(component, BertNER)
     state = json.loads((old / "cfg").read_text(encoding="utf8"))
@@ -229,7 +229,7 @@ def _fill(nlp: Language, name: str, old: Path, old_encoder: Path) -> None:
 
 
 def _without_outputs(component: BertNER) -> Iterator[Any]:
-    """Go through the layers whose outputs are the tags and not known yet."""
+    """List the layers whose number of outputs is that of the tags and not set yet."""
     for node in (component.model, *component.model.get_ref("scorer").walk()):
         if node.has_dim("nO") is None:
             yield node

@@ -1,7 +1,7 @@
-"""Calibration: fitted on a development set, and measures of how far scores can be trusted.
+"""Calibration on a development set, and measures of how far scores can be trusted.
 
 Everywhere, `scores` is (entities,), each a predicted entity's probability of being right, and `right` is (entities,),
-bool: is there a gold entity with exactly this span and label? Missed gold entities have no score and play no part.
+bool: is there a gold entity with exactly this span and label? Missed gold entities have no score and do not count.
 No measure depends on the order of entities with equal scores. What is undefined (any measure of no entities, the area
 under the curve where all are right or all wrong) is None.
 """

@@ -1,4 +1,4 @@
-"""What calibration did: measures before and after, on documents that it was not fitted on."""
+"""The effect of calibration: measures before and after, on documents that it was not fitted on."""
 
 from collections.abc import Callable, Sequence
 from typing import Any

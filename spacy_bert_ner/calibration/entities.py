@@ -21,7 +21,7 @@ from .fitting import TEMPERATURES, ScoreTable
 
 @dataclass(frozen=True, eq=False)
 class JudgedEntities:
-    """What calibration is fitted on.
+    """The entities that calibration is fitted on.
 
     table (ScoreTable): The entities' scores at many temperatures.
     right (ndarray): Is there a gold entity with exactly this span and label? (entities,)
@@ -55,21 +55,21 @@ def judge_entities(nlp: Language, name: str, examples: Iterable[Example]) -> Jud
 def decode_examples(
     nlp: Language, name: str, examples: Iterable[Example]
 ) -> Iterator[tuple[list[Example], DecodedBatch]]:
-    """Decode a gold corpus: one pass of the network, from which all else can be computed.
+    """Decode a gold corpus, in one pass of the network.
 
     nlp, name, examples: As in `judge_entities`; documents without a token are left out.
     RETURNS (Iterator[tuple[list[Example], DecodedBatch]]): Batches of `nlp.batch_size` documents.
     """
     component: BertNER = nlp.get_pipe(name)  # type: ignore[assignment]
     examples = [eg for eg in examples if len(eg.predicted)]
-    # What comes after the component, a doc_cleaner for one, must not run before the component does.
+    # Components after it, such as a doc_cleaner, must not run before it.
     later = nlp.pipe_names[nlp.pipe_names.index(name) :]
     stream = zip(examples, nlp.pipe([eg.predicted for eg in examples], disable=later), strict=True)
     for pairs in minibatch(tqdm(stream, "judge", len(examples), unit=" docs", disable=None), nlp.batch_size):
         docs = [doc for _, doc in pairs]
         batch = component.decode(docs)
         for doc in docs:
-            # The encoder's activations; nothing below needs them, and a corpus of them is large.
+            # The encoder's activations are not needed below, and those of a corpus are large.
             if Doc.has_extension("trf_data"):
                 doc._.trf_data = None
         yield [eg for eg, _ in pairs], batch

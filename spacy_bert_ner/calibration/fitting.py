@@ -11,7 +11,7 @@ from .log_loss import loss_of_each, shift_log_odds
 
 # 0.5 to 4.95 in steps of 5 %, finer than the error with which any development set determines a temperature.
 TEMPERATURES: Floats = 0.5 * 1.05 ** np.arange(48, dtype=np.float64)
-# Log-odds beyond which no offset is looked for.
+# The largest offset, in log-odds.
 _FURTHEST = 10.0
 # Enough for bisection alone; Newton takes about five.
 _STEPS = 40
@@ -19,7 +19,7 @@ _STEPS = 40
 
 @dataclass(frozen=True, eq=False)
 class ScoreTable:
-    """The scores of the same entities at many temperatures, from which every fit is a matter of looking up.
+    """The scores of the same entities at many temperatures: fits look scores up instead of decoding again.
 
     temperatures (Floats): Ascending. (temperatures,)
     scores (Floats): (temperatures, entities)
@@ -56,9 +56,9 @@ class ScoreTable:
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """What turns tag scores into confidences.
+    """The parameters that turn logits into confidences.
 
-    temperature (float): Divides the tags' scores. Above 0
+    temperature (float): Divides the logits. Above 0
     offsets (Floats): Added to the log-odds of an entity, by its label. (labels,)
     """
 
@@ -78,26 +78,25 @@ def fit_calibration(
     weights: Array | None = None,
     prior: float = 20.0,
 ) -> Calibration:
-    """Find the temperature and the offsets that make right and wrong likeliest: the lowest (weighted) log loss.
+    """Find the temperature and the offsets with the lowest (weighted) log loss of right and wrong entities.
 
-    A temperature alone answers two questions with one number: how far scores should spread, and how many entities
-    are wrong. What the model is sure of and wrong about, which no spread explains, is the offset's part; and types
-    that are harder than others get lower offsets. Each label's offset is drawn to the common one, so that a rare label
-    gets one of its own only as far as its entities speak for it.
+    A temperature alone would have to express two things by one number: how far scores spread, and how many entities are
+    wrong. Offsets express the second, for each type. A prior pulls each label's offset towards a common one, so that
+    the offset of a rare label differs from it only as far as its entities are evidence for that.
 
-    What is fitted is what is used, the scores of decoded entities. The likelihood of gold tag sequences, the usual
-    objective, spends itself on the tokens outside, whose confidence is not shown.
+    The objective is that of the scores that are used, those of decoded entities. The usual objective, the likelihood of
+    gold tag sequences, is dominated by tokens outside of entities, whose confidence is not shown.
 
     table (ScoreTable): Scores of the entities at the temperatures to choose among.
     right (Array): Which entities are right. (entities,), bool
     labels (Array): Label of each entity, as an index. (entities,), ints
     n_labels (int): Number of labels; those without entities get the common offset.
-    weights (Array | None): What each entity counts, such as `balance`'s: a development set is easier than the texts to
-        come, and entities that resemble those can be given more weight. (entities,)
-    prior (float): Strength of the draw to the common offset, as the inverse of the offsets' variance: four times as
-        many entities of score 1/2, or twenty times as many of score 0.95, say as much.
-    RETURNS (Calibration): A temperature within the table; temperature 1 and no offsets where the entities that count
-        are none, all right or all wrong, for then nothing opposes the lowest or the highest of either.
+    weights (Array | None): Weight of each entity, such as `balance`'s: a development set is easier than future texts,
+        and entities that resemble those can get more weight. (entities,)
+    prior (float): Strength of the prior, as the inverse of the offsets' variance: as much evidence as that of four
+        times as many entities of score 1/2, or twenty times as many of score 0.95.
+    RETURNS (Calibration): A temperature within the table; temperature 1 and no offsets where there is no entity of
+        positive weight, or all of them are right or all wrong, so that the loss has no minimum.
     Source: Platt 1999 (offset); Guo et al. 2017 (temperature), applied to spans.
     """
     right, labels = np.asarray(right, dtype=bool), np.asarray(labels)
@@ -122,12 +121,12 @@ def _fit_offsets(scores: Floats, right: Array, labels: Array, n_labels: int, cou
 
 
 def _balance_point(scores: Floats, right: Array, counts: Floats, centre: Floats, prior: float) -> Floats:
-    """Find the offset at which as many entities are expected to be right as are, give or take what the prior wants.
+    """Find the offset at which the expected number of right entities is the observed one, up to the prior.
 
-    That is where the slope of the log loss, which rises with the offset, is zero.
+    There the slope of the log loss, which rises with the offset, is zero.
 
     scores (Floats): (temperatures, entities)
-    centre (Floats): What the prior draws to. (temperatures,)
+    centre (Floats): The prior's mean. (temperatures,)
     RETURNS (Floats): (temperatures,)
     """
     low, high = np.full(len(scores), -_FURTHEST), np.full(len(scores), _FURTHEST)
@@ -138,7 +137,7 @@ def _balance_point(scores: Floats, right: Array, counts: Floats, centre: Floats,
         curvature = (shifted * (1 - shifted)) @ counts + prior
         low, high = np.where(slope < 0, here, low), np.where(slope < 0, high, here)
         onward = here - slope / np.maximum(curvature, 1e-12)
-        # Where Newton's step leaves what the slopes have left open, halve that instead.
+        # Where Newton's step leaves the interval that brackets the root, bisect instead.
         onward = np.where((low <= onward) & (onward <= high), onward, (low + high) / 2)
         here, moved = onward, np.abs(onward - here).max()
         if moved < 1e-8:
@@ -147,7 +146,7 @@ def _balance_point(scores: Floats, right: Array, counts: Floats, centre: Floats,
 
 
 def balance(groups: Sequence[Hashable] | Array) -> Floats:
-    """Weigh entities so that each group counts the same in all. RETURNS (Floats): Mean 1. (entities,)"""
+    """Weight entities so that each group has the same total weight. RETURNS (Floats): Mean 1. (entities,)"""
     _, index, sizes = np.unique(np.asarray(groups), return_inverse=True, return_counts=True)
     weights: Floats = len(index) / (len(sizes) * sizes[index])
     return weights
@@ -168,7 +167,7 @@ def cross_fit(
     documents (Array): Document of each entity. (entities,)
     fit (Callable[[Array], Calibration]): Given the indices of the entities to learn from.
     seed (int): Of the split.
-    RETURNS (Floats): Scores, to be measured as if of another set. (entities,)
+    RETURNS (Floats): Scores, as on held-out data. (entities,)
     """
     first = halve(documents, seed)
     scores = np.empty(len(first))
@@ -183,6 +182,6 @@ def _lowest(temperatures: Floats, losses: Floats) -> float:
     if not 0 < best < len(grid) - 1:
         return float(temperatures[best])
     square, slope, _ = np.polyfit(grid[best - 1 : best + 2] - grid[best], losses[best - 1 : best + 2], 2)
-    # Neighbours within rounding of each other make no parabola.
+    # Neighbours that are equal up to rounding define no parabola.
     shift = -slope / (2 * square) if square > 0 else 0.0
     return float(np.exp(np.clip(grid[best] + shift, grid[best - 1], grid[best + 1])))

@@ -1,10 +1,10 @@
-"""What fitting and measuring share: the loss of a score, and its log-odds."""
+"""The log loss of a score, and its log-odds, for fitting and measuring."""
 
 import numpy as np
 
 from spacy_bert_ner.arrays import Array, Floats
 
-# Scores are kept this far from 0 and 1, so that one sure and wrong entity costs 16, not infinity.
+# Scores are clipped to this distance from 0 and 1, so that a confident and wrong entity costs 16, not infinity.
 _MARGIN = 1e-7
 
 

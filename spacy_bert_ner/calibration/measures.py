@@ -68,12 +68,12 @@ def calibration_error(scores: Array, right: Array, bins: int = BINS) -> float | 
 def error_by_chance(
     scores: Array, share: float = 0.99, simulations: int = 1000, seed: int = 0, bins: int = BINS
 ) -> float | None:
-    """Compute what calibration error as many perfectly calibrated entities with these scores show at most.
+    """Compute the calibration error that chance explains: the maximum for perfectly calibrated scores.
 
-    A bin of few entities is right more or less often than its scores say, however good these are; so the error of a
-    perfectly calibrated pipeline is never 0. Right and wrong are drawn from the scores.
+    The share right of a bin of few entities differs from its mean score by chance, so the error of a perfectly
+    calibrated pipeline is not 0. Right and wrong are drawn from the scores.
 
-    share (float): In which share of the simulations the error is no greater.
+    share (float): The share of simulations whose error is at most the result.
     simulations (int): How often to draw.
     seed (int): Of the draws.
     RETURNS (float | None): 0 to 1; None without entities.
@@ -145,7 +145,7 @@ def share_of_wrong(scores: Array, right: Array, dropped: float = 0.1) -> float |
 
 
 def precision_above(scores: Array, right: Array, threshold: float = 0.9) -> float | None:
-    """Compute the share of the entities scored at least the threshold that is right. RETURNS: None if there is none."""
+    """Compute the share right of the entities scored at least the threshold. RETURNS: None if there is none."""
     chosen = np.asarray(scores) >= threshold
     return float(np.asarray(right)[chosen].mean()) if chosen.any() else None
 

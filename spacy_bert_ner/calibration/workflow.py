@@ -21,9 +21,9 @@ def calibrate(nlp: Language, name: str, dev: Iterable[Example], train: Iterable[
 
     nlp (Language): The pipeline.
     name (str): Its `bert_ner` component.
-    dev (Iterable[Example]): Gold documents that it was not trained on; each is judged on its annotated tokens and as
-        raw text, since confidences are wanted of both.
-    train (Iterable[Doc]): Those that it was trained on.
+    dev (Iterable[Example]): Gold documents that it was not trained on; each is used on its annotated tokens and as raw
+        text, as both occur in use.
+    train (Iterable[Doc]): The documents that it was trained on.
     RETURNS (dict[str, Any]): Measures before and after: see report.describe_fit.
     RAISES: ValueError where the pipeline finds no entity in what is annotated of the dev set.
     """
@@ -44,11 +44,11 @@ def calibrate(nlp: Language, name: str, dev: Iterable[Example], train: Iterable[
 
 
 def balanced_fit(entities: JudgedEntities, seen: set[str], n_labels: int) -> Callable[[Array], Calibration]:
-    """Say how this project fits: with entities seen in training and unseen ones counted alike.
+    """Build the fit of this project, in which entities seen in training and unseen ones have the same total weight.
 
-    The texts to come hold more unseen names than a dev set that was cut from the same days' news as the training set.
-    Counting both alike fits for them, and costs the dev set little. An entity that is there in both forms of its
-    document counts half in each, as it says little more than once.
+    Future texts hold more unseen names than a dev set from the same days' news as the training set. Equal weights fit
+    for them, and cost the dev set little. An entity in both forms of its document has half the weight in each, as the
+    second adds little evidence.
 
     entities (JudgedEntities): Those of the dev set.
     seen (set[str]): Texts of the training set's entities.

@@ -45,7 +45,7 @@ def annotate_cli(
     fresh: Annotated[bool, Opt("--fresh", help="Start over, even if the output holds a run")] = False,
     code: Code = None,
 ) -> None:
-    """Annotate texts with entities; run again after an interruption, the same command goes on where it was."""
+    """Annotate texts with entities; after an interruption, the same command resumes."""
     annotate_or_exit(
         model,
         inputs,
@@ -73,7 +73,7 @@ def annotate_cli(
 
 
 def annotate_or_exit(model: str, inputs: list[str], output: Path, **options: Any) -> None:
-    """Annotate and show the summary; where that cannot go on, say why and end the process.
+    """Annotate and show the summary; where that fails, print the reason and end the process.
 
     model, inputs, output, options: See annotating.annotate.
     """
@@ -90,14 +90,16 @@ def annotate_or_exit(model: str, inputs: list[str], output: Path, **options: Any
 
 
 def show_summary(summary: "AnnotationSummary", min_confidence: float) -> None:
-    """Print what a run ends with."""
+    """Print the summary of a run."""
     rows = [("documents", f"{summary.documents:,}"), ("words", f"{summary.words:,}")]
     if summary.words_per_second is not None:
         rows.append(("words per second", f"{summary.words_per_second:,.0f}"))
     rows += [(f"entities, {label}", f"{count:,}") for label, count in summary.entities.items()]
     msg.table(rows, aligns=("l", "r"), divider=True)
     if min_confidence and summary.unscored:
-        msg.warn(f"{summary.unscored} entities bear no confidence and were kept: --min-confidence says nothing of them")
+        msg.warn(
+            f"{summary.unscored} entities have no confidence and were kept: --min-confidence does not apply to them"
+        )
     if summary.failures:
         msg.warn(f"{summary.failed} texts failed: see {summary.failures}", "--retry-failed tries them again")
     if summary.words_per_second is None:

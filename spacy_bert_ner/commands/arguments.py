@@ -1,4 +1,4 @@
-"""What commands are given to read and to write, refused in a line that says what to type instead."""
+"""Checks of the files that commands read and write; an error says in one line what to type instead."""
 
 import json
 from collections.abc import Iterator
@@ -44,7 +44,7 @@ def check_corpus(path: Path | None) -> None:
     if not files:
         raise CommandError(f"{path} holds no .spacy file", f"Try: python -m spacy bert-ner convert {path} corpus")
     for file in files:
-        # Whoever reads it says what is wrong, and not with which file.
+        # The reader's error says what is wrong, and not with which file.
         with explained(f"{file} cannot be read"):
             try:
                 DocBin().from_disk(file)
@@ -110,10 +110,10 @@ def is_pipeline(folder: Path) -> bool:
 
 
 def check_target(folder: Path, force: bool) -> None:
-    """End the command where a pipeline's folder is there already, and is not to be replaced or is none of a pipeline.
+    """End the command where the output folder exists already, and must not be replaced or holds no pipeline.
 
-    folder (Path): Where the pipeline is to go.
-    force (bool): Whether it may replace another one.
+    folder (Path): The output folder.
+    force (bool): Whether to replace a pipeline there.
     RAISES: CommandError.
     """
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
@@ -125,7 +125,7 @@ def check_target(folder: Path, force: bool) -> None:
 
 
 def write_pipeline(nlp: "Language", folder: Path) -> None:
-    """Write a pipeline whole, in place of one that is there."""
+    """Write a pipeline atomically, replacing one that is there."""
     from spacy_bert_ner.storage.files import replacing_folder
 
     with replacing_folder(folder) as temporary:
@@ -134,11 +134,11 @@ def write_pipeline(nlp: "Language", folder: Path) -> None:
 
 @contextmanager
 def reading_json(path: Path, what: str) -> Iterator[Any]:
-    """Read a file of JSON, and end the command where it is not what it should be, now or while it is used.
+    """Read a JSON file, and end the command where its content is not as expected, now or while the block uses it.
 
     path (Path): The file.
-    what (str): What it should be.
-    YIELDS (Any): What it holds.
+    what (str): The expected content, for the error.
+    YIELDS (Any): Its content.
     RAISES: CommandError.
     """
     with explained(f"{path} is not {what}"):
@@ -155,14 +155,14 @@ def write_figures(path: Path | None, figures: Any) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file whole, its folder included."""
+    """Write a text file atomically; its folder is created where it is missing."""
     from spacy_bert_ner.storage.files import write_atomically
 
     write_atomically(path, text.encode("utf8"))
 
 
 def parse_workers(workers: str) -> int | Literal["auto"]:
-    """Read what --workers was given.
+    """Parse --workers.
 
     workers (str): The value.
     RETURNS (int | Literal["auto"]): The number of processes.

@@ -1,4 +1,4 @@
-"""`calibrate`: confidences that are as often right as they say."""
+"""`calibrate`: fit confidences so that they equal the share of entities that are right."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any

@@ -1,4 +1,4 @@
-"""`convert`: a user's own annotation to .spacy files."""
+"""`convert`: annotated files to .spacy files."""
 
 import hashlib
 from collections.abc import Mapping
@@ -59,7 +59,7 @@ def convert_cli(
 
 
 def check_paths(source: Path | None, output: Path, said: Mapping[str, Path], dev_share: float) -> None:
-    """End the command where source or output cannot be what they are."""
+    """End the command where source or output cannot be used."""
     if source is None and not said:
         msg.fail("Where to write is missing", f"Try: convert {output} corpus/train.spacy", exits=1)
     if source is not None and not source.exists():
@@ -71,7 +71,7 @@ def check_paths(source: Path | None, output: Path, said: Mapping[str, Path], dev
 
 
 def make_docs(contents: "Contents", lang: str, partial: bool) -> "list[Doc]":
-    """Make documents of what a file holds; what does not align, and equal texts that differ, go into its notes."""
+    """Convert a file's content to documents; its notes get misaligned entities and contradicting repetitions."""
     from spacy.vocab import Vocab
 
     from spacy_bert_ner.data import make_doc
@@ -121,7 +121,7 @@ def share(docs: "dict[str, list[Doc]]", dev_share: float, source: str) -> "dict[
 
 
 def falls_to_dev(text: str, share: float) -> bool:
-    """Decide by the text alone, so that it stays on its side when others are added, and twins are never parted."""
+    """Decide by the text alone: a text keeps its split when others are added, and equal texts share one."""
     digest = hashlib.sha256(text.strip().encode("utf8", "surrogatepass")).digest()
     return int.from_bytes(digest[:8], "big") < share * 2**64
 
@@ -152,7 +152,7 @@ def write_all(docs: "dict[str, list[Doc]]", source: Path | None, output: Path) -
 
 
 def warn_of_no_entity(name: str, docs: "list[Doc]") -> None:
-    """Warn of a file that yields no entity, so that one cannot overlook it."""
+    """Warn conspicuously of a file without entities."""
     msg.divider("NO ENTITY", char="!")
     msg.warn(
         f"Not one entity was read from {name} ({len(docs)} documents): nothing can be learnt from it",

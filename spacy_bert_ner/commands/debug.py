@@ -1,4 +1,4 @@
-"""`debug`: what is wrong with data and config, and what training will take, before it begins."""
+"""`debug`: checks of data and config, and an estimate of time and memory, before training."""
 
 import warnings
 from dataclasses import asdict
@@ -92,7 +92,7 @@ def debug(path: Path, overrides: dict[str, Any], timing: bool, gpu_id: int = -1)
 
 
 def plan(path: Path, overrides: dict[str, Any], gpu_id: int) -> "tuple[Config, list[Finding]]":
-    """Load a config and decide what it leaves open. RETURNS: It, valid in any case, and what could not be decided."""
+    """Load a config and decide its "auto". RETURNS: The config, valid in any case, and what could not be decided."""
     from spacy import util
 
     from spacy_bert_ner.inspection import Finding
@@ -110,7 +110,7 @@ def plan(path: Path, overrides: dict[str, Any], gpu_id: int) -> "tuple[Config, l
 
 
 def try_initialize(config: "Config", gpu_id: int) -> "tuple[Language, tuple[str, ...], list[Finding]]":
-    """Make and initialize a config's pipeline. RETURNS: It, its `bert_ner`'s labels, and what is wrong."""
+    """Create and initialize a config's pipeline. RETURNS: The pipeline, its `bert_ner`'s labels, and the problems."""
     from spacy import util
 
     from spacy_bert_ner.inspection import Finding, inspect_order, inspect_sources
@@ -130,7 +130,7 @@ def try_initialize(config: "Config", gpu_id: int) -> "tuple[Language, tuple[str,
 def try_updates(
     nlp: "Language", splits: "dict[str, list[Example]]", training: dict[str, Any]
 ) -> "tuple[dict[str, Any], list[Finding]]":
-    """Train for a moment. RETURNS: What it takes, and what went wrong, warnings too."""
+    """Time a few updates. RETURNS: Time and memory, and the problems, warnings included."""
     from spacy_bert_ner.inspection import Finding, estimate
 
     msg.text("Timing updates and an evaluation ...")

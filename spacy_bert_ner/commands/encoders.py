@@ -34,7 +34,7 @@ def width_of(encoder: str, *, needed: bool) -> int | None:
     """Look up how wide an encoder's vectors are.
 
     encoder (str): Folder or Hub id.
-    needed (bool): Whether to end the command where it is not known; else a warning says what follows.
+    needed (bool): Whether to end the command where it is not known; otherwise there is a warning.
     RETURNS (int | None): The width; None where it is not known.
     """
     from spacy_bert_ner.training.recipes import encoder_width
@@ -45,6 +45,6 @@ def width_of(encoder: str, *, needed: bool) -> int | None:
     except (OSError, ValueError) as error:
         if needed:
             msg.fail(f"The width of {encoder} is not known, which listeners need", str(error), exits=1)
-        # Standard output may be where the config goes.
+        # Standard output may be the config.
         typer.echo(f"! The size of {encoder} is not known, so that it is taken for a base-size one: {error}", err=True)
         return None

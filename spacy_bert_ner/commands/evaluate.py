@@ -58,7 +58,7 @@ def evaluate_cli(
 
 
 def read_mapping(pairs: Sequence[str]) -> dict[str, str]:
-    """Read what --map was given. RETURNS (dict[str, str]): Labels to other labels; ends the command at nonsense."""
+    """Parse --map. RETURNS (dict[str, str]): Labels to other labels; an invalid value ends the command."""
     rename: dict[str, str] = {}
     for pair in pairs:
         label, _, other = pair.partition("=")
@@ -113,7 +113,7 @@ def evaluate_to_files(
 
 
 def compare_labels(metrics: "Metrics", rename: Mapping[str, str]) -> None:
-    """Say it where the pipeline's labels are not the corpus's, and where --map names labels that neither has."""
+    """Warn where pipeline and corpus share no label, and where --map names labels that neither has."""
     own = metrics["labels"]
     gold, found = ({rename.get(label, label) for label in own[side]} for side in ("corpus", "pipeline"))
     if gold and found and not gold & found:
@@ -132,10 +132,10 @@ def compare_labels(metrics: "Metrics", rename: Mapping[str, str]) -> None:
 def find_curve(model: Path, named: Path | None = None) -> "list[CurvePoint]":
     """Read a pipeline's training curve: a file that is named, else what is in its folder or beside it.
 
-    model (Path): The pipeline's folder; of what is none, nothing is known.
+    model (Path): The pipeline's folder, or the name of a package, which has no curve.
     named (Path | None): The file.
-    RETURNS (list[CurvePoint]): Its lines; empty where there is none.
-    RAISES: CommandError where it is none.
+    RETURNS (list[CurvePoint]): Its evaluations; empty where there is no curve.
+    RAISES: CommandError where the file is not a curve.
     """
     from spacy_bert_ner.report.curve import read_curve
     from spacy_bert_ner.training.learning_curve import CURVE
@@ -149,7 +149,7 @@ def find_curve(model: Path, named: Path | None = None) -> "list[CurvePoint]":
 
 
 def describe(metrics: "Metrics") -> None:
-    """Print what the table does not hold."""
+    """Print the figures that are not in the table."""
     from spacy_bert_ner.report.advice import advise
     from spacy_bert_ner.report.figures import p_value, signed, signed_interval
 

@@ -1,4 +1,4 @@
-"""`fetch`: a corpus and an encoder from elsewhere, as plain files that later steps depend on."""
+"""`fetch`: a corpus and an encoder from the Hub or a folder, as plain files that later steps depend on."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated

@@ -127,7 +127,7 @@ def decide(
 
 
 def warn_of_open_steps(train: Path, output: Path, epochs: float | None) -> None:
-    """Say that there is no corpus yet to lay out the steps by; on standard error, as the config may go to the other."""
+    """Warn that steps cannot be computed without a corpus; on standard error, as standard output may be the config."""
     again = f"{output}{f' --epochs {epochs:g}' if epochs else ''}"
     typer.echo(
         f'! There is no {train}: the config leaves the steps "auto", and `bert-ner train {again}` lays them out when '
@@ -138,7 +138,7 @@ def warn_of_open_steps(train: Path, output: Path, epochs: float | None) -> None:
 
 
 def base_config(overrides: dict[str, Any], source: Source | None = None, width: int | None = None) -> "Config":
-    """Put together what a config says itself.
+    """Combine the release config with overrides and a source.
 
     overrides (dict[str, Any]): Values by dotted path.
     source (Source | None): The pipeline that it trains further.
@@ -212,7 +212,7 @@ def with_comments(text: str, commented: str) -> str:
 
 
 def _place(line: str, section: str) -> tuple[str, str | None]:
-    """Say where a line of a config is. RETURNS: Its section, and its key; "" where it begins a section."""
+    """Locate a line of a config. RETURNS: Its section, and its key; "" where it starts a section."""
     if begun := _SECTION.match(line):
         return begun[1], ""
     key = _KEY.match(line)

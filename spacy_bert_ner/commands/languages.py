@@ -7,7 +7,7 @@ from wasabi import msg
 if TYPE_CHECKING:
     from spacy.language import Language
 
-# What the tokenizers of some languages need beside spaCy.
+# Packages that the tokenizers of some languages need.
 PACKAGES = {
     "ja": "sudachipy sudachidict_core",
     "ko": "natto-py",

@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from thinc.api import Config
 
 SOURCED = ("source", "component", "replace_listeners")
-# Sections whose keys are all known; others hold what their functions take, or names of the user's own.
+# Sections whose keys are all known; others hold arguments of their functions, or names that the user chooses.
 CLOSED = ("paths", "system", "nlp", "training", "initialize", "pretraining")
 
 
 def read_overrides(args: Sequence[str], config: Path, options: Collection[str] = ()) -> dict[str, Any]:
-    """Read settings from the command line, and end the command at one that the config has not.
+    """Read settings from the command line, and end the command at one that the config does not have.
 
-    args (Sequence[str]): What the command line has besides the command's own options.
+    args (Sequence[str]): Arguments that are not options of the command.
     config (Path): Training config.
     options (Collection[str]): The command's own options, such as "--output".
     RETURNS (dict[str, Any]): Values by dotted path.
@@ -130,7 +130,7 @@ def _blocks(config: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[
 
 
 def _parameters(block: dict[str, Any]) -> list[str] | None:
-    """RETURNS (list[str] | None): What the function takes that a block names; None where that can be anything."""
+    """RETURNS (list[str] | None): The arguments of the function that a block names; None where it takes any."""
     from spacy.util import registry
 
     for key, name in block.items():

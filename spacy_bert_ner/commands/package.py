@@ -11,7 +11,7 @@ from .arguments import is_pipeline, reading_json
 from .options import Arg, Opt
 from .wrapping import CommandError
 
-# What a pipeline is called that nobody has given a name.
+# spaCy's name of a pipeline without a name.
 UNNAMED = "pipeline"
 MODULE_NAME = re.compile(r"[A-Za-z0-9]+(_[A-Za-z0-9]+)*")
 
@@ -60,6 +60,6 @@ def package_cli(
 
 
 def source_of(asset: Path) -> str:
-    """RETURNS (str): Where an asset came from, as its manifest says; of a folder its name alone, not its place."""
+    """RETURNS (str): An asset's origin, as its manifest says; of a local folder only the name, not its path."""
     with reading_json(asset / "manifest.json", "what fetch wrote") as manifest:
         return Path(manifest["source"]).name if manifest["kind"] == "folder" else str(manifest["source"])

@@ -47,5 +47,5 @@ def serve_cli(
             api_key=key_from_environment(),
         )
         if not is_loopback(host) and settings.api_key is None:
-            msg.warn(f"Whoever reaches {host} may ask: set {KEY_VARIABLE} to a key that clients must send")
+            msg.warn(f"Everyone who can reach {host} can use the service: set {KEY_VARIABLE} to a key for clients")
         run(models, settings, host, port, count, code=code, gpu_id=gpu_id)

@@ -1,11 +1,11 @@
-"""What a config says whose encoder several components share, by spaCy's `tok2vec`."""
+"""The form of a config in which several components share the encoder, through spaCy's `tok2vec`."""
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from thinc.api import Config
 
-# Where the encoder stands in a config that does not share it, and in one that does.
+# The encoder's section in a config that does not share it, and in one that does.
 OWN, SHARED = "components.bert_ner.model.tok2vec", "components.tok2vec.model.encoder"
 LISTENER = {
     "@architectures": "spacy.Tok2VecListener.v1",

@@ -1,4 +1,4 @@
-"""What a config that trains a pipeline further takes over from it."""
+"""What a config takes over from a trained pipeline that it trains further."""
 
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from spacy.language import Language
     from thinc.api import Config
 
-# They leave nothing of what components listen to.
+# Components that delete what other components listen to.
 CLEANERS = ("doc_cleaner", "tensor_cleaner")
 SCORER = {"@scorers": "spacy-bert-ner.scorer.v1"}
 ADD_LABELS = {"@callbacks": "spacy-bert-ner.add_labels.v1", "labels": None}

@@ -1,4 +1,4 @@
-"""`train`: what `spacy train` does, resumed where it was interrupted."""
+"""`train`: training as by `spacy train`, resumed where it was interrupted."""
 
 import math
 from contextlib import suppress
@@ -13,7 +13,7 @@ from .options import Arg, Code, GpuId, Opt
 from .overrides import options_of, read_overrides
 from .wrapping import PLACE, CommandError
 
-# As shells have it for a process that was interrupted.
+# The exit code that shells give to an interrupted process.
 INTERRUPTED = 130
 
 
@@ -33,7 +33,7 @@ def train_cli(
         int, Opt("--processes", help="How many train together, each on a part of every batch", min=1)
     ] = 1,
 ) -> None:
-    """Train a pipeline as `spacy train` does; run again after an interruption, the same command goes on where it was.
+    """Train a pipeline as `spacy train` does; after an interruption, the same command resumes.
 
     The config's settings can be overridden: --training.dropout 0.2.
     """
@@ -54,7 +54,7 @@ def train_cli(
 
 
 def parse_epochs(epochs: str) -> float | None:
-    """RETURNS (float | None): The number of epochs, None for auto; what is neither ends the command."""
+    """RETURNS (float | None): The number of epochs, None for auto; anything else ends the command."""
     if epochs == "auto":
         return None
     with suppress(ValueError):
@@ -65,7 +65,7 @@ def parse_epochs(epochs: str) -> float | None:
 
 
 def train_or_exit(config: Path, output: Path, *, processes: int = 1, **options: Any) -> None:
-    """Train; where that cannot go on, say why and end the process.
+    """Train; where that fails, print the reason and end the process.
 
     config (Path): Training config.
     output (Path): Where the pipelines go.
@@ -94,7 +94,7 @@ def train_or_exit(config: Path, output: Path, *, processes: int = 1, **options: 
 
 
 def how_to_go_on(output: Path) -> str:
-    """RETURNS (str): Where the run in a folder will go on."""
+    """RETURNS (str): Where the run in a folder will resume, as a sentence."""
     from spacy_bert_ner.training.checkpoints import Checkpoints
 
     steps = Checkpoints(output).steps()

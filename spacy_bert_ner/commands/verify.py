@@ -23,7 +23,7 @@ def verify_cli(
     ] = None,
     figures: Json = None,
 ) -> None:
-    """Install the wheels into a fresh environment, and check that the model says there what it says here, offline."""
+    """Install the wheels into a fresh environment, and check that the model finds the same entities there, offline."""
     from spacy_bert_ner.packaging.verification import SAMPLES, entities_of, find_model_wheel, verify_wheels
 
     nlp = load_pipeline(str(model))

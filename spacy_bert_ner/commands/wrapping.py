@@ -1,4 +1,4 @@
-"""What surrounds every command: an error is said in a line, with what to do, and shown with its place on request."""
+"""The wrapper of every command: it prints errors in one line, with what to do, and with a traceback on request."""
 
 import logging
 import zlib
@@ -12,7 +12,7 @@ from wasabi import msg
 
 from .options import Verbose
 
-# What reading a file or a pipeline that is not what it should be raises: spaCy's files are compressed, and msgpack.
+# What is raised when a damaged file or pipeline is read: spaCy's files are compressed msgpack.
 UNREADABLE = (OSError, ValueError, zlib.error)
 PLACE = "--verbose shows where the error was raised"
 # By package, the extra of setup.cfg.
@@ -35,7 +35,7 @@ EXTRAS = {
 
 
 class CommandError(Exception):
-    """What ends a command: a headline, and a text below it.
+    """An error that ends a command, printed as a headline and a text.
 
     title, text (str): What was found; what was expected, or what to type.
     """
@@ -46,7 +46,7 @@ class CommandError(Exception):
 
 
 def wrap_command(command: Callable[..., None]) -> Callable[..., None]:
-    """Let a command end in a line where something is wrong, and give it the option --verbose.
+    """Let a command print errors in one line, and add the option --verbose.
 
     command (Callable): The command, a function as typer takes it.
     RETURNS (Callable): The same, with the option.
@@ -93,7 +93,7 @@ def explained(what: str) -> Iterator[None]:
 
 
 def describe_error(error: BaseException) -> str:
-    """RETURNS (str): What an error says; of the system's, file and reason."""
+    """RETURNS (str): An error's message; for errors of the operating system, file and reason."""
     if isinstance(error, OSError) and error.filename and error.strerror:
         return f"{error.filename}: {error.strerror}"
     return str(error) or type(error).__name__

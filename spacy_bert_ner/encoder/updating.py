@@ -14,10 +14,10 @@ from .network.module import Encoder
 from .network.precision import LossScale
 
 NO_GRADIENT = (
-    "The encoder learns nothing: nobody sent a gradient back after the last {count} updates. Only the last component "
-    "that listens to it does so, and it is frozen or left out of training here. Put it before the components that are "
-    'trained, or detach it: [components.NAME] replace_listeners = ["model.tok2vec"]. If nothing shall move the '
-    "encoder, set trainable = false in its own section of the config, or add its component to [training] "
+    "The encoder is not trained: it received no gradient in the last {count} updates. Only the last component that "
+    "listens to it sends one, and that component is frozen or left out of training here. Put it before the components "
+    'that are trained, or detach it: [components.NAME] replace_listeners = ["model.tok2vec"]. To freeze the encoder on '
+    "purpose, set trainable = false in its own section of the config, or add its component to [training] "
     "frozen_components and annotating_components."
 )
 

@@ -1,4 +1,4 @@
-"""Evaluation of any pipeline that sets doc.ents: how good, how sure, what goes wrong.
+"""Evaluation of any pipeline that sets doc.ents: scores, their intervals, and errors.
 
 `evaluate` gives all measures, `report.render` makes a page of them.
 """

@@ -1,4 +1,4 @@
-"""How sure a figure is: intervals by bootstrap over documents, and paired comparison of two pipelines.
+"""Confidence intervals by bootstrap over documents, and paired comparison of two pipelines.
 
 Documents are drawn, not entities: the entities of a document share its topic and its errors.
 Sources: Efron & Tibshirani 1993 (percentile bootstrap); Berg-Kirkpatrick et al. 2012 (bootstrap over test sets in NLP);
@@ -14,7 +14,7 @@ from spacy_bert_ner.arrays import Floats, Ints
 
 from .counts import rates
 
-# Numbers held at a time while drawing: documents x resamples.
+# Numbers in memory at once while drawing: documents x resamples.
 BUDGET = 1 << 22
 
 
@@ -53,7 +53,7 @@ def intervals(counts: Ints, how: Resampling) -> Floats | None:
     counts (Ints): (documents, groups, 3)
     how (Resampling): How to resample.
     RETURNS (Floats | None): (2, groups, 3), lower and upper ends, NaN where a figure is undefined; None for fewer than
-        two documents, from which nothing can be said.
+        two documents.
     """
     if len(counts) < 2:
         return None

@@ -87,7 +87,7 @@ class RawRecord(Judged):
 
 
 def make_record(reference: Doc, predicted: Doc, spans_key: str | None, rename: Mapping[str, str]) -> TokenRecord:
-    """Read off what evaluation needs.
+    """Extract what evaluation needs.
 
     reference (Doc): The gold document.
     predicted (Doc): The same text with predicted entities, on the same tokens or on what a component of the pipeline

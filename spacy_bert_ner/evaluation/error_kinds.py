@@ -164,7 +164,7 @@ def describe_errors(
         verdicts={verdict: kinds[verdict] for verdict in VERDICTS},
         ignored=sum(len(record.ignored) for record in records),
         confusion=Confusion(types=list(types), table=confusion(cases, types)),
-        levers=[
+        kinds=[
             ErrorKindFigures(verdict=kind.verdict, gold=kind.gold, found=kind.found, errors=kind.errors, gain=kind.gain)
             for kind in rank_error_kinds(cases, total)
         ],

@@ -24,7 +24,7 @@ class Excerpt:
     gold, found (list[Entity]): Entities in the text, in characters.
     verdict (str): The kind of error, of `errors.VERDICTS`.
     score (float | None): The prediction's score.
-    times (int): How often this string, or this confusion, goes wrong in the corpus.
+    times (int): How often this error, of the same string, types and kind, occurs in the corpus.
     """
 
     text: str
@@ -53,12 +53,12 @@ class Confused:
     excerpt: Excerpt
 
 
-def confident_errors(records: Sequence[TokenRecord], cases: Iterable[Case], most: int = 12) -> list[Excerpt]:
+def confident_errors(records: Sequence[TokenRecord], cases: Iterable[Case], max_excerpts: int = 12) -> list[Excerpt]:
     """Choose the wrong predictions of the highest scores, each string and confusion once.
 
     records (Sequence[TokenRecord]): The documents.
     cases (Iterable[Case]): From `errors.find_cases`.
-    most (int): How many at most.
+    max_excerpts (int): Maximum number of excerpts.
     RETURNS (list[Excerpt]): Highest score first; a random sample, always the same, where there are no scores.
     """
     wrong = [case for case in cases if case.found and case.verdict != "right"]
@@ -67,13 +67,14 @@ def confident_errors(records: Sequence[TokenRecord], cases: Iterable[Case], most
     groups: dict[tuple, list[Case]] = {}
     for case in by_score:
         groups.setdefault((_name(records, case), *_types(case), case.verdict), []).append(case)
-    return [_excerpt(records, group[0], len(group)) for group in list(groups.values())[:most]]
+    return [_excerpt(records, group[0], len(group)) for group in list(groups.values())[:max_excerpts]]
 
 
-def confused_strings(records: Sequence[TokenRecord], cases: Iterable[Case], most: int = 15) -> list[Confused]:
+def confused_strings(records: Sequence[TokenRecord], cases: Iterable[Case], max_strings: int = 15) -> list[Confused]:
     """Choose the strings that go wrong most often, at least twice.
 
-    records, cases, most: As in `confident_errors`.
+    records, cases: As in `confident_errors`.
+    max_strings (int): Maximum number of strings.
     RETURNS (list[Confused]): Most errors first.
     """
     wrong: dict[str, list[Case]] = {}
@@ -84,7 +85,7 @@ def confused_strings(records: Sequence[TokenRecord], cases: Iterable[Case], most
         else:
             wrong.setdefault(_name(records, case), []).append(case)
     often = sorted((name for name in wrong if len(wrong[name]) > 1), key=lambda name: (-len(wrong[name]), name))
-    return [_confused(records, name, wrong[name], right[name]) for name in often[:most]]
+    return [_confused(records, name, wrong[name], right[name]) for name in often[:max_strings]]
 
 
 def _confused(records: Sequence[TokenRecord], name: str, wrong: list[Case], right: int) -> Confused:

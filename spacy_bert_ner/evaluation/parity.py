@@ -28,7 +28,7 @@ def check_parity(records: Sequence[TokenRecord], examples: Sequence[Example], to
         "seqeval, strict": _score_by_seqeval(records),
     }
     there = [scores for scores in scorers.values() if scores is not None]
-    # Scorers give 0 or nothing at all for what is undefined.
+    # Scorers give 0 or no value where a rate is undefined.
     agree = all(abs((scores[name] or 0.0) - (there[0][name] or 0.0)) < 1e-9 for scores in there for name in RATES)
     return Parity(scorers=scorers, agree=agree, reasons=[] if agree else _reasons(records, examples))
 

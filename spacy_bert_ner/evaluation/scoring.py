@@ -1,4 +1,4 @@
-"""What the pipeline's own scores are worth."""
+"""How reliable the pipeline's scores are."""
 
 from collections.abc import Sequence
 from itertools import pairwise

@@ -78,13 +78,13 @@ class ErrorFigures(TypedDict):
 
     verdicts: How many gold entities and predictions have each verdict.
     ignored: Predictions that touch text without gold annotation.
-    levers: Kinds of errors, then single confusions, costliest first.
+    kinds: Kinds of errors, then single confusions, costliest first.
     """
 
     verdicts: dict[str, int]
     ignored: int
     confusion: Confusion
-    levers: list[ErrorKindFigures]
+    kinds: list[ErrorKindFigures]
 
 
 class SlicingFigures(TypedDict):
@@ -115,7 +115,7 @@ class ScoreSummary(ScoreMeasures):
 
 
 class ScoreFigures(TypedDict):
-    """What the pipeline's scores are worth.
+    """How reliable the pipeline's scores are.
 
     without: Predictions that have no score.
     bands: Share right by score.

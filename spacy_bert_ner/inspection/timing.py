@@ -1,4 +1,4 @@
-"""Time and memory of training on this device, estimated from a few real updates."""
+"""Time and memory of training on this device, estimated from a few updates."""
 
 import math
 import sys

@@ -152,7 +152,7 @@ def look_up(attrs: Mapping[str, Any], span: Span) -> float | None:
         starts, ends, labels, scores = attrs["start_char"], attrs["end_char"], attrs["label"], attrs["scores"]
     except KeyError:
         return None
-    # Where somebody has shortened one of them they are no longer parallel.
+    # The user may have shortened one of them, so that they are no longer parallel.
     if not len(starts) == len(ends) == len(labels) == len(scores):
         return None
     start = span.start_char

@@ -1,4 +1,4 @@
-"""A factory `transformer` where nobody has one, so that its absence has an error that helps.
+"""A factory `transformer` for environments without one, whose error says what to do.
 
 spaCy's own (E002) lists the factories there are. A pipeline of version 0.1.0 asks for `transformer`.
 """
@@ -17,7 +17,7 @@ NEEDS_SPACY_TRANSFORMERS = (
 
 
 def register_standin() -> None:
-    """Register the factory, unless a package that is installed brings one or somebody has registered it."""
+    """Register the factory, unless an installed package brings one or it is registered already."""
     if Language.has_factory(FACTORY) or entry_points(group="spacy_factories", name=FACTORY):
         return
     # Without defaults, what a config says of the model would be refused before this is called.

@@ -12,7 +12,7 @@ from spacy_bert_ner.arrays import Bools
 
 from .retokenizing import first_forms, is_raw
 
-# token.ent_iob of a token that nobody has annotated.
+# token.ent_iob of an unannotated token.
 _MISSING = 0
 
 

@@ -24,7 +24,7 @@ def render(evaluation: Evaluation, *, curve: list[CurvePoint] | None = None) -> 
 
     evaluation (Evaluation): What to report.
     curve (list[CurvePoint] | None): The training curve, see `curve.read_curve`.
-    RETURNS (str): The page, complete.
+    RETURNS (str): The whole page.
     """
     metrics = evaluation.metrics
     types = metrics["errors"]["confusion"]["types"]
@@ -33,7 +33,7 @@ def render(evaluation: Evaluation, *, curve: list[CurvePoint] | None = None) -> 
         entities, others = (excerpt.gold, excerpt.found) if which == "gold" else (excerpt.found, excerpt.gold)
         return Markup(mark(excerpt.text, entities, others, types))
 
-    # Nothing that a corpus or a label holds gets into the page unescaped; the figures are this package's own.
+    # Everything from the corpus, labels included, is escaped; the figures are made by this package.
     environment = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )

@@ -6,14 +6,14 @@ from spacy_bert_ner.evaluation.console import percent
 from spacy_bert_ner.evaluation.error_kinds import VERDICTS
 from spacy_bert_ner.evaluation.typed_figures import CorpusFigures, ErrorKindFigures, Metrics
 
-# What is rarer than this share of the gold entities is not worth the first look.
-WORTH = 0.02
-# Nor is a smaller calibration error than this, be it real.
-WORTH_ERROR = 0.02
+# A slice with a smaller share of the gold entities is not mentioned.
+MIN_SHARE = 0.02
+# Nor is a smaller calibration error, even where it exceeds what chance explains.
+MIN_CALIBRATION_ERROR = 0.02
 
 
 def advise(metrics: Metrics) -> list[str]:
-    """Say where the points are. RETURNS (list[str]): A few sentences, what is worth most first."""
+    """Say what to improve. RETURNS (list[str]): A few sentences, the largest F1 gain first."""
     if metrics["f1"] is None:
         return [nothing_to_measure(metrics["corpus"]) or "Neither the corpus nor the pipeline's output has an entity."]
     found = [*_costliest_errors(metrics), *_weakest_slice(metrics), *_raw_text(metrics), *_scores(metrics)]
@@ -21,7 +21,7 @@ def advise(metrics: Metrics) -> list[str]:
 
 
 def nothing_to_measure(corpus: CorpusFigures) -> str:
-    """RETURNS (str): Why nothing can be said with a corpus, of which `metrics["corpus"]` tells; "" where it can."""
+    """RETURNS (str): Why a corpus cannot be evaluated on; "" where it can. corpus: `metrics["corpus"]`."""
     if not corpus["documents"]:
         return f"{corpus['path']} holds no document with a token."
     if corpus["unannotated"] == corpus["words"]:
@@ -30,13 +30,14 @@ def nothing_to_measure(corpus: CorpusFigures) -> str:
 
 
 def _costliest_errors(metrics: Metrics) -> Iterator[str]:
-    kinds = [kind for kind in metrics["errors"]["levers"] if kind["errors"]]
+    kinds = [kind for kind in metrics["errors"]["kinds"] if kind["errors"]]
     whole = sorted((x for x in kinds if not (x["gold"] or x["found"])), key=lambda x: -x["gain"])
     for kind in whole[:1]:
-        yield f"{VERDICTS[kind['verdict']]}: {kind['errors']} errors, worth {100 * kind['gain']:.1f} points of F1."
+        gain = f"{100 * kind['gain']:.1f} points of F1"
+        yield f"{VERDICTS[kind['verdict']]}: {kind['errors']} errors; fixing them gains {gain}."
     single = [x for x in kinds if x["gold"] or x["found"]]
     for kind in single[:2]:
-        yield f"{_confusion(kind)}: {kind['errors']} errors, worth {100 * kind['gain']:.1f} points."
+        yield f"{_confusion(kind)}: {kind['errors']} errors; fixing them gains {100 * kind['gain']:.1f} points."
 
 
 def _confusion(kind: ErrorKindFigures) -> str:
@@ -45,13 +46,13 @@ def _confusion(kind: ErrorKindFigures) -> str:
     if kind["verdict"] == "missed":
         return f"{kind['gold']} missed"
     if kind["verdict"] == "spurious":
-        return f"{kind['found']} where nothing is"
+        return f"{kind['found']} where there is no entity"
     return f"{kind['gold']} taken for {kind['found']}" + (", boundary wrong too" if kind["verdict"] == "both" else "")
 
 
 def _weakest_slice(metrics: Metrics) -> Iterator[str]:
     """The slice whose distance from the whole, times its size, is the largest."""
-    least, whole = max(WORTH * metrics["counts"]["gold"], 1), metrics["f1"]
+    least, whole = max(MIN_SHARE * metrics["counts"]["gold"], 1), metrics["f1"]
     slices = [
         ((whole - row["f1"]) * row["counts"]["gold"], way["title"], name, row)
         for way in metrics["slices"]
@@ -79,22 +80,22 @@ def _raw_text(metrics: Metrics) -> Iterator[str]:
 
 
 def _scores(metrics: Metrics) -> Iterator[str]:
-    """Say where scores are further off than those of as many perfectly calibrated entities can be."""
+    """Say where the calibration error is larger than chance explains."""
     raw = metrics["raw_text"]
     for where, scores in (("", metrics["scores"]), (" on raw text", raw["scores"] if raw else None)):
         if scores is None:
             continue
         summary = scores["summary"]
         error, by_chance = summary["ece"], summary["ece_by_chance"]
-        if error is not None and by_chance is not None and error > max(WORTH_ERROR, by_chance):
+        if error is not None and by_chance is not None and error > max(MIN_CALIBRATION_ERROR, by_chance):
             what_to_do = (
                 "The pipeline was calibrated on texts unlike these: set thresholds by the report's score bands."
                 if metrics["calibrated"]
                 else "Calibrate before setting thresholds."
             )
             yield (
-                f"Scores{where} are off by {100 * error:.1f} points, where chance alone makes it "
-                f"{100 * by_chance:.1f} at most: {percent(summary['mean_score'], 1)} per cent on "
-                f"average, while {percent(summary['precision'], 1)} per cent are right. {what_to_do}"
+                f"The calibration error{where} is {100 * error:.1f} points, and chance explains at most "
+                f"{100 * by_chance:.1f}: the mean score is {percent(summary['mean_score'], 1)} per cent, and "
+                f"{percent(summary['precision'], 1)} per cent are right. {what_to_do}"
             )
             return

@@ -1,4 +1,4 @@
-"""The course of a training, from its log."""
+"""The training curve, read from its file or from spaCy's log."""
 
 import json
 from pathlib import Path
@@ -14,7 +14,7 @@ class CurvePoint(TypedDict):
 
 
 def read_curve(path: Path) -> list[CurvePoint]:
-    """Read the curve that training wrote, or what `spacy.ConsoleLogger.v3` wrote to its `output_file`: the form is one.
+    """Read the curve that training wrote, or the `output_file` of `spacy.ConsoleLogger.v3`, which has the same form.
 
     path (Path): The file, one JSON object a line with "epoch", "step", "losses", "scores" and "score".
     RETURNS (list[CurvePoint]): Its evaluations.

@@ -26,7 +26,7 @@ def dot_of(row: Figures | None) -> Dot:
 
 
 def draw_dots(c: Canvas, rows: Sequence[Dot], colour: str, label: str, offset: float) -> None:
-    """Draw rates as dots, their intervals as lines. Rows without a rate leave their place empty."""
+    """Draw rates as dots, their intervals as lines. Rows without a rate stay empty."""
     ends = [(i + offset, *row["ends"]) for i, row in enumerate(rows) if row["ends"]]
     if ends:
         y, low, high = zip(*ends, strict=True)

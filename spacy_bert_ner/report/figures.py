@@ -11,7 +11,7 @@ from .curve import CurvePoint
 from .dots import Dot, dot_of, draw_dots, ends_of
 from .svg import ACCENT, INK, MUTED, SECOND, Canvas, canvas
 
-# More than these are not told apart at a glance; the table beside the figure has them all.
+# With more, a figure cannot be read at a glance; the table beside it has all types.
 MAX_TYPES = 9
 
 
@@ -61,8 +61,8 @@ def plot_types(metrics: Metrics) -> Plot:
 
 
 def plot_errors(metrics: Metrics) -> Plot:
-    """Plot how many errors there are of each kind, and what they cost. RETURNS (Plot): The figure."""
-    gains = {kind["verdict"]: kind["gain"] for kind in metrics["errors"]["levers"] if not _is_single(kind)}
+    """Plot how many errors there are of each kind, and the F1 gain of fixing them. RETURNS (Plot): The figure."""
+    gains = {kind["verdict"]: kind["gain"] for kind in metrics["errors"]["kinds"] if not _is_single(kind)}
     counts = [metrics["errors"]["verdicts"][verdict] for verdict in ERROR_VERDICTS]
     names = [VERDICTS[verdict] for verdict in ERROR_VERDICTS]
     rows = [(n, str(k), f"{100 * gains[v]:.1f}") for n, k, v in zip(names, counts, ERROR_VERDICTS, strict=True)]
@@ -73,9 +73,9 @@ def plot_errors(metrics: Metrics) -> Plot:
         c.ax.bar_label(bars, labels=labels, color=INK, fontsize=10, padding=4)
         _name_rows(c, [name.replace(", ", ",\n") for name in names])
         c.ax.set_xlim(0, max(1, *counts) * 1.4)
-        c.ax.set_xlabel("errors (points of F1 if fixed)")
+        c.ax.set_xlabel("errors (F1 gain in points)")
         c.ax.locator_params(axis="x", nbins=4, integer=True)
-    return Plot("errors", "Errors by kind", description, c.svg, ("kind", "errors", "worth, points of F1"), rows)
+    return Plot("errors", "Errors by kind", description, c.svg, ("kind", "errors", "F1 gain, points"), rows)
 
 
 def plot_confusion(metrics: Metrics) -> Plot:
@@ -210,7 +210,7 @@ def plot_curve(curve: Sequence[CurvePoint]) -> Plot | None:
         c.ax.annotate(
             f"{scores[best]:.1f}", (steps[best], scores[best]), (0, -18), textcoords="offset points", ha="center"
         )
-        # The first steps say nothing, and would flatten everything after them.
+        # The scores of the first steps are low, and would flatten the curve after them.
         floor = sorted(scores)[max(len(scores) // 4, min(1, len(scores) - 2))]
         c.ax.set_ylim(max(0, floor - max(2, 0.3 * (scores[best] - floor))), min(100, scores[best] + 2))
         c.ax.set(xlabel="step", ylabel="score, per cent")

@@ -17,7 +17,7 @@ def mark(text: str, entities: Sequence[Entity], others: Sequence[Entity], types:
 
     text (str): The sentence.
     entities (Sequence[Entity]): Its entities, in characters.
-    others (Sequence[Entity]): What it is compared with: entities that are not there are outlined.
+    others (Sequence[Entity]): The entities to compare with: those of `entities` that are not among them are outlined.
     types (Sequence[str]): All types, which decides their colours.
     RETURNS (str): HTML. Whatever text and labels hold is escaped.
     """

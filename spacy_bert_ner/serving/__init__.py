@@ -2,6 +2,5 @@
 
     request ─► guards: key, size, time ─► endpoints ─► batching: a thread a model ─► nlp.pipe ─► plain data ─► response
 
-It works with any spaCy pipeline that sets doc.ents, and imports nothing of this package that such a pipeline does not
-need.
+It works with any spaCy pipeline that sets doc.ents, and imports nothing else of this package.
 """

@@ -32,8 +32,8 @@ DESCRIPTION = "Named entities with confidences, by three APIs: /v1/entities, /hf
 def make_app(loaders: Mapping[str, Callable[[], Language]], settings: ServiceSettings | None = None) -> FastAPI:
     """Make the application.
 
-    loaders (Mapping[str, Callable[[], Language]]): What makes the pipelines, by name, the first the default; the
-        application makes each in the thread that will call it, and nobody else may.
+    loaders (Mapping[str, Callable[[], Language]]): Functions that load the pipelines, by name, the first the default;
+        each is called in the only thread that uses its pipeline.
     settings (ServiceSettings | None): Limits and guards; None for the defaults.
     RETURNS (FastAPI): The application, for any ASGI server, with the pipelines loaded.
     RAISES: What the loaders raise.
@@ -71,19 +71,19 @@ def make_app(loaders: Mapping[str, Callable[[], Language]], settings: ServiceSet
 
 
 def load_app(models: Sequence[str], settings: ServiceSettings, gpu_id: int = -1) -> FastAPI:
-    """Load pipelines and make their application.
+    """Load pipelines and create their application.
 
     models (Sequence[str]): Packages or folders, or NAME=PACKAGE or NAME=FOLDER.
     settings (ServiceSettings): Limits and guards.
     gpu_id (int): GPU, or -1 for the CPU.
     RETURNS (FastAPI): The application.
-    RAISES: ValueError where a model is not there or two have one name.
+    RAISES: ValueError where a model does not exist or two have the same name.
     """
     return make_app({name: partial(_load, place, gpu_id) for name, place in name_models(models).items()}, settings)
 
 
 def _load(place: str, gpu_id: int) -> Language:
-    """Load a pipeline. RETURNS (Language): It."""
+    """RETURNS (Language): A pipeline on the chosen device."""
     # Thinc's choice of a device holds for one thread.
     setup_gpu(gpu_id, silent=True)
     return spacy.load(place)

@@ -1,10 +1,10 @@
-"""A model's own thread, which reads the texts of many requests together.
+"""A model's own thread, which processes the texts of many requests in batches.
 
     event loop:  read ─► put into the queue ─┐                      ┌─► the request's future
     thread:      while idle, wait ◄──────────┴─► take a batch ─► memory zone: nlp.pipe ─► plain data
 
-spaCy's memory zone must not be entered twice on one vocabulary, so that one thread alone touches a pipeline. It loads
-it, too: OpenMP keeps a team of threads for every thread that computes, and two teams on the same cores slow each other
+spaCy's memory zone must not be entered twice on one vocabulary, so only one thread uses a pipeline. The same thread
+loads it: OpenMP keeps a pool of threads for every thread that computes, and two pools on the same cores slow each other
 down.
 """
 
@@ -29,18 +29,18 @@ from .service_settings import ServiceSettings, count_words
 
 _LOG = logging.getLogger("spacy_bert_ner.serving")
 WARM_UP = "The quick brown fox jumps over the lazy dog near London on Monday, said Jane Smith of Acme. "
-# How much of the speed is the last batch's.
+# Weight of the last batch in the moving average of the speed.
 WEIGHT = 0.3
 
 
 class ModelRunner:
-    """Where a model reads.
+    """Runs a model in its thread.
 
     name (str): The model's name.
-    load (Callable[[], Language]): Makes its pipeline, in the thread that runs it; no other thread may call it.
+    load (Callable[[], Language]): Loads its pipeline; called in the model's thread.
     settings (ServiceSettings): Limits.
-    metrics (ServiceMetrics): What is counted.
-    nlp (Language): The pipeline, to be looked at only.
+    metrics (ServiceMetrics): Receives counts and times.
+    nlp (Language): The pipeline, read-only for other threads.
     RAISES: Whatever `load` raises, and the pipeline on a text.
     """
 
@@ -62,11 +62,11 @@ class ModelRunner:
         self.nlp, self._speed = loaded.result()
 
     def start(self) -> None:
-        """Take requests from now on."""
+        """Start the thread, and accept requests."""
         self._open = True
 
     def close(self) -> None:
-        """Read what is in the queue, then end the thread; new requests are refused."""
+        """Process what is in the queue, then end the thread; new requests are refused."""
         with self._changed:
             self._closing = True
             self._changed.notify()
@@ -75,16 +75,15 @@ class ModelRunner:
 
     @property
     def is_ready(self) -> bool:
-        """RETURNS (bool): Whether a request would be taken."""
+        """RETURNS (bool): Whether a request would be accepted."""
         return self._open and self._thread.is_alive() and not self._closing
 
     async def annotate(self, texts: Sequence[str]) -> list[Answer | Failure]:
         """Find the entities of a request's texts, together with those of other requests.
 
         texts (Sequence[str]): The texts.
-        RETURNS (list[Answer | Failure]): For each text what was found; one that fails takes no other with it.
-        RAISES: RefusalError, 413 where they are too long, 503 where too much is in the queue, 504 where it took too
-            long.
+        RETURNS (list[Answer | Failure]): One per text; a text that fails does not affect the others.
+        RAISES: RefusalError: 413 where they are too long, 503 where the queue is too long, 504 after the deadline.
         """
         if not texts:
             return []
@@ -132,7 +131,7 @@ class ModelRunner:
             raise RefusalError(503, message, "queue", Retry_After=str(seconds))
 
     def _run(self, load: Callable[[], Language], loaded: "Future[tuple[Language, float]]") -> None:
-        """Load, then read batches until the runner is closed and the queue empty."""
+        """Load, then process batches until the runner is closed and the queue empty."""
         with closing(CoreShare(self.settings.workers, self.settings.folder)) as cores:
             try:
                 with cores.computing():
@@ -151,8 +150,8 @@ class ModelRunner:
         limit = self.settings.max_batch_words
         with self._changed:
             if self._crowded:
-                # Requests came while others were read: a moment more makes the batch larger. Otherwise nothing is won
-                # by waiting.
+                # Requests came while others were processed: waiting a moment makes the batch larger. An idle model
+                # gains nothing by waiting.
                 self._changed.wait_for(lambda: self._closing or self._queue.words >= limit, self.settings.gather)
             else:
                 self._changed.wait_for(lambda: self._closing or self._queue)
@@ -172,9 +171,9 @@ class ModelRunner:
         words = self._in_work
         with self._changed:
             self._in_work = 0
-            # Before the answers go out, so that what comes because of them does not count.
+            # Before the answers are sent, so that requests that follow them do not count.
             self._crowded = bool(self._queue)
-            # Small batches say little about how fast a queue is read.
+            # The speed of small batches says little about that of full ones.
             if words >= self.settings.max_batch_words / 2:
                 self._speed += WEIGHT * (words / seconds - self._speed)
         self.metrics.count_batch(self.name, answers, seconds)
@@ -186,9 +185,9 @@ class ModelRunner:
                 _LOG.warning("%s: no event loop is left for %d answers", self.name, len(done))
 
     def _annotate_apart(self, texts: Sequence[str]) -> list[Answer | Failure]:
-        """Read texts; those on which the pipeline fails are found by halving, so that few are read twice.
+        """Process texts; those on which the pipeline fails are found by bisection, so that few are processed twice.
 
-        It is within the memory zone that errors are caught: they hold on to what was allocated there.
+        Errors are caught within the memory zone, as they refer to what was allocated there.
         """
         try:
             return [read_answer(doc) for doc in self.nlp.pipe(texts, batch_size=len(texts))]
@@ -207,7 +206,7 @@ class ModelRunner:
         return Failure(f"The pipeline fails on this text with {kind}: the service's log says where")
 
     def _warm_up(self, nlp: Language) -> float:
-        """Read something, which is slow for the first time. RETURNS (float): Words a second, by a full batch."""
+        """Warm up, as first calls are slow. RETURNS (float): Words per second on a full batch."""
         text = WARM_UP * max(1, self.settings.max_batch_words // count_words(WARM_UP) // 8)
         text = text[: nlp.max_length]
         with nlp.memory_zone():
@@ -223,7 +222,7 @@ class ModelRunner:
 
 
 def _deliver(tickets: Sequence[Ticket]) -> None:
-    """Hand answers to those who wait, in the event loop."""
+    """Set the results of the waiting requests, in the event loop."""
     for ticket in tickets:
         if not ticket.future.done():
             ticket.future.set_result([answer for answer in ticket.answers if answer is not None])

@@ -1,4 +1,4 @@
-"""By how many threads a model computes: by all cores where no other model does, else by its share of them."""
+"""How many threads a model computes with: as many as cores where no other model computes, else its share of them."""
 
 import os
 import tempfile
@@ -20,10 +20,10 @@ PREFIX = "computes-"
 
 
 class CoreShare:
-    """Cores that models share, those of other processes too.
+    """The cores that models share, also with those of other processes.
 
-    A team of threads on cores that others use waits for its last member, so that it is slower than one thread. Who
-    computes holds a lock of its own file meanwhile, which ends with the process, whatever ends that.
+    A pool of threads whose cores are in use by others waits for its slowest thread, and is slower than one thread. A
+    model holds a lock of its own file while it computes, which is released when the process ends, for whatever reason.
 
     workers (int): Processes that serve.
     folder (Path | None): Where the models that share cores have these files; None for a model that shares none.
@@ -31,7 +31,7 @@ class CoreShare:
 
     def __init__(self, workers: int = 1, folder: Path | None = None) -> None:
         cores = usable_cores()
-        # Who set it knows better.
+        # The user's setting takes precedence.
         self._fixed = "OMP_NUM_THREADS" in os.environ or torch is None
         self.everything = cores
         self.share = max(1, cores // workers if workers > 1 else cores - 1)
@@ -49,12 +49,12 @@ class CoreShare:
 
     @contextmanager
     def computing(self) -> Iterator[None]:
-        """Set the threads by which this thread computes, within."""
+        """Set the number of threads that this thread computes with, within the block."""
         if self._fixed:
             yield
             return
         if self._own is not None:
-            # First, so that of two who begin at once both know of each other.
+            # Before the others are checked, so that two that begin at once know of each other.
             fcntl.flock(self._own, fcntl.LOCK_SH)
         try:
             torch.set_num_threads(self.share if self._others_compute() else self.everything)
@@ -69,7 +69,7 @@ class CoreShare:
         return any(map(self._computes, set(self._folder.glob(f"{PREFIX}*")) - {Path(self._own.name)}))
 
     def _computes(self, path: Path) -> bool:
-        """RETURNS (bool): Whether whose file this is holds its lock. path (Path): The file."""
+        """RETURNS (bool): Whether another model computes. path (Path): The file that it locks meanwhile."""
         # It may end at any moment, and its file with it.
         with suppress(FileNotFoundError):
             if path not in self._others:

@@ -50,7 +50,7 @@ async def annotate_texts(runner: ModelRunner, texts: Sequence[str], request: Req
 
 
 def require_answers(answers: Sequence[Answer | Failure]) -> list[Answer]:
-    """RETURNS (list[Answer]): The answers, for a schema that cannot say that one text failed.
+    """RETURNS (list[Answer]): The answers, for a schema that cannot represent a failed text.
 
     RAISES: RefusalError where one did.
     """

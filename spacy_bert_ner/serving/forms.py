@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 IGNORED_HEADER = "X-Ignored-Parameters"
-# What a client's name may hold to be quoted in a header.
+# Characters of a client's parameter name that may be quoted in a header.
 _PLAIN = re.compile(r"[\w.-]{1,60}", re.ASCII)
 
 

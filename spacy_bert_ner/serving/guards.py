@@ -1,4 +1,4 @@
-"""Middleware before the endpoints: access, sizes, time limits; and what the log and the metrics record."""
+"""Middleware before the endpoints: access, size and time limits, log and metrics."""
 
 import asyncio
 import hmac

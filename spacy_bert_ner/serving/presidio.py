@@ -13,7 +13,7 @@ from .answers import read_answer
 class ConfidentNlpEngine(SpacyNlpEngine):
     """Presidio's engine for spaCy, whose entities carry the pipeline's confidences instead of one constant score.
 
-    An entity without a confidence, such as one of a rule, gets the constant `default_score` of the configuration.
+    An entity without a confidence, such as a rule's, gets the constant `default_score` of the configuration.
     """
 
     engine_name = "spacy_with_confidences"

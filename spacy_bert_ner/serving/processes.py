@@ -1,4 +1,4 @@
-"""The service as processes, by uvicorn."""
+"""The service's processes, run by uvicorn."""
 
 import asyncio
 import ipaddress
@@ -31,7 +31,7 @@ from .service_settings import LOOPBACK, METRICS_VARIABLE, ServiceSettings
 
 # Connections for each request that may be under way; uvicorn answers 503 to the others and closes them.
 CONNECTIONS = 4
-# What may still be under way when the deadline of all requests is over.
+# Seconds for what remains after the deadline of all requests.
 SHUTDOWN_GRACE = 5
 
 
@@ -81,9 +81,9 @@ def is_loopback(host: str) -> bool:
 
 
 def allowed_hosts(host: str, more: Sequence[str]) -> tuple[str, ...]:
-    """Say which names in the header Host are answered.
+    """Choose the accepted values of the header Host.
 
-    host (str): The address that is listened on.
+    host (str): The address to listen on.
     more (Sequence[str]): Names that the user allows.
     RETURNS (tuple[str, ...]): The names; empty for all.
     """
@@ -109,7 +109,7 @@ def run(
     host (str): Address to listen on.
     port (int): Port; 0 for any that is free.
     workers (int | Literal["auto"]): Processes, each with its own models; "auto" for one a core, or with a GPU one.
-    code (Path | None): A Python file to import before.
+    code (Path | None): Python file with registered functions to import.
     gpu_id (int): GPU, or -1 for the CPU.
     RAISES: ValueError where the models cannot be served, OSError where the address cannot be listened on.
     """
@@ -131,7 +131,7 @@ def run(
 
 
 def make_server(app: FastAPI, settings: ServiceSettings) -> Server:
-    """Make a server of one process.
+    """Create the server of one process.
 
     app (FastAPI): The application.
     settings (ServiceSettings): Limits.
@@ -141,12 +141,12 @@ def make_server(app: FastAPI, settings: ServiceSettings) -> Server:
 
 
 def listen(host: str, port: int) -> Listener:
-    """Take an address, before a model is loaded: one that cannot be had is known at once.
+    """Bind an address before a model is loaded, so that an address in use is reported at once.
 
     host (str): Address.
     port (int): Port; 0 for any that is free.
     RETURNS (Listener): Bound to it.
-    RAISES: OSError as the system says it.
+    RAISES: OSError where it cannot be bound.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     return Listener.bound(family, (host, port))
@@ -155,8 +155,8 @@ def listen(host: str, port: int) -> Listener:
 def load_in_process(
     models: Sequence[str], settings: ServiceSettings, code: Path | None = None, gpu_id: int = -1
 ) -> FastAPI:
-    """Load pipelines and make their application, in the process that serves them. RETURNS (FastAPI): It."""
-    # Only now: prometheus_client looks into the environment as it is imported.
+    """Load pipelines in the process that serves them. RETURNS (FastAPI): Their application."""
+    # Imported here: prometheus_client reads the environment when it is imported.
     from .app import load_app
 
     import_code(code)
@@ -164,7 +164,7 @@ def load_in_process(
 
 
 def _configure(make: Any, settings: ServiceSettings, workers: int) -> Config:
-    # Ours says what the other would, without what a client writes into an address.
+    # Our own log has the same lines, without the parts of a URL that a client chooses.
     log: dict[str, Any] = deepcopy(LOGGING_CONFIG)
     log["loggers"]["spacy_bert_ner"] = {"handlers": ["default"], "level": "INFO", "propagate": False}
     return Config(
@@ -180,7 +180,7 @@ def _configure(make: Any, settings: ServiceSettings, workers: int) -> Config:
         proxy_headers=False,
         limit_concurrency=CONNECTIONS * settings.max_requests,
         timeout_keep_alive=5,
-        # Until then a worker may be importing; uvicorn kills one that says nothing.
+        # Until then a worker may be importing; uvicorn kills one that does not respond.
         timeout_worker_healthcheck=60,
         timeout_graceful_shutdown=int(settings.deadline) + SHUTDOWN_GRACE,
     )

@@ -1,4 +1,4 @@
-"""The pipelines that are served, by name, and what is known of them."""
+"""The served pipelines, by name, and their descriptions."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -17,10 +17,10 @@ from .service_settings import ServiceSettings
 class Catalogue:
     """The models that are served.
 
-    loaders (Mapping[str, Callable[[], Language]]): What makes the pipelines, by name, the first the default; each is
-        called in the thread that reads.
+    loaders (Mapping[str, Callable[[], Language]]): Functions that load the pipelines, by name, the first the default;
+        each is called in its model's thread.
     settings (ServiceSettings): Limits.
-    metrics (ServiceMetrics): What is counted.
+    metrics (ServiceMetrics): Receives counts and times.
     """
 
     def __init__(
@@ -33,9 +33,8 @@ class Catalogue:
         return iter(self.runners.values())
 
     def find(self, name: str | None) -> ModelRunner:
-        """Look a model up. RETURNS (ModelRunner): It, or the first where no name is given.
+        """Look a model up. RETURNS (ModelRunner): The model, or the first one where no name is given.
 
-        name (str | None): Its name.
         RAISES: RefusalError, 404 where there is none of that name.
         """
         if name is None:
@@ -60,7 +59,7 @@ class Catalogue:
 
 
 def describe_model(name: str, nlp: Language) -> dict[str, Any]:
-    """Say what is known of a pipeline, most of it from its meta.json.
+    """Describe a pipeline, mostly by its meta.json.
 
     name (str): The name by which it is served.
     nlp (Language): The pipeline.
@@ -90,7 +89,7 @@ def declared_labels(nlp: Language) -> list[str]:
 
 
 def calibrations(nlp: Language) -> dict[str, dict[str, Any]]:
-    """RETURNS (dict[str, dict[str, Any]]): By component, what its confidences are calibrated by, where it says so."""
+    """RETURNS (dict[str, dict[str, Any]]): By component, its calibration, where it has one."""
     found = {}
     for name, component in nlp.pipeline:
         cfg = getattr(component, "cfg", None)

@@ -1,11 +1,11 @@
-"""What can be set about the service."""
+"""The service's settings."""
 
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
 KEY_VARIABLE = "SPACY_BERT_NER_API_KEY"
-# Where several workers leave their figures for each other; prometheus_client reads it as it is imported.
+# The folder in which several workers share their metrics; prometheus_client reads the variable when it is imported.
 METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
@@ -14,17 +14,17 @@ LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 class ServiceSettings:
     """Limits and guards of the service.
 
-    max_batch_words (int): Words that go through a model at once; a longer text is a batch by itself.
+    max_batch_words (int): Maximum number of words of a batch; a longer text is a batch by itself.
     gather (float): Seconds for which a busy model waits for more texts before its next batch.
-    max_wait (float): Seconds of work that may stand before a request; where there is more, the answer is 503.
+    max_wait (float): Seconds of work that may be queued before a request; where there is more, the answer is 503.
     deadline (float): Seconds after which a request is answered by 504.
     read_timeout (float): Seconds that a client may take to send a request.
-    max_requests (int): Requests under way; beyond them the answer is 503, whatever the models could do.
+    max_requests (int): Requests in progress; beyond them the answer is 503, whatever the models' speed.
     max_words, max_texts, max_body_bytes (int): Of one request; beyond them the answer is 413.
-    default_score (float): What the forms of others, which know no missing score, say of entities without a confidence.
-    hosts (tuple[str, ...]): Names in the header Host that are answered; empty for all.
+    default_score (float): The score of entities without a confidence in the APIs of others, which need one.
+    hosts (tuple[str, ...]): Accepted values of the header Host; empty for all.
     workers (int): Processes that serve.
-    folder (Path | None): Where models leave word for each other of whether they compute; None where there is but one.
+    folder (Path | None): The folder of the files that models lock while they compute; None where there is one model.
     log_texts (bool): Whether the log may hold texts: those of requests, and errors' messages, which may quote them.
     api_key (str | None): What clients must send as `Authorization: Bearer KEY`; None where everyone may ask.
     """
@@ -47,9 +47,9 @@ class ServiceSettings:
 
 
 def key_from_environment() -> str | None:
-    """Look for an API key. RETURNS: It, or None where the variable is not set.
+    """RETURNS: The API key; None where the variable is not set.
 
-    RAISES: ValueError where it is set to nothing, or to what a header cannot carry.
+    RAISES: ValueError where it is empty, or cannot be sent in a header.
     """
     key = os.environ.get(KEY_VARIABLE)
     if key is not None and (not key.strip() or not key.isascii() or not key.isprintable() or key != key.strip()):
@@ -61,7 +61,7 @@ def key_from_environment() -> str | None:
 
 
 def count_words(text: str) -> int:
-    """Estimate a text's tokens without a tokenizer: also where words are not set apart by spaces.
+    """Estimate a text's tokens without a tokenizer, also in languages that do not separate words by spaces.
 
     text (str): The text.
     RETURNS (int): At least 1.

@@ -1,4 +1,4 @@
-"""Writing files so that a reader never meets half of one."""
+"""Atomic writing of files: a reader never sees a partial one."""
 
 import hashlib
 import os
@@ -11,13 +11,13 @@ from pathlib import Path
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary file beside `path` that takes its place when the block ends without an error.
+    """Give a temporary file beside `path` that replaces it when the block ends without an error.
 
-    What was there stays until then, and the new content is on the disk when it is there.
+    The old content stays until then, and the new content is on the disk (fsync) before it replaces that.
 
-    path (Path): The file to write; its folder is made where it is missing.
-    YIELDS (Path): Where to write meanwhile; in the same folder, since a rename is atomic within one file system only.
-    RAISES: OSError as the system says it; nothing new is then left behind.
+    path (Path): The file to write; its folder is created where it is missing.
+    YIELDS (Path): The temporary file; in the same folder, since a rename is atomic within one file system only.
+    RAISES: OSError where that fails; the temporary file is then removed.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
@@ -26,7 +26,7 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         _flush(temporary)
-        # mkstemp makes files that only their owner may read; a written file follows the user's umask.
+        # mkstemp creates files that only their owner may read; a written file follows the user's umask.
         umask = os.umask(0)
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)
@@ -55,13 +55,13 @@ def sha256_of(path: Path) -> str:
 
 @contextmanager
 def replacing_folder(path: Path) -> Iterator[Path]:
-    """Give a new folder that takes the place of `path` when the block ends without an error, and is on the disk then.
+    """Give a new folder that replaces `path` when the block ends without an error, and is on the disk (fsync) then.
 
-    A folder cannot be replaced in one step: what was there is moved aside first, for a moment.
+    A folder cannot be replaced atomically: the old one is moved aside first, for a moment.
 
-    path (Path): The folder; its own folder is made where it is missing.
-    YIELDS (Path): Where to write meanwhile.
-    RAISES: OSError as the system says it; nothing new is then left behind.
+    path (Path): The folder; its parent is created where it is missing.
+    YIELDS (Path): The new folder.
+    RAISES: OSError where that fails; the new folder is then removed.
     """
     temporary, old = (path.with_name(f".{path.name}.{state}") for state in ("new", "old"))
     for left_behind in (temporary, old):
@@ -85,13 +85,13 @@ def replacing_folder(path: Path) -> Iterator[Path]:
 
 
 def copy_folder(source: Path, target: Path) -> None:
-    """Copy what is in a folder into another one that is there and empty.
+    """Copy a folder's content into an existing, empty one.
 
     source (Path): The folder to copy.
-    target (Path): Where its content goes.
-    RAISES: OSError as the system says it: shutil.copytree makes of it one that no longer says whether the disk is full.
+    target (Path): The empty folder.
+    RAISES: OSError with its errno, which shutil.copytree's error would lack: whether the disk is full, for instance.
     """
-    # A folder is sorted before what is in it.
+    # A folder is sorted before its content.
     for entry in sorted(source.rglob("*")):
         place = target / entry.relative_to(source)
         if entry.is_dir():

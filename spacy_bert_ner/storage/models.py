@@ -1,9 +1,9 @@
-"""Saved models that say when they were damaged: a checksum over every byte of a component's file `model`.
+"""Saved models whose damage is detected: a checksum over every byte of a component's file `model`.
 
     thinc's msgpack   84 "nodes" … "attrs" … "params" … "shims" …                     a map of four entries
-    what is written   85 "nodes" … "attrs" … "params" … "shims" … "crc32" ce 01234567  one more of the same map
+    what is written   85 "nodes" … "attrs" … "params" … "shims" … "crc32" ce 01234567  one more entry of the map
 
-So the file stays what thinc reads, with this plugin or without it, and a file from before the checksum is still read.
+So thinc can read the file, with this plugin or without it, and files without a checksum can still be read.
 """
 
 import zlib
@@ -22,11 +22,11 @@ ANEW = "Copy, download or install the pipeline anew"
 
 
 class DamagedModelError(ValueError):
-    """A saved model that is not what was saved: says what was found and what to do."""
+    """A saved model that was changed or truncated: says what was found and what to do."""
 
 
 class CheckedModel(Model[InT, OutT]):
-    """A component's outermost model, checked as a whole when it is loaded.
+    """A component's outermost model, checked when it is loaded.
 
     Takes the arguments of thinc's Model.
     """
@@ -36,7 +36,7 @@ class CheckedModel(Model[InT, OutT]):
 
     @classmethod
     def of(cls, model: Model[InT, OutT]) -> Self:
-        """Put a model that has no parameters and no references of its own, such as a chain, into a checked one."""
+        """Wrap a model without own parameters and references, such as a chain."""
         return cls(model.name, model._func, init=model.init, dims=model._dims, layers=model.layers, attrs=model.attrs)
 
     def to_bytes(self) -> bytes:
@@ -49,7 +49,7 @@ class CheckedModel(Model[InT, OutT]):
 
         bytes_data (bytes): The bytes.
         RETURNS (CheckedModel): The model.
-        RAISES: DamagedModelError where they were cut short or changed; ValueError where they belong to another model.
+        RAISES: DamagedModelError where they were truncated or changed; ValueError where they belong to another model.
         """
         damage = find_damage(bytes_data)
         if damage:

@@ -1,8 +1,8 @@
-"""What a pipeline was made of, in its meta.json: by this another run can be made the same, or distinguished.
+"""A pipeline's provenance in its meta.json, by which a run can be repeated, or distinguished from others.
 
     "spacy_bert_ner": {"versions": {…}, "config_sha256": "…", "data_sha256": {"train": "…", …}, "seed": 0}
 
-Scores stand beside it in "performance", where spaCy writes them.
+Scores are beside it in "performance", where spaCy writes them.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ from .files import sha256_of
 
 KEY = "spacy_bert_ner"
 
-# What a model's behaviour depends on.
+# The packages that a model's behaviour depends on.
 RECORDED_PACKAGES = (
     "spacy-bert-ner",
     "spacy",
@@ -34,7 +34,7 @@ RECORDED_PACKAGES = (
 
 
 def record(nlp: Language) -> None:
-    """Note in a pipeline's meta what it is about to be trained with, and what its package requires.
+    """Record in a pipeline's meta what it is trained with, and what its package requires.
 
     nlp (Language): The pipeline, with the config of the training.
     """

@@ -1,4 +1,4 @@
-"""What a user may name as a source of files."""
+"""The kinds of sources of files that a user may name."""
 
 import re
 from collections.abc import Collection

@@ -1,7 +1,7 @@
 """Checkpoints on the disk: written whole or not at all, the newest two kept.
 
-DIR/checkpoints/step-0000120/state.json           where the run is, random states, what it was begun with
-                             tensors.safetensors  weights and what the optimizer remembers of them
+DIR/checkpoints/step-0000120/state.json           the run's progress, random states, fingerprint
+                             tensors.safetensors  weights and optimizer state
 """
 
 import errno
@@ -34,14 +34,14 @@ _OS_ERROR = re.compile(r"os error (\d+)")
 
 
 class DamagedCheckpointError(Exception):
-    """A checkpoint of which something is missing: says what."""
+    """A checkpoint that is incomplete: says what is missing or damaged."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What is read back.
+    """A checkpoint in memory.
 
-    step (int): The last step that was made.
+    step (int): The last finished step.
     state (dict[str, Any]): Plain values.
     tensors (Tensors): Tensors by name, on the CPU.
     """
@@ -62,19 +62,19 @@ class Checkpoints:
         self.folder = output / "checkpoints"
 
     def steps(self) -> list[int]:
-        """RETURNS (list[int]): Steps that there is a checkpoint of, the newest first; damaged ones included."""
+        """RETURNS (list[int]): Steps of the checkpoints, the newest first; damaged ones included."""
         found = (re.fullmatch(r"step-(\d+)", path.name) for path in self.folder.glob("step-*"))
         return sorted((int(match[1]) for match in found if match), reverse=True)
 
     def path(self, step: int) -> Path:
-        """RETURNS (Path): Where the checkpoint of a step is."""
+        """RETURNS (Path): The folder of a step's checkpoint."""
         return self.folder / f"step-{step:07d}"
 
     def prepare(self) -> None:
-        """Make the folder, and find out whether it can be written to. RAISES: RunError where not."""
+        """Create the folder. RAISES: RunError where it cannot be written to."""
         with self.explained():
             self.folder.mkdir(parents=True, exist_ok=True)
-            # What a killed process was writing.
+            # Left by a killed process.
             for left_behind in self.folder.glob(".step-*"):
                 shutil.rmtree(left_behind)
             trial = self.folder / ".trial"
@@ -82,9 +82,9 @@ class Checkpoints:
             trial.unlink()
 
     def write(self, step: int, state: dict[str, Any], tensors: Tensors) -> None:
-        """Write a checkpoint, then remove those that are too old.
+        """Write a checkpoint, then remove older ones than the newest two.
 
-        step (int): The last step that was made.
+        step (int): The last finished step.
         state (dict[str, Any]): Plain values and NumPy's numbers.
         tensors (Tensors): Tensors by name.
         RAISES: RunError where it cannot be written; earlier checkpoints are then still there.
@@ -96,10 +96,10 @@ class Checkpoints:
             shutil.rmtree(self.path(old), ignore_errors=True)
 
     def newest(self) -> Checkpoint | None:
-        """Read the newest checkpoint that is whole, with a warning for each newer one that is not.
+        """Read the newest intact checkpoint, with a warning for each newer one that is damaged.
 
-        RETURNS (Checkpoint | None): The checkpoint; None where there never was one.
-        RAISES: RunError where none is whole, or where they cannot be read.
+        RETURNS (Checkpoint | None): The checkpoint; None where there is none.
+        RAISES: RunError where all are damaged, or cannot be read.
         """
         steps = self.steps()
         for step in steps:
@@ -115,7 +115,7 @@ class Checkpoints:
         return None
 
     def read(self, step: int) -> Checkpoint:
-        """Read one checkpoint. RAISES: DamagedCheckpointError where it is not whole, RunError where unreadable."""
+        """Read one checkpoint. RAISES: DamagedCheckpointError where it is damaged, RunError where unreadable."""
         folder = self.path(step)
         try:
             state = json.loads((folder / STATE).read_text(encoding="utf8"), object_hook=decode_number)
@@ -130,14 +130,14 @@ class Checkpoints:
             raise DamagedCheckpointError(f"{STATE} is cut short or garbled ({error})") from error
 
     def clear(self) -> None:
-        """Remove all checkpoints: the run is finished, or another one begins."""
+        """Remove all checkpoints: the run is finished, or another one starts."""
         if self.folder.exists():
             with self.explained():
                 shutil.rmtree(self.folder)
 
     @contextmanager
     def explained(self) -> Iterator[None]:
-        """Turn what the system says about writing into what its user can do. RAISES: RunError."""
+        """Turn an error of writing into one that says what to do. RAISES: RunError."""
         try:
             yield
         except OSError as error:
@@ -156,21 +156,21 @@ class Checkpoints:
                 f"{where} may not be written ({os.strerror(error.errno)}). Name another folder with --output, or make "
                 f"{self.output} writable and {again}"
             )
-        return f"{where} could not be written ({error.strerror or error}). Mend that, {again}"
+        return f"{where} could not be written ({error.strerror or error}). Fix that, {again}"
 
 
 def existing(path: Path) -> Path:
-    """RETURNS (Path): A path, or the nearest folder above it that is there."""
+    """RETURNS (Path): A path, or its nearest existing parent."""
     return next(place for place in [path, *path.absolute().parents] if place.exists())
 
 
 def save_tensors(tensors: Tensors, path: Path) -> None:
-    """Write tensors. RAISES: OSError as the system says it."""
+    """Write tensors. RAISES: OSError where that fails."""
     apart: Tensors = {}
     places: set[int] = set()
     for name, tensor in tensors.items():
         tensor = tensor.detach().cpu().contiguous()
-        # safetensors refuses to write the same memory twice, as that of tied weights.
+        # safetensors refuses tensors that share memory, such as tied weights.
         place = tensor.untyped_storage().data_ptr()
         apart[name] = tensor.clone() if place in places else tensor
         places.add(place)

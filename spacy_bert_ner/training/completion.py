@@ -1,4 +1,4 @@
-"""What a config leaves open with "auto", decided by the size of its encoder and by that of its training corpus."""
+"""Values for a config's "auto" settings, which follow from the sizes of its encoder and of its training corpus."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,16 +12,16 @@ from .plan import EVAL_FREQUENCY, MAX_STEPS, TOTAL_STEPS, StepPlan, count_batche
 from .recipes import AUTO, BASE, Recipe, choose_recipe, encoder_width, named_encoders
 from .training_error import RunError
 
-# In a whole run, where nobody says otherwise.
+# The default number of evaluations in a run.
 EVALUATIONS = 6
 STEP_SETTINGS = frozenset(StepPlan(1, 1, 1, 1, 1).overrides())
-# All that a config may leave open with AUTO.
+# The settings that may be AUTO.
 OPEN_SETTINGS = STEP_SETTINGS.union(BASE.overrides())
 
 
 @dataclass(frozen=True)
 class Completion:
-    """What completes a config.
+    """The completion of a config.
 
     overrides (dict[str, Any]): Settings by dotted path.
     plan (StepPlan | None): The steps; None where the config has them.
@@ -31,7 +31,7 @@ class Completion:
     plan: StepPlan | None = None
 
     def describe(self) -> list[str]:
-        """RETURNS (list[str]): What was decided, in words."""
+        """RETURNS (list[str]): The decisions, as sentences."""
         said = []
         by_size = {name: value for name, value in self.overrides.items() if name not in STEP_SETTINGS}
         if by_size:
@@ -53,17 +53,17 @@ def complete(
     epochs: float | None = None,
     evaluations: int | None = None,
 ) -> Completion:
-    """Decide what a config leaves open: by the size of its encoder, and by the size of its training corpus.
+    """Decide a config's "auto" settings by the sizes of its encoder and of its training corpus.
 
     config (Config): Training config, variables not yet filled in.
     gpu (bool): Whether training is to run on a GPU.
     recipe (Recipe | None): The recipe where the caller has chosen it; by default by the size of the config's encoder.
-    epochs (float | None): Passes over the training corpus: all steps are then laid out for them. By default the steps
-        that say "auto", for max_epochs where that is set and else for the recipe's epochs.
+    epochs (float | None): Passes over the training corpus; all settings of steps then follow from them. By default
+        only "auto" ones are set, from max_epochs where that is set and else from the recipe's epochs.
     evaluations (int | None): Evaluations in the whole run.
-    RETURNS (Completion): Values of the settings that say "auto", of the steps with `epochs`, and of the evaluation
-        interval with `evaluations`.
-    RAISES: RunError where the size of encoder or corpus is not to be known; OSError and ValueError where their files
+    RETURNS (Completion): Values of the "auto" settings, of the steps with `epochs`, and of the evaluation interval
+        with `evaluations`.
+    RAISES: RunError where the size of encoder or corpus cannot be found out; OSError and ValueError where their files
         cannot be read.
     """
     settings = dict_to_dot(with_defaults(config))
@@ -83,14 +83,14 @@ def complete(
         plan = plan_steps(count_batches(override(config, known)), epochs, evaluations or EVALUATIONS)
         values |= plan.overrides()
     elif wanted & STEP_SETTINGS:
-        # The config says how many steps there are, and leaves some of the rest open.
+        # The config sets the number of steps, and leaves some of the other settings "auto".
         steps = settings[MAX_STEPS]
         values |= plan_steps(steps, 1, evaluations or EVALUATIONS).overrides() | {TOTAL_STEPS: steps}
     return Completion({name: values[name] for name in sorted(wanted)}, plan)
 
 
 def load_completed(path: Path, overrides: dict[str, Any], *, gpu: bool, **asked: Any) -> Config:
-    """Load a training config, and say what was decided where it leaves something open.
+    """Load a training config, complete it, and print the decisions.
 
     path (Path): The config.
     overrides (dict[str, Any]): Its settings, by dotted path.
@@ -103,25 +103,25 @@ def load_completed(path: Path, overrides: dict[str, Any], *, gpu: bool, **asked:
     completion = complete(config, gpu=gpu, **asked)
     for sentence in completion.describe():
         msg.info(sentence)
-    # What is said of a single setting comes before what is said of epochs.
+    # An override of a single setting takes precedence over what follows from epochs.
     said = {name for name, value in overrides.items() if value != AUTO}
     chosen = {name: value for name, value in completion.overrides.items() if name not in said}
     return override(config, chosen) if chosen else config
 
 
 def open_settings(config: Config) -> set[str]:
-    """RETURNS (set[str]): The settings that a config leaves open, by dotted path; variables may not be filled in."""
+    """RETURNS (set[str]): A config's "auto" settings, by dotted path; its variables may not be filled in."""
     settings = dict_to_dot(config.interpolate())
     return {name for name in OPEN_SETTINGS if settings.get(name) == AUTO}
 
 
 def override(config: Config, values: dict[str, Any]) -> Config:
-    """RETURNS (Config): A copy of a config, variables not filled in, with other values by dotted path."""
+    """RETURNS (Config): A copy of a config, variables not filled in, with overrides by dotted path."""
     return Config().from_str(config.to_str(interpolate=False), overrides=values, interpolate=False)
 
 
 def config_width(config: Config) -> int:
-    """Look up how wide the vectors of a config's encoder are, the widest where there are several.
+    """Look up the width of a config's encoder, the largest where there are several.
 
     config (Config): Training config.
     RETURNS (int): The width.

@@ -1,4 +1,4 @@
-"""What makes a run the same run: its config, the content of the files that the config names, device and versions."""
+"""The identity of a run: its config, the content of the files that the config names, device and versions."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ from spacy_bert_ner.storage.provenance import content_sha256, versions
 # Sections and settings of a config whose values may be paths.
 READING_SECTIONS = ("corpora", "initialize")
 READING_SETTINGS = ("source", "name", "path")
-# Where the log goes does not change what is learnt.
+# The log's place does not change the training.
 IGNORED = "training.logger."
 
 Fingerprint = dict[str, dict[str, Any]]
@@ -46,7 +46,7 @@ def may_be_read(key: str) -> bool:
 
 
 def differences(old: Fingerprint, new: Fingerprint) -> list[str]:
-    """RETURNS (list[str]): In words, what is not the same any more."""
+    """RETURNS (list[str]): The differences of two fingerprints, in words."""
     found = []
     for kind, now in new.items():
         before = old[kind]

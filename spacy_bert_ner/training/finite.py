@@ -1,4 +1,4 @@
-"""Finding out at once when training has left the numbers, and which documents it had."""
+"""Detection of NaN and infinity in training, with the documents of the step."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -19,7 +19,7 @@ ADVICE = (
 
 
 def first_non_finite(tensors: Tensors) -> str | None:
-    """RETURNS (str | None): The name of the first tensor that holds something else than finite numbers."""
+    """RETURNS (str | None): The name of the first tensor with NaN or infinity."""
     floating = {name: tensor for name, tensor in tensors.items() if tensor.is_floating_point()}
     if not floating:
         return None
@@ -30,7 +30,7 @@ def first_non_finite(tensors: Tensors) -> str | None:
 
 
 def check_losses(losses: dict[str, float], step: int) -> None:
-    """RAISES: NonFiniteError where a loss is not a finite number."""
+    """RAISES: NonFiniteError where a loss is NaN or infinite."""
     for name, loss in losses.items():
         if not math.isfinite(float(loss)):
             raise NonFiniteError(f"The loss of {name!r} is {float(loss)} in step {step}")

@@ -1,4 +1,4 @@
-"""Ctrl-C: the step is finished and saved; a second one stops at once."""
+"""Ctrl-C: training stops after the current step, with a checkpoint; a second Ctrl-C stops at once."""
 
 import signal
 import threading
@@ -26,7 +26,7 @@ class Interruption:
 
     @contextmanager
     def awaited(self) -> Iterator[None]:
-        """Take Ctrl-C for a request while the block runs; only the main thread gets signals."""
+        """Turn Ctrl-C into a request while the block runs; only the main thread gets signals."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return

@@ -2,8 +2,8 @@
 
     {"epoch":1,"step":120,"losses":{"bert_ner":31.2},"scores":{"ents_f":88.1},"score":0.881}
 
-One line an evaluation, as `spacy.ConsoleLogger.v3` writes them to its output_file; made of what a run remembers of its
-evaluations, whatever its logger is.
+One line per evaluation, in the form of the output_file of `spacy.ConsoleLogger.v3`; written from the run's `Progress`,
+whatever its logger is.
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,9 +18,9 @@ CURVE = "curve.jsonl"
 
 
 def write_curve(evaluations: Iterable[dict[str, Any]], scores: Sequence[str], output: Path) -> None:
-    """Write the curve of a run, whole.
+    """Write the curve of a run, atomically.
 
-    evaluations (Iterable[dict[str, Any]]): What loggers were told of each evaluation: see loop.Progress.
+    evaluations (Iterable[dict[str, Any]]): What loggers got at each evaluation: see loop.Progress.
     scores (Sequence[str]): Names of the scores to keep.
     output (Path): The run's folder.
     """

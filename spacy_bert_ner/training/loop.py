@@ -1,7 +1,7 @@
-"""spaCy's training loop, from wherever a run is.
+"""spaCy's training loop, which can start at any step.
 
-What `spacy.training.loop.train_while_improving` keeps in local variables is here in `Progress`, so that it can be saved
-and put back; what it does with them, it does here in the same order.
+The local variables of `spacy.training.loop.train_while_improving` are fields of `Progress` here, so that they can be
+saved and restored; the operations are the same, in the same order.
 """
 
 from collections.abc import Callable, Iterator
@@ -32,13 +32,13 @@ WEIGHTS, MOMENTS = "weights/", "optimizer/"
 
 @dataclass
 class Progress:
-    """Where a run is.
+    """The progress of a run.
 
-    step, epoch (int): The last step that was made, -1 before the first, and its epoch.
+    step, epoch (int): The last finished step, -1 before the first, and its epoch.
     words (int): Words seen.
     seconds (float): Time taken, interruptions not counted.
     losses (dict[str, float]): By component, since the last evaluation.
-    evaluations (list[dict[str, Any]]): What the logger was told of each evaluation.
+    evaluations (list[dict[str, Any]]): What the logger got at each evaluation.
     """
 
     step: int = -1
@@ -64,7 +64,7 @@ class Progress:
         return self.evaluations[-1]["score"] == max(self.results)[0] if self.evaluated else None
 
     def info(self) -> dict[str, Any]:
-        """RETURNS (dict[str, Any]): What spaCy's loggers are told of the last step."""
+        """RETURNS (dict[str, Any]): What spaCy's loggers get after the last step."""
         last = self.evaluations[-1] if self.evaluated else {}
         return {
             "epoch": self.epoch,
@@ -79,10 +79,10 @@ class Progress:
 
 
 class Run:
-    """A training run: pipeline, optimizer, stream of batches, and where it is.
+    """A training run: pipeline, optimizer, stream of batches, and progress.
 
     nlp (Language): The initialized pipeline, with the full config.
-    group (Group): The processes that make the run together; this one alone (see parallel.parallel_run for several).
+    group (Group): The processes that train together; only this one (see parallel.parallel_run for several).
     """
 
     def __init__(self, nlp: Language, group: Group) -> None:
@@ -106,9 +106,9 @@ class Run:
         self._began = timer()
 
     def steps(self, after_step: Callable[[], None]) -> Iterator[bool | None]:
-        """Make step after step, from the last one on: where it was already made, by it.
+        """Run the steps after the last finished one; after a resumption, what follows that one is repeated first.
 
-        after_step (Callable[[], None]): Called after each step that is made.
+        after_step (Callable[[], None]): Called after each step.
         YIELDS (bool | None): Whether the score is the best so far; None where there was no evaluation.
         """
         if self.progress.step >= 0:
@@ -122,7 +122,7 @@ class Run:
             yield self.progress.is_best
 
     def _is_over(self) -> bool:
-        """Say whether the last step was the last one of all."""
+        """Check whether the run is finished."""
         step, settings = self.progress.step, self.settings
         if step < 0:
             return False
@@ -189,14 +189,14 @@ class Run:
         """RAISES: NonFiniteError where a weight is not finite after the last step."""
         name = first_non_finite(self.parameters.tensors())
         if name is not None:
-            raise self._blame(f"After step {self.progress.step} the weights {name} are not finite numbers", None)
+            raise self._blame(f"After step {self.progress.step} the weights {name} hold NaN or infinity", None)
 
     def _blame(self, found: str, weights: str | None) -> NonFiniteError:
         batch = self._batch
         if weights is not None and self._batch_before:
             batch = self._batch_before
-            found += f", as the weights {weights} are not finite any more since step {self.progress.step}"
-        # What is streamed may have no end.
+            found += f", as the weights {weights} have held NaN or infinity since step {self.progress.step}"
+        # A streamed corpus may have no end.
         corpus = self.train_corpus(self.nlp) if self.settings["max_epochs"] >= 0 else ()
         return NonFiniteError(
             f"{found}. Training stops. The documents of that step's batch:\n{list_documents(batch, corpus)}\n{ADVICE}"
@@ -230,16 +230,16 @@ class Run:
             "stream": self.stream.state(),
             "optimizer": optimizer_state(self.optimizer, self._names),
             "parameters": self.parameters.state(),
-            # What the documents of an evaluation added is saved with the pipeline.
+            # The strings of an evaluation's documents are saved with the pipeline.
             "strings": list(self.nlp.vocab.strings),
         }
         return state, tensors
 
     def load(self, saved: Checkpoint) -> None:
-        """Take a run up where `save` described it.
+        """Continue a run from a checkpoint.
 
-        saved (Checkpoint): What was saved, by another process as well.
-        RAISES: RunError where it does not fit.
+        saved (Checkpoint): What `save` gave, in this or another process.
+        RAISES: RunError where it does not fit the run.
         """
         state, steps = saved.state, saved.step + 1
         self.progress = Progress(**state["progress"])

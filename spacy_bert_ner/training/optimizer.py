@@ -1,12 +1,12 @@
 """AdamW with one step for all parameters, for `spacy train` with any pipeline.
 
 thinc's optimizers see one parameter at a time, and so cannot clip by the norm of the whole gradient; on a CPU they
-also step torch's parameters one by one through NumPy. This one gathers the parameters that spaCy's training loop
-hands over, and moves all of them at the end of the step, which that loop marks by `step_schedules()`, with torch's
-fused kernels and on the parameters' own memory.
+also step torch's parameters one by one through NumPy. This one collects the parameters that spaCy's training loop
+passes, and updates all of them at the end of the step, which that loop marks by `step_schedules()`, with torch's
+fused kernels and in place.
 
-Code that never calls `step_schedules()`, as a script around `nlp.update(..., sgd=optimizer)`, has no such mark. There,
-and in the first step of all, each parameter moves at once, and is clipped by its own norm.
+Code that never calls `step_schedules()`, such as a script around `nlp.update(..., sgd=optimizer)`, has no such mark.
+There, and in the first step of a run, each parameter is updated at once, and clipped by its own norm.
 """
 
 import math
@@ -48,11 +48,11 @@ RANGES: Mapping[str, tuple[Callable[[float], bool], str]] = MappingProxyType(
 
 @dataclass
 class Parameter:
-    """What the optimizer knows of a parameter.
+    """A parameter and its optimizer state.
 
-    weights (Tensor): Its memory.
+    weights (Tensor): The parameter, updated in place.
     mean, square (Tensor): Adam's moments.
-    steps (Tensor): () how often it was moved.
+    steps (Tensor): () number of updates.
     decays (bool): Whether weight decay applies to it: not to vectors, which are biases and norms.
     layer (int): Which of its encoder's layers it belongs to; -1 for none.
     is_new (bool): Whether it is newly initialised.
@@ -136,7 +136,7 @@ class AdamW(Optimizer):
     def __call__(
         self, key: Key, weights: FloatsXd, gradient: FloatsXd, *, lr_scale: float = 1.0
     ) -> tuple[FloatsXd, FloatsXd]:
-        """Take one parameter's gradient, and move the parameter now or at the end of the step.
+        """Take one parameter's gradient, and update the parameter now or at the end of the step.
 
         key (tuple[int, str]): The id of the model or shim, and the parameter's name.
         weights (FloatsXd): The parameter; it is changed in place.
@@ -146,16 +146,16 @@ class AdamW(Optimizer):
         """
         if lr_scale != 1.0:
             raise ValueError(f"spacy-bert-ner.AdamW.v1 has no lr_scale other than 1, found {lr_scale}")
-        # A copy: whoever called zeroes the gradient right away, or writes the next one into it.
+        # A copy: the caller zeroes the gradient right away, or writes the next one into it.
         moved, wanted = xp2torch(weights).detach(), xp2torch(gradient).detach().clone()
         # thinc's own parameters, those of a head, have plain names; a pretrained torch module's have dotted ones.
         self.take(key, moved, wanted, is_new="." not in key[1])
-        # Not multiplied by zero, which would keep what is not a number.
+        # Not multiplied by zero, which would keep NaN.
         cast(Any, gradient)[...] = 0
         return weights, gradient
 
     def take(self, key: Key, weights: Tensor, gradient: Tensor, *, is_new: bool) -> None:
-        """Do as `__call__` does, with torch's tensors and without a copy: the gradient becomes the optimizer's own.
+        """Do as `__call__` does, with torch's tensors and without a copy: the optimizer takes over the gradient.
 
         key (tuple[int, str]): The id of the model or shim, and the parameter's name.
         weights (Tensor): The parameter; it is changed in place.
@@ -163,13 +163,13 @@ class AdamW(Optimizer):
         is_new (bool): Whether the parameter is newly initialised, so that `head_factor` applies to it.
         """
         if key in self._pending:
-            # A new step has begun though nothing marked the last one's end: this is not spaCy's training loop.
+            # A new step has started without a mark of the last one's end: this is not spaCy's training loop.
             self._step(self._pending)
             self._pending = {}
             self._deferring = False
         self._register(key, weights, decays=weights.ndim > 1, is_new=is_new)
         if gradient.stride() != weights.stride():
-            # The kernel reads both in the order of their memory.
+            # The kernel reads both in memory order.
             gradient = torch.empty_like(weights).copy_(gradient)
         if self._deferring:
             self._pending[key] = gradient
@@ -177,7 +177,7 @@ class AdamW(Optimizer):
             self._step({key: gradient})
 
     def step_schedules(self) -> None:
-        """End a step: move every parameter that has a gradient, then advance the schedules."""
+        """End a step: update every parameter that has a gradient, then advance the schedules."""
         if self._pending:
             self._step(self._pending)
             self._pending = {}
@@ -185,21 +185,21 @@ class AdamW(Optimizer):
         super().step_schedules()
 
     def state_dict(self, names: Mapping[Key, str]) -> dict[str, Tensor]:
-        """Hand out Adam's moments and steps, for `load_state_dict` in another process.
+        """Return Adam's moments and steps, for `load_state_dict` in another process.
 
         names (Mapping[Key, str]): A name for each parameter that is the same in every process, as its key is not.
         RETURNS (dict[str, Tensor]): By "FIELD/NAME", not copied.
         """
         if self._pending:
             raise ValueError("The optimizer is in the middle of a step: its state can be saved after step_schedules()")
-        # What was restored and has not been moved since is known by name alone.
+        # What was restored and has not been updated since is known by name alone.
         state = dict(self._restored)
         for key, parameter in self._known.items():
             state |= {f"{field}/{names[key]}": getattr(parameter, field) for field in MOMENTS}
         return state
 
     def load_state_dict(self, state: Mapping[str, Tensor], names: Mapping[Key, str]) -> None:
-        """Restore what `state_dict` gave, in a new process as well; its steps are taken to end with step_schedules().
+        """Restore what `state_dict` gave, also in a new process, whose steps are assumed to end with step_schedules().
 
         state (Mapping[str, Tensor]): The state.
         names (Mapping[Key, str]): The parameters' names, by this process's keys.
@@ -209,7 +209,7 @@ class AdamW(Optimizer):
         self._names = dict(names)
 
     def _register(self, key: Key, weights: Tensor, *, decays: bool, is_new: bool) -> None:
-        """Note where a parameter's memory is; its moments are kept for as long as its shape stays."""
+        """Register a parameter; its moments are kept as long as its shape stays."""
         known = self._known.get(key)
         if known is not None and known.weights.shape == weights.shape:
             known.weights = weights
@@ -231,19 +231,19 @@ class AdamW(Optimizer):
                 self._restore(key, parameter, field, saved)
 
     def _restore(self, key: Key, parameter: Parameter, field: str, saved: Tensor) -> None:
-        """Put one of MOMENTS back."""
+        """Restore one of MOMENTS."""
         getattr(parameter, field).copy_(saved)
 
     def _step(self, gradients: dict[Key, Tensor]) -> None:
-        """Clip gradients by their common norm, and move their parameters."""
+        """Clip gradients by their common norm, and update their parameters."""
         norm = torch.nn.utils.get_total_norm(gradients.values()) if self.grad_clip else None
         self._move(gradients, norm)
 
     def _move(self, gradients: dict[Key, Tensor], norm: Tensor | None) -> None:
-        """Move parameters by gradients that have a norm together with others; None where they are not clipped."""
+        """Update parameters, given the norm of all gradients; None where they are not clipped."""
         scale = None
         if norm is not None:
-            # The kernel divides by this on its way, which saves reading and writing all gradients once more.
+            # The kernel divides by this, which saves a pass over all gradients.
             scale = ((norm + 1e-6) / float(self.grad_clip)).clamp(min=1.0)
         groups: dict[tuple[torch.device, float, float], list[tuple[Parameter, Tensor]]] = {}
         for key, gradient in gradients.items():
@@ -271,8 +271,8 @@ class AdamW(Optimizer):
             )
 
     def _factor(self, parameter: Parameter) -> float:
-        """Say what the learning rate is multiplied by for one parameter."""
+        """Compute the factor of one parameter's learning rate."""
         if parameter.is_new:
             return self.head_factor
-        # What has no layer's number is the embeddings, below the first layer.
+        # Parameters without a layer number are the embeddings, below the first layer.
         return float(self.layer_decay ** (self._deepest - parameter.layer))

@@ -9,12 +9,12 @@ from .optimizer import AdamW, Key
 from .parameters import Tensors, as_tensor
 from .training_error import RunError
 
-# What thinc's optimizers keep for each parameter.
+# The state of each parameter in thinc's optimizers.
 ARRAYS = ("mom1", "mom2", "averages")
 
 
 def optimizer_tensors(optimizer: Optimizer, names: Mapping[Key, str]) -> Tensors:
-    """Hand out what an optimizer remembers of each parameter.
+    """Return an optimizer's state of each parameter.
 
     optimizer (Optimizer): The optimizer, after a step.
     names (Mapping[Key, str]): The parameters' names.
@@ -30,7 +30,7 @@ def optimizer_tensors(optimizer: Optimizer, names: Mapping[Key, str]) -> Tensors
 
 
 def optimizer_state(optimizer: Optimizer, names: Mapping[Key, str]) -> dict[str, Any]:
-    """RETURNS (dict[str, Any]): What is to be saved beside the tensors, for JSON."""
+    """RETURNS (dict[str, Any]): The state beside the tensors, for JSON."""
     return {
         "scheduled": {name: float(getattr(optimizer, name)) for name in optimizer.schedules},
         "updates": {names[key]: count for key, count in optimizer.nr_update.items()},
@@ -47,8 +47,8 @@ def load_optimizer(
     tensors (Tensors): What `optimizer_tensors` gave.
     state (dict[str, Any]): What `optimizer_state` gave.
     names (Mapping[Key, str]): The parameters' names, by this process's keys.
-    steps (int): Steps that were made: the schedules are advanced by as many.
-    RAISES: RunError where the schedules then say something else than they did.
+    steps (int): Finished steps: the schedules are advanced by as many.
+    RAISES: RunError where the schedules then give other values than when the state was saved.
     """
     for _ in range(steps):
         Optimizer.step_schedules(optimizer)

@@ -1,7 +1,7 @@
 """Everything that training changes in a pipeline's models, under names that are the same in every process.
 
-thinc numbers models as they are made, so that a number says nothing in another process. What is the same there is the
-component, the place of the layer in it, and the parameter's own name: `bert_ner/3/W`, or `transformer/0/shim0/NAME`.
+thinc numbers models in the order of their creation, which differs between processes. The names used here consist of the
+component, the index of the layer in it, and the parameter's own name: `bert_ner/3/W`, or `transformer/0/shim0/NAME`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -44,7 +44,7 @@ class Parameters:
                 if id(node) not in seen:
                     seen.add(id(node))
                     self.nodes[f"{name}/{i}"] = node
-                    # An encoder that training does not move is as it was loaded.
+                    # An encoder that is not trained stays as it was loaded.
                     moved = [shim for shim in node.shims if not (isinstance(shim, EncoderShim) and not shim.trainable)]
                     shims |= {f"{name}/{i}/shim{j}": shim for j, shim in enumerate(moved)}
         self.shims = {place: _known(place, shim) for place, shim in shims.items()}
@@ -71,7 +71,7 @@ class Parameters:
         return tensors
 
     def trained(self) -> Tensors:
-        """RETURNS (Tensors): What optimizers move, by name, where it is: all weights but those that are frozen."""
+        """RETURNS (Tensors): What optimizers update, by name, not copied: all weights except frozen ones."""
         trained = {
             f"{place}/{param}": xp2torch(node.get_param(param))
             for place, node in self.nodes.items()
@@ -87,7 +87,7 @@ class Parameters:
         return trained
 
     def move_to(self, tensors: Mapping[str, Tensor]) -> None:
-        """Put other memory in the place of that of the weights that `trained` gives. tensors: It, by name."""
+        """Replace the memory of the weights that `trained` gives. tensors: The new memory, by name."""
         for place, node in self.nodes.items():
             for param in node.param_names:
                 if node.has_param(param):
@@ -98,7 +98,7 @@ class Parameters:
                     weights.data = tensors[f"{place}/{name}"]
 
     def load_tensors(self, tensors: Mapping[str, Tensor]) -> None:
-        """Put weights in, into the memory where they are. RAISES: RunError where they are not this pipeline's."""
+        """Load weights, in place. RAISES: RunError where they are not this pipeline's."""
         expected = self.tensors()
         odd = [name for name in expected.keys() ^ tensors.keys() if name not in expected or name not in tensors]
         odd += [name for name in expected.keys() & tensors.keys() if expected[name].shape != tensors[name].shape]
@@ -148,7 +148,7 @@ class Parameters:
 
 
 def _known(place: str, shim: Shim) -> EncoderShim | ThincShim:
-    """Say how a shim's weights are to be read. RAISES: RunError where that is not known."""
+    """Find the interface to a shim's weights. RAISES: RunError where there is none."""
     if isinstance(shim, EncoderShim):
         return shim
     if isinstance(shim, PyTorchShim):
@@ -160,7 +160,7 @@ def _known(place: str, shim: Shim) -> EncoderShim | ThincShim:
 
 
 def as_tensor(array: Any) -> Tensor:
-    """RETURNS (Tensor): An array of thinc's, in its own memory where that is the CPU's."""
+    """RETURNS (Tensor): An array of thinc's as a tensor that shares its memory, where that is the CPU's."""
     return torch.from_numpy(np.ascontiguousarray(to_numpy(array)))
 
 

@@ -1,4 +1,4 @@
-"""What `spacy train` cannot work out for itself: how many steps so many epochs are."""
+"""The number of steps of a number of epochs, which `spacy train` does not compute."""
 
 from contextlib import suppress
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ class StepPlan:
 
 
 def plan_steps(epoch: int, epochs: float, evaluations: int) -> StepPlan:
-    """Lay out a run: a tenth of it is warm-up, and half of it without a better score ends it.
+    """Plan a run: a tenth of it is warm-up, and it ends early after half of it without a better score.
 
     epoch (int): Steps in one epoch.
     epochs (float): How many epochs to train for.

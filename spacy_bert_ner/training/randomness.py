@@ -32,7 +32,7 @@ def all_states() -> States:
 
 
 def put_states(states: States) -> None:
-    """Set generators to states that they had; those that are not named are left alone."""
+    """Restore generators' states; generators that are not named are left unchanged."""
     if "python" in states:
         version, internal, gauss = states["python"]
         random.setstate((version, tuple(internal), gauss))
@@ -46,7 +46,7 @@ def put_states(states: States) -> None:
 
 
 def reseed_cupy(seed: int) -> None:
-    """Seed CuPy's generator, which does not tell its state: after a resumption it must not begin anew."""
+    """Seed CuPy's generator, whose state cannot be read: after a resumption it must not repeat its numbers."""
     if has_cupy_gpu:
         cupy.random.seed(seed)
 

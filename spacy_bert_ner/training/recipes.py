@@ -1,4 +1,4 @@
-"""The recipe: how an encoder of some size is trained. Every command that trains takes these numbers from here."""
+"""The recipe: training settings by the encoder's size. Every command that trains takes them from here."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -9,7 +9,7 @@ from typing import Any
 from spacy_bert_ner.encoder.network.kinds import TRANSFORMER_KINDS, NetworkShape
 from spacy_bert_ner.encoder.pretrained_files import PretrainedFiles
 
-# What a setting says that the recipe, or the size of the corpus, decides.
+# The value of a setting that the recipe, or the size of the corpus, decides.
 AUTO = "auto"
 # Narrower encoders are small, such as MiniLM (384); base-size ones have 768.
 SMALL_WIDTH = 512
@@ -48,7 +48,7 @@ SMALL, BASE = Recipe(3e-4, 5.0, 4.5, 1000), Recipe(5e-5, 20.0, 3.0, 1000)
 def choose_recipe(width: int | None, *, gpu: bool = False) -> Recipe:
     """Choose by the encoder's size, and the batch by the device.
 
-    width (int | None): The width of the encoder's vectors; None, where it is not known, stands for a base-size one's.
+    width (int | None): The width of the encoder's vectors; None, where it is not known, is taken for a base-size one.
     gpu (bool): Whether training is to run on a GPU.
     RETURNS (Recipe): The recipe.
     """
@@ -57,7 +57,7 @@ def choose_recipe(width: int | None, *, gpu: bool = False) -> Recipe:
 
 
 def encoder_width(name: str) -> int:
-    """Look up how wide a pretrained encoder's vectors are.
+    """Look up the width of a pretrained encoder's vectors.
 
     name (str): Folder or Hub id.
     RETURNS (int): The width.

@@ -51,22 +51,22 @@ def train(
     evaluations: int | None = None,
     group: Group | None = None,
 ) -> Path:
-    """Train a pipeline; an unfinished run of the same config and data in the same folder is taken up.
+    """Train a pipeline; an unfinished run of the same config and data in the same folder is resumed.
 
     config_path (Path): Training config.
     output (Path): Folder for model-best, model-last, the training curve and, until the run is finished, checkpoints.
     use_gpu (int): GPU, or -1 for the CPU.
     overrides (dict[str, Any] | None): Settings of the config, by dotted path.
     code (Path | None): Python file with registered functions.
-    fresh (bool): Whether to begin anew even so.
+    fresh (bool): Whether to start over instead.
     interval (float): Seconds after which a checkpoint is written even where no evaluation is due.
     epochs (float | None): Passes over the training corpus; by default as many as the config's steps are.
     evaluations (int | None): Evaluations in the whole run; by default as the config has it.
     group (Group | None): The processes that train together, each of which calls this with the same arguments but for
         its GPU; only the first one writes. By default this one trains alone.
     RETURNS (Path): model-last.
-    RAISES: RunError where the folder holds an unfinished run of something else, cannot be written to, or holds no whole
-        checkpoint; and where a loss is not finite.
+    RAISES: RunError where the folder holds an unfinished run of something else, cannot be written to, or holds only
+        damaged checkpoints; and where a loss is NaN or infinite.
     """
     group = group or Group()
     checkpoints = Checkpoints(output)
@@ -79,14 +79,14 @@ def train(
         config = load_completed(config_path, overrides or {}, gpu=use_gpu >= 0, epochs=epochs, evaluations=evaluations)
         fingerprint = take_fingerprint(config.interpolate(), code, use_gpu)
     found = find_unfinished(checkpoints, fingerprint) if group.is_first and not fresh else None
-    # Only the first process need see the folder.
+    # Only the first process needs access to the folder.
     saved = group.share(found)
     divider("Initializing pipeline")
     with show_validation_error(config_path, hint_fill=False):
         nlp = initialize(config, use_gpu)
     msg.good("Initialized pipeline")
     require_annotation(nlp)
-    # Not before: components may be sourced from what an earlier run left, and a config that cannot be costs nothing.
+    # Not before: components may be sourced from an earlier run's output, which an invalid config must not delete.
     group.wait()
     state = {"fingerprint": fingerprint, "logged": make_room(checkpoints, log_file(config), saved, group)}
     divider("Training pipeline")
@@ -99,10 +99,10 @@ def train(
 
 
 def find_unfinished(checkpoints: Checkpoints, fingerprint: Fingerprint) -> Checkpoint | None:
-    """Find what to go on from.
+    """Find the checkpoint to resume from.
 
-    checkpoints (Checkpoints): What is in the output folder.
-    fingerprint (Fingerprint): Of the run that is asked for.
+    checkpoints (Checkpoints): Those in the output folder.
+    fingerprint (Fingerprint): Of the requested run.
     RETURNS (Checkpoint | None): A checkpoint of that run; None where there is none at all.
     RAISES: RunError where there is one of another run.
     """
@@ -131,25 +131,25 @@ def find_unfinished(checkpoints: Checkpoints, fingerprint: Fingerprint) -> Check
 
 
 def log_file(config: Config) -> Path | None:
-    """RETURNS (Path | None): Where spaCy's console logger writes its results, too."""
+    """RETURNS (Path | None): The file to which spaCy's console logger also writes."""
     output = config.interpolate()["training"].get("logger", {}).get("output_file")
     return Path(output) if output else None
 
 
 def make_room(checkpoints: Checkpoints, log: Path | None, saved: Checkpoint | None, group: Group) -> bool:
-    """Remove what an earlier run left and this one writes again. RETURNS (bool): Whether the log begins with it."""
+    """Remove an earlier run's files that this one writes again. RETURNS (bool): Whether the log starts anew."""
     if not group.is_first:
         return False
     if saved is None:
         clear(checkpoints, log)
     elif log is not None and saved.state["logged"]:
-        # Written again from the beginning, out of the checkpoint: spaCy's logger writes to no file that is there.
+        # Written again from the beginning, from the checkpoint: spaCy's logger does not write to an existing file.
         log.unlink(missing_ok=True)
     return log is not None and not log.exists()
 
 
 def clear(checkpoints: Checkpoints, log: Path | None) -> None:
-    """Remove what an earlier run left in the output folder, as `spacy train` does; and its log if that lies there."""
+    """Remove an earlier run's output, as `spacy train` does, and its log if that is in the output folder."""
     checkpoints.clear()
     checkpoints.prepare()
     clean_output_dir(checkpoints.output)
@@ -159,11 +159,11 @@ def clear(checkpoints: Checkpoints, log: Path | None) -> None:
 
 
 def start_run(nlp: Language, use_gpu: int, saved: Checkpoint | None, group: Group) -> Run:
-    """Set a run up as `spacy.training.loop.train` does. RETURNS (Run): The run, at its beginning or where it was."""
+    """Set up a run as `spacy.training.loop.train` does. RETURNS (Run): The run, at its start or at its checkpoint."""
     training = nlp.config.interpolate()["training"]
     seed = training["seed"]
     if seed is None and group.size > 1:
-        # What several processes draw must be the same even where it shall be another in each run.
+        # Several processes must draw the same numbers, even where these differ from run to run.
         seed = group.share(secrets.randbelow(2**32))
     if seed is not None:
         fix_random_seed(seed)
@@ -176,11 +176,11 @@ def start_run(nlp: Language, use_gpu: int, saved: Checkpoint | None, group: Grou
 
 
 def run_steps(run: Run, writer: "CheckpointWriter", resumed: bool) -> None:
-    """Make the run's steps, log them, and save the pipeline at each evaluation and at the end.
+    """Run the steps, log them, and save the pipeline at each evaluation and at the end.
 
     run (Run): The run.
     writer (CheckpointWriter): Writes checkpoints and pipelines.
-    resumed (bool): Whether it was interrupted: the logger is then told again of all evaluations.
+    resumed (bool): Whether it was interrupted: all earlier evaluations are then logged again.
     """
     nlp, optimizer = run.nlp, run.optimizer
     msg.info(f"Pipeline: {nlp.pipe_names}")
@@ -206,8 +206,7 @@ def run_steps(run: Run, writer: "CheckpointWriter", resumed: bool) -> None:
                     writer.save_pipeline(False)
                     raise KeyboardInterrupt
     except (RunError, KeyboardInterrupt):
-        # What it says would be hidden behind the failure to save, or weights that are no numbers, or of half a step,
-        # would be saved.
+        # Saving could fail and hide this error, or would save weights with NaN, or of an unfinished step.
         finalize_logger()
         raise
     except BaseException as error:
@@ -220,9 +219,7 @@ def run_steps(run: Run, writer: "CheckpointWriter", resumed: bool) -> None:
 
 
 def open_logger(run: Run) -> tuple[Callable[[dict[str, Any] | None], None], Callable[[], None]]:
-    """RETURNS (tuple[Callable, Callable]): What the logger is told of each step and of the end; only one process has
-    a logger.
-    """
+    """RETURNS (tuple[Callable, Callable]): The logger's functions for a step and for the end; only one process logs."""
     if not run.group.is_first:
         return lambda info: None, lambda: None
     with run.nlp.select_pipes(disable=run.frozen):
@@ -231,9 +228,9 @@ def open_logger(run: Run) -> tuple[Callable[[dict[str, Any] | None], None], Call
 
 
 def repeat_evaluations(run: Run, log_step: Callable[[dict[str, Any] | None], None], last: Path) -> None:
-    """Tell a logger and the pipeline's meta of what happened before an interruption.
+    """Log what happened before an interruption again, and restore the pipeline's meta.
 
-    The last step is left out: the run itself begins by repeating what follows it.
+    The last step is left out: the run itself starts by repeating what follows it.
     """
     evaluations = {evaluation["step"]: evaluation for evaluation in run.progress.evaluations}
     results = run.progress.results
@@ -247,14 +244,14 @@ def repeat_evaluations(run: Run, log_step: Callable[[dict[str, Any] | None], Non
 
 
 class CheckpointWriter:
-    """Writes a run's checkpoints and pipelines, also when the user interrupts it; of several processes in the first.
+    """Writes a run's checkpoints and pipelines, also when the user interrupts it; only the first process writes.
 
-    A checkpoint is written before the pipeline is saved and the evaluation logged: whatever is cut short then is done
-    again after a resumption.
+    A checkpoint is written before the pipeline is saved and the evaluation logged: whatever is interrupted then is
+    repeated after a resumption.
 
     run (Run): The run.
-    checkpoints (Checkpoints): Where checkpoints go.
-    state (dict[str, Any]): What each checkpoint holds of the run as a whole.
+    checkpoints (Checkpoints): Writes the checkpoints.
+    state (dict[str, Any]): The state of the whole run, for each checkpoint.
     interval (float): Seconds from one checkpoint to the next.
     """
 
@@ -271,9 +268,9 @@ class CheckpointWriter:
         self._before_to_disk = create_before_to_disk_callback(run.settings["before_to_disk"])
 
     def after_step(self) -> None:
-        """Write a checkpoint where one is due, as it is where the user has asked to stop."""
+        """Write a checkpoint where one is due, or where the user has asked to stop."""
         progress = self.run.progress
-        # Asked once: who asks later, while the step is logged, stops after the next one.
+        # Read once: a later request, while the step is logged, stops the run after the next step.
         is_due = monotonic() - self._written >= self.interval
         self.is_interrupted, is_due = self.run.group.any(self.interruption.requested, is_due)
         if progress.evaluated or self.is_interrupted or is_due:
@@ -283,7 +280,7 @@ class CheckpointWriter:
             self._written = monotonic()
 
     def save_pipeline(self, is_best: bool) -> None:
-        """Save the pipeline as model-last, and as model-best where it is that; and the curve beside them."""
+        """Save the pipeline as model-last, and as model-best where its score is the best; and the curve beside them."""
         if not self.run.group.is_first:
             return
         with self.checkpoints.explained():

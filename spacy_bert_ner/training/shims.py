@@ -1,4 +1,4 @@
-"""The torch side of the layers that are trained, whichever shim holds it: our encoders' or thinc's own."""
+"""The torch modules of trained layers, through our encoders' shim or through thinc's own."""
 
 from collections.abc import Mapping
 from typing import Any, cast
@@ -10,9 +10,9 @@ from spacy_bert_ner.encoder.shim import EncoderShim
 
 
 class ThincShim:
-    """thinc's own shim, with the methods by which an EncoderShim hands out and takes what training changes.
+    """thinc's own shim, with the methods of an EncoderShim that return and restore what training changes.
 
-    shim (PyTorchShim): The shim; of what it holds thinc gives nothing out but by its private names.
+    shim (PyTorchShim): The shim; its state is accessible by private names only.
     """
 
     def __init__(self, shim: PyTorchShim) -> None:
@@ -22,7 +22,7 @@ class ThincShim:
 
     @property
     def module(self) -> nn.Module:
-        """RETURNS (Module): The torch module, which the shim may put another in the place of when it is loaded."""
+        """RETURNS (Module): The torch module, which the shim may replace when it is loaded."""
         return cast(nn.Module, self._shim._model)
 
     @property
@@ -31,7 +31,7 @@ class ThincShim:
         return bool(self._scaler._enabled)
 
     def load_weights(self, state: Mapping[str, Tensor]) -> None:
-        """Put other weights in. state (Mapping[str, Tensor]): By the names of the module's state_dict."""
+        """Load weights. state (Mapping[str, Tensor]): By the names of the module's state_dict."""
         self.module.load_state_dict(state)
 
     def training_state(self) -> list[float]:

@@ -12,12 +12,12 @@ from .randomness import States, drawn_states, put_states
 
 @dataclass
 class Stream:
-    """Batches as spaCy's corpora, shuffling and batchers make them, and what it takes to make them again.
+    """Batches of spaCy's corpora, shuffling and batchers, and what is needed to draw them again.
 
-    Reader, shuffling and batcher may all hold state of their own (a schedule of batch sizes, say), so that a new stream
-    is wound forward from its beginning: each batch is drawn again, with the random state that it was drawn with. That
-    state is kept only where something else than the stream itself changed it in between, which is rare: training draws
-    from NumPy's and torch's generators, and the stream from Python's.
+    Reader, shuffling and batcher may each have state, such as a schedule of batch sizes. So a new stream is
+    fast-forwarded from its beginning: each batch is drawn again, with the same random state. That state is stored only where something
+    else than the stream changed it in between, which is rare: training draws from NumPy's and torch's generators, and
+    the stream from Python's.
 
     batches (Iterator[tuple[int, list[Example]]]): Epoch and batch.
     drawn (int): Batches drawn so far.
@@ -52,10 +52,10 @@ class Stream:
         return {"drawn": self.drawn, "tape": list(self.tape.items()), "digest": self.digest}
 
     def fast_forward(self, state: dict[str, Any]) -> bool:
-        """Wind a new stream forward.
+        """Fast-forward a new stream.
 
         state (dict[str, Any]): What `state` gave in an earlier process.
-        RETURNS (bool): Whether the texts were the same; they are not where a reader makes others in each process.
+        RETURNS (bool): Whether the texts were the same; they differ where a reader is not deterministic.
         """
         tape = dict(state["tape"])
         while self.drawn < state["drawn"]:

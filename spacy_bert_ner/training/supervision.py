@@ -1,4 +1,4 @@
-"""Whether there is anything to learn from, and to measure by, before a run begins."""
+"""A check before a run that its corpora are annotated."""
 
 from collections.abc import Iterable
 from itertools import islice
@@ -12,7 +12,7 @@ from spacy_bert_ner.ner.sourced import STREAMED
 
 from .training_error import RunError
 
-# What debug says, too.
+# The messages of `debug`, too.
 NO_TOKENS = "{split} holds no tokens: check [paths] and [corpora]"
 NO_ANNOTATION = "no token of {split} is annotated: was doc.ents set before it was saved?"
 

@@ -1,4 +1,4 @@
-"""What stops a training run for a reason that its user can do something about."""
+"""Errors that stop a training run and that the user can fix."""
 
 
 class RunError(ValueError):
@@ -6,4 +6,4 @@ class RunError(ValueError):
 
 
 class NonFiniteError(RunError):
-    """A loss or a weight that is not a number: no weights may be saved now."""
+    """A loss or a weight is NaN or infinite: the weights must not be saved."""

@@ -39,7 +39,7 @@ def test_several_inputs_and_a_summary(
     rows = [line.split() for line in printed.splitlines()]
     assert ["documents", "7"] in rows
     assert ["entities,", "ORG", "4"] in rows
-    assert "6 entities bear no confidence and were kept" in printed
+    assert "6 entities have no confidence and were kept" in printed
     assert "1 texts failed: see out/all.jsonl.parts/failed.jsonl" in " ".join(printed.split())
     assert [list(document) for document in read_lines(Path("out/all.jsonl"))] == [["id", "text", "entities"]] * 7
 

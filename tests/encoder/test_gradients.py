@@ -58,7 +58,7 @@ def test_gradients_of_several_batches_add_up(tiny_bert: Path) -> None:
     check_close(apart, together)
 
 
-@pytest.mark.filterwarnings("ignore:The encoder learns nothing")
+@pytest.mark.filterwarnings("ignore:The encoder is not trained")
 def test_training_windows_move(tiny_bert: Path) -> None:
     model = make(tiny_bert, window=20, stride=20, transformer_config=NO_DROPOUT)
     doc = doc_of(["the", "paris", "of"] * 20)

@@ -23,7 +23,7 @@ from tests.encoder.encoders import (
 )
 
 
-@pytest.mark.filterwarnings("ignore:The encoder learns nothing")
+@pytest.mark.filterwarnings("ignore:The encoder is not trained")
 def test_dropout_in_training_only(tiny_bert: Path) -> None:
     model = make(tiny_bert)
     doc = doc_of(WORDS)

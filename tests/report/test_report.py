@@ -234,9 +234,9 @@ def test_the_browser_test_sees_errors_and_scrolling(tmp_path: Path) -> None:
         # As far off as perfect calibration is by chance, or off by less than matters.
         ((0.03, 0.03), (0.04, 0.05), False, ""),
         ((0.019, 0.001), (0.02, 0.002), False, ""),
-        ((0.05, 0.03), (0.01, 0.03), False, "Scores are off by 5.0 points, where chance alone makes it 3.0 at most"),
+        ((0.05, 0.03), (0.01, 0.03), False, "The calibration error is 5.0 points, and chance explains at most 3.0"),
         ((0.05, 0.03), None, False, "Calibrate before setting thresholds."),
-        ((0.01, 0.03), (0.06, 0.03), False, "Scores on raw text are off by 6.0 points"),
+        ((0.01, 0.03), (0.06, 0.03), False, "The calibration error on raw text is 6.0 points"),
         (
             (0.05, 0.03),
             (0.06, 0.03),

@@ -90,7 +90,7 @@ WRITE_ERRORS = [
     (errno.ENOSPC, r"The disk is full \([\d,]+ MB free\): .* Make room, then run the same command again"),
     (errno.EROFS, r"may not be written \(Read-only file system\)\. Name another folder with --output"),
     (errno.EACCES, r"may not be written \(Permission denied\)\. Name another folder with --output"),
-    (errno.EIO, r"could not be written \(Input/output error\)\. Mend that, then run the same command again"),
+    (errno.EIO, r"could not be written \(Input/output error\)\. Fix that, then run the same command again"),
 ]
 
 

@@ -1,4 +1,4 @@
-"""What losses are divided by: the rows of the whole batch, of which each process knows only those of its part."""
+"""The divisor of losses: the rows of the whole batch, of which each process knows only those of its part."""
 
 from .group import Group
 
@@ -19,7 +19,7 @@ class Divisor:
         return int(self._group.add([rows])[0])
 
     def settle(self) -> None:
-        """Make up for it where the component did not ask, as it had no documents: the others wait for an answer."""
+        """Take part in the sum where the component had no documents and did not ask, as other processes wait for it."""
         if not self._asked:
             self(0)
         self._asked = False

@@ -1,4 +1,4 @@
-"""What the processes exchange in a step: gradients, of which each gets the sum over its slice, and moved weights."""
+"""The exchange of a step: each process gets the sum of the gradients of its slice, and gives its updated weights."""
 
 import math
 import zlib
@@ -16,13 +16,13 @@ from .transports import open_transport
 
 
 class Exchange:
-    """The weights that the processes have in common, and their gradients' way.
+    """The weights that the processes share, and the exchange of their gradients.
 
-    Every process calls each method as often as the others do. A piece is what one process moves of a parameter: flat,
-    and empty where that is none of it.
+    Every process calls each method as often as the others do. A piece is the part of a parameter that one process
+    updates: flat, and empty where it updates none of it.
 
-    group (Group): The processes; they begin with the first one's weights.
-    parameters (Parameters): The models that are trained; their weights are moved into the common memory.
+    group (Group): The processes; all start with the first one's weights.
+    parameters (Parameters): The trained models; their weights are moved into the shared memory.
     RAISES: RunError where the processes have different parameters, or some that are not of fp32.
     """
 
@@ -74,7 +74,7 @@ class Exchange:
         return [math.sqrt(square) for square in self.group.add((own**2).tolist())]
 
     def weights(self, name: str) -> Tensor:
-        """RETURNS (Tensor): This process's piece of a parameter, in the common memory."""
+        """RETURNS (Tensor): This process's piece of a parameter, in the shared memory."""
         start, end = self.partition.piece_of(name, self.group.rank)
         return self._transport.weights[start:end]
 
@@ -85,14 +85,14 @@ class Exchange:
         return whole.flatten()[start - first : end - first]
 
     def spread(self) -> None:
-        """Give the others what this process has changed in its pieces of the weights."""
+        """Give the other processes this one's updates of its pieces."""
         self._transport.spread_weights()
 
     def whole(self, pieces: Mapping[str, Tensor]) -> Tensors:
-        """Put pieces together.
+        """Gather pieces.
 
         pieces (Mapping[str, Tensor]): This process's, of the same parameters in all processes.
-        RETURNS (Tensors): The wholes, in the parameters' shapes.
+        RETURNS (Tensors): The whole tensors, in the parameters' shapes.
         """
         start, end = self.partition.slice_of(self.group.rank)
         own = self._transport.weights.new_zeros(end - start)

@@ -1,4 +1,4 @@
-"""The processes that train together, and what they tell each other, by torch.distributed."""
+"""The processes that train together, and their communication, by torch.distributed."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -13,12 +13,12 @@ from spacy_bert_ner.training.training_error import RunError
 
 T = TypeVar("T")
 
-# For what one process does while the others wait, such as saving the pipeline. One that dies is noticed at once.
+# Long enough for what one process does while the others wait, such as saving. A process's death is noticed at once.
 TIMEOUT = timedelta(minutes=30)
 
 
 class LostError(RunError):
-    """Another process has ended, so that this one cannot go on either."""
+    """Another process has ended, so this one cannot continue."""
 
 
 class Group:
@@ -38,7 +38,7 @@ class Group:
         return self.rank == 0
 
     def add(self, values: Iterable[float]) -> list[float]:
-        """Sum numbers over the processes, an all-reduce: none goes on before all have come here.
+        """Sum numbers over the processes, an all-reduce: none continues before all have called it.
 
         values (Iterable[float]): This process's numbers.
         RETURNS (list[float]): The sums, the same in every process.
@@ -56,7 +56,7 @@ class Group:
         return [value > 0 for value in self.add(flags)]
 
     def wait(self) -> None:
-        """Wait until all processes have come here."""
+        """Wait until all processes have called this: a barrier."""
         self.add([0.0])
 
     def share(self, value: T) -> T:
@@ -88,17 +88,17 @@ class Group:
             dist.reduce(values, dst=rank)
 
     def send_from(self, rank: int, values: Tensor) -> None:
-        """Put one process's values in place of the others'."""
+        """Replace the values of all processes by one process's: a broadcast."""
         with losing():
             dist.broadcast(values, src=rank)
 
 
 @contextmanager
 def losing() -> Iterator[None]:
-    """RAISES: LostError where torch.distributed says that a process is not there any more."""
+    """RAISES: LostError where torch.distributed reports that a process has ended."""
     try:
         yield
-    # What gloo and NCCL raise has no other class in common.
+    # The errors of gloo and NCCL have no other class in common.
     except RuntimeError as error:
         raise LostError(f"Another process has ended ({str(error).splitlines()[0]})") from error
 

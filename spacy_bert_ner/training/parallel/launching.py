@@ -1,4 +1,4 @@
-"""The processes that train together: started here, or by `torchrun`; all of them end when one ends before its time."""
+"""The processes that train together, started here or by `torchrun`; all of them end when one fails."""
 
 import logging
 import os
@@ -27,8 +27,8 @@ from .group import Group, LostError, joined
 
 # Seconds that the others may take to end by themselves after one has failed.
 GRACE = 10.0
-# How a process ends before its time; what explains the ends of the others comes first.
-# What a process sends before it sends how it has ended.
+# How a process fails; reasons that explain the failures of others come first.
+# The message of a process before its outcome.
 LISTENING = "listening"
 REASONS = ("failed", "refused", "exited", "interrupted", "died", "lost")
 
@@ -41,7 +41,7 @@ class Outcome(NamedTuple):
     """How a process has ended.
 
     kind (str): "done", or one of REASONS.
-    text (str): What there is to say about it.
+    text (str): A description.
     details (str): A traceback.
     """
 
@@ -51,11 +51,11 @@ class Outcome(NamedTuple):
 
 
 def train_as_started(config_path: Path, output: Path, *, use_gpu: int = -1, **options: Any) -> None:
-    """Train by the processes that `torchrun` has started, of which this is one, or else by this one alone.
+    """Train in the processes that `torchrun` has started, of which this is one, or else in this one alone.
 
     config_path, output, options: See running.train.
     use_gpu (int): GPU, or -1 for the CPU; several processes on a machine use that one and those that follow.
-    RAISES: RunError where the run cannot go on, LostError where another process has ended.
+    RAISES: RunError where the run cannot continue, LostError where another process has ended.
     """
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
@@ -68,11 +68,11 @@ def train_as_started(config_path: Path, output: Path, *, use_gpu: int = -1, **op
 
 
 def train_in_processes(count: int, config_path: Path, output: Path, **options: Any) -> None:
-    """Train by processes that are started on this machine.
+    """Train in several processes on this machine.
 
-    count (int): How many.
+    count (int): Number of processes.
     config_path, output, options: See running.train; several processes use the GPU of `use_gpu` and those that follow.
-    RAISES: RunError where the run cannot go on, LostError where a process has died, KeyboardInterrupt after Ctrl-C,
+    RAISES: RunError where the run cannot continue, LostError where a process has died, KeyboardInterrupt after Ctrl-C,
         WorkerError for any other error in a process.
     """
     if "WORLD_SIZE" in os.environ:
@@ -90,7 +90,7 @@ def train_in_processes(count: int, config_path: Path, output: Path, **options: A
 
 
 class Worker:
-    """One of the processes, from outside.
+    """One of the processes, as its parent sees it.
 
     group (Group): Its number and how many there are.
     arguments: See `work`.
@@ -102,21 +102,21 @@ class Worker:
         self.pipe, theirs = context.Pipe(duplex=False)
         self.process = context.Process(target=work, args=(theirs, group, *arguments))
         self._is_listening = self._is_asked = False
-        # The process inherits this: Ctrl-C does nothing to it before it says that it listens.
+        # The process inherits this: it ignores Ctrl-C until it handles the signal itself.
         with interruptions_go_to(None):
             self.process.start()
-        # The pipe ends with the process only if nobody else holds its other end.
+        # The pipe closes with the process only if no other process holds its end.
         theirs.close()
 
     def interrupt(self) -> None:
-        """Give the process the signal that Ctrl-C gives, as soon as it listens."""
+        """Send the process the signal of Ctrl-C, as soon as it handles that."""
         self._is_asked = True
         if self._is_listening:
             with suppress(ProcessLookupError):
                 os.kill(self.process.pid or 0, signal.SIGINT)
 
     def receive(self) -> Outcome | None:
-        """RETURNS (Outcome | None): How the process has ended, once its pipe has something to say; None for not yet."""
+        """RETURNS (Outcome | None): How the process has ended, by its pipe; None while it runs."""
         try:
             outcome = Outcome(*self.pipe.recv())
         except (EOFError, OSError):
@@ -139,10 +139,10 @@ class Worker:
 
 
 def await_all(workers: list[Worker]) -> list[Outcome]:
-    """Wait for processes, once one of them has failed only a little longer.
+    """Wait for processes; after one has failed, for a few seconds only.
 
     workers (list[Worker]): The processes.
-    RETURNS (list[Outcome]): How those have ended that have by themselves.
+    RETURNS (list[Outcome]): Outcomes of those that have ended by themselves.
     """
     waiting: dict[Any, Worker] = {worker.pipe: worker for worker in workers}
     outcomes: list[Outcome] = []
@@ -162,7 +162,7 @@ def await_all(workers: list[Worker]) -> list[Outcome]:
 
 
 def judge(outcomes: list[Outcome]) -> None:
-    """RAISES: What the run has failed for, if it has: see `train_in_processes`."""
+    """RAISES: The run's error, if it failed: see `train_in_processes`."""
     failures = [outcome for outcome in outcomes if outcome.kind != "done"]
     if not failures:
         return
@@ -183,7 +183,7 @@ def judge(outcomes: list[Outcome]) -> None:
 
 @contextmanager
 def interruptions_go_to(workers: list[Worker] | None) -> Iterator[None]:
-    """Pass Ctrl-C on to processes, which agree on the step after which they stop; with None do nothing at all."""
+    """Pass Ctrl-C on to processes, which agree on the step after which they stop; None ignores it."""
 
     def pass_on(number: int, frame: FrameType | None) -> None:
         for worker in workers or ():
@@ -211,10 +211,10 @@ def work(
 ) -> None:
     """A process's main function.
 
-    pipe (Connection): Takes its outcome.
+    pipe (Connection): Receives its outcome.
     group (Group): Its number and how many there are.
     store (Path): A file by which they find each other.
-    level (int): Of what spaCy logs.
+    level (int): spaCy's log level.
     config_path, output, options: See `train_in_processes`.
     """
     # Away from the terminal's Ctrl-C, as the parent passes it on: twice would stop at once.
@@ -235,7 +235,7 @@ def work(
 
 
 def outcome_of(job: Callable[[], None]) -> Outcome:
-    """RETURNS (Outcome): How a job has ended, whatever it raised."""
+    """RETURNS (Outcome): How a job has ended, also where it raised an error."""
     try:
         job()
     except LostError as error:

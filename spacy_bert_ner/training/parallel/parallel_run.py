@@ -1,7 +1,7 @@
-"""A training run by several processes: each has all of it in memory, and learns from a part of every batch.
+"""A training run in several processes: each has the whole pipeline in memory, and learns from a part of every batch.
 
-All draw the same batches and keep the same `Progress`; what one of them refuses for what the batch or the sum of
-the losses is, all refuse.
+All draw the same batches and have the same `Progress`; an error that depends on the batch or on the sum of the losses
+is raised in all of them.
 """
 
 from typing import Any
@@ -27,11 +27,11 @@ from .shared_evaluation import SharedEvaluation
 
 
 class ParallelRun(Run):
-    """A `Run` of which each process makes a part.
+    """A `Run` that several processes share.
 
     nlp (Language): The initialized pipeline, the same in every process.
     group (Group): The processes.
-    RAISES: RunError for what cannot be trained by several processes.
+    RAISES: RunError for what several processes cannot train.
     """
 
     def __init__(self, nlp: Language, group: Group) -> None:
@@ -54,7 +54,7 @@ class ParallelRun(Run):
 
     def load(self, saved: Checkpoint) -> None:
         super().load(saved)
-        # Into the common memory: no process may go on while another still writes.
+        # Into the shared memory: no process may continue while another still writes.
         self.group.wait()
 
     def _update(self, step: int, batch: list[Example]) -> None:
@@ -89,7 +89,7 @@ def trained_components(nlp: Language, frozen: list[str]) -> dict[str, Any]:
 
 
 def require_divisible(trained: dict[str, Any]) -> None:
-    """Refuse components whose losses would be those of a part of the batch; what others listen to has none.
+    """Refuse components whose losses would be divided by a part of the batch only; listened-to ones have no loss.
 
     trained (dict[str, Any]): The components that are trained, by name.
     RAISES: RunError that names them.
@@ -106,7 +106,7 @@ def require_divisible(trained: dict[str, Any]) -> None:
 
 
 def require_unscaled(parameters: Parameters) -> None:
-    """Refuse fp16, in which each process would leave out steps of its own. RAISES: RunError, which names it."""
+    """Refuse fp16, in which processes would skip different steps. RAISES: RunError that names the component."""
     for place, shim in parameters.shims.items():
         if shim.scales_gradients:
             raise RunError(

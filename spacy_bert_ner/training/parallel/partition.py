@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from math import prod
 
-# Numbers in a line of the processor's cache: no two processes write to the same one.
+# Numbers in a cache line: no two processes write to the same one.
 LINE = 16
 
 
 @dataclass(frozen=True)
 class Partition:
-    """Where each parameter lies in the flat array, and which process moves what.
+    """Where each parameter is in the flat array, and which process updates which part.
 
     shapes (Mapping[str, tuple[int, ...]]): The parameters' shapes, by name, in order.
     processes (int): How many there are.

@@ -1,4 +1,4 @@
-"""AdamW by several processes, each of which keeps the moments of a slice of the parameters, and moves that."""
+"""AdamW in several processes, each of which keeps the moments of a slice of the parameters and updates that slice."""
 
 import math
 from collections.abc import Mapping
@@ -16,17 +16,17 @@ PER_NUMBER = ("mean", "square")
 
 
 class PartitionedAdamW(AdamW):
-    """What AdamW does with one process's gradients, with the sum of all processes' gradients.
+    """AdamW on the sum of all processes' gradients.
 
     The end of each step must be marked by `step_schedules()`, in every process.
 
-    alone (AdamW): A new optimizer, of which settings and schedules are taken over.
-    exchange (Exchange): What connects the processes.
-    parameters (Parameters): The models that are trained.
+    alone (AdamW): A new optimizer, whose settings and schedules are taken over.
+    exchange (Exchange): Connects the processes.
+    parameters (Parameters): The trained models.
     """
 
     def __init__(self, alone: AdamW, exchange: Exchange, parameters: Parameters) -> None:
-        # Not made by its arguments again: a schedule gives each of its rates once.
+        # Not constructed from its arguments again: a schedule gives each of its rates once.
         for name in (*Optimizer.__slots__, *vars(alone)):
             setattr(self, name, getattr(alone, name))
         self._exchange = exchange
@@ -41,7 +41,7 @@ class PartitionedAdamW(AdamW):
             self._new.add(self._name_of[key])
 
     def step_schedules(self) -> None:
-        """End a step: move every parameter that has a gradient in any process, then advance the schedules."""
+        """End a step: update every parameter that has a gradient in any process, then advance the schedules."""
         own = {self._name_of[key]: gradient for key, gradient in self._pending.items()}
         pieces, marked = self._exchange.sum(own, self._new)
         self._pending, self._new = {}, set()
@@ -62,7 +62,7 @@ class PartitionedAdamW(AdamW):
         return torch.tensor(norm, device=self._exchange.device) if self.grad_clip else None
 
     def state_dict(self, names: Mapping[Key, str]) -> dict[str, Tensor]:
-        """Hand out Adam's moments and steps, whole, in every process: see AdamW.state_dict."""
+        """Return Adam's moments and steps, gathered, in every process: see AdamW.state_dict."""
         state = super().state_dict(names)
         for field in PER_NUMBER:
             pieces = {self._name_of[key]: getattr(known, field) for key, known in self._known.items()}

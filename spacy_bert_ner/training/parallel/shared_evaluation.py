@@ -1,4 +1,4 @@
-"""Evaluation of which each process predicts a part, and the first one scores the whole."""
+"""Evaluation in several processes: each predicts a part, and the first one scores all."""
 
 from collections.abc import Callable, Iterable
 from timeit import default_timer as timer
@@ -15,12 +15,12 @@ from thinc.util import convert_recursive
 from .balancing import share_out
 from .group import Group
 
-# What no scorer reads, or what cannot be sent.
+# What scorers do not read, or what cannot be sent.
 LEFT_OUT = ["tensor", "user_hooks"]
 
 
 class SharedEvaluation:
-    """Stands in for the callback of spaCy's training loop, and, where that asks its pipeline to evaluate, for that.
+    """Replaces the evaluation callback of spaCy's training loop, and the pipeline that it calls to evaluate.
 
     nlp (Language): The pipeline.
     dev_corpus (Callable[[Language], Iterable[Example]]): Gives the same documents in each process.

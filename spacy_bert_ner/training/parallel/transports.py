@@ -1,8 +1,7 @@
-"""How gradients and weights get from process to process: through memory that they share, or by torch.distributed.
+"""How gradients and weights get from process to process: through shared memory, or by torch.distributed.
 
-Processes on the CPUs of one machine have one array of weights for all of them, and look into each other's gradients.
-That takes a fraction of the time of sending them, and as the weights are shared, what one process moves the others
-have.
+Processes on the CPUs of one machine share one array of weights, and read each other's gradients. That takes a fraction
+of the time of sending them, and an update of the weights by one process is visible to all.
 """
 
 import mmap
@@ -19,7 +18,7 @@ from torch import Tensor
 from .group import Group
 from .partition import Partition
 
-# The beginning of the shared memory, by which a process knows that it has opened the right one.
+# The header of the shared memory, by which a process recognises that it has opened the right one.
 HEADER = 64
 FLOAT = 4
 
@@ -41,7 +40,7 @@ class Transport(ABC):
 
     @abstractmethod
     def begin(self) -> None:
-        """Give the others the weights that the first process has written."""
+        """Give the other processes the weights that the first one has written."""
 
     @abstractmethod
     def sum_gradients(self) -> Tensor:
@@ -52,11 +51,11 @@ class Transport(ABC):
 
     @abstractmethod
     def spread_weights(self) -> None:
-        """Give the others what this process has changed in its slice of the weights: all-gather."""
+        """Give the other processes this one's updates of its slice of the weights: all-gather."""
 
     @abstractmethod
     def collect(self, own: Tensor) -> Tensor:
-        """Put the processes' slices of an array together; what is in `gradients` is lost.
+        """Gather the processes' slices of an array; the content of `gradients` is lost.
 
         own (Tensor): This process's. (slice,)
         RETURNS (Tensor): The whole array, in every process. (total,)
@@ -64,7 +63,7 @@ class Transport(ABC):
 
 
 class SharedMemory(Transport):
-    """Memory of one machine.
+    """Shared memory on one machine.
 
     memory (mmap): A header, the weights, and the gradients of each process.
     """
@@ -81,7 +80,7 @@ class SharedMemory(Transport):
     def sum_gradients(self) -> Tensor:
         start, end = self.partition.slice_of(self.group.rank)
         own = self.gradients[start:end]
-        # In an order that does not depend on who comes first, as sums of floats depend on theirs.
+        # In a fixed order, as sums of floats depend on it.
         for rank in chain(range(self.group.rank), range(self.group.rank + 1, self.group.size)):
             own += self._rows[rank, start:end]
         return own
@@ -137,9 +136,9 @@ class Collectives(Transport):
 
 
 def open_transport(group: Group, partition: Partition, device: torch.device) -> Transport:
-    """Choose how the processes exchange numbers: by shared memory wherever they are on one machine's CPUs.
+    """Choose how the processes exchange numbers: by shared memory where all are on one machine's CPUs.
 
-    group (Group): The processes, all of which must come here.
+    group (Group): The processes, all of which must call this.
     partition (Partition): Their slices.
     device (torch.device): Where the weights are.
     RETURNS (Transport): One whose weights and gradients are zeros.
@@ -154,10 +153,10 @@ def open_transport(group: Group, partition: Partition, device: torch.device) -> 
 
 
 def _make_memory(group: Group, length: int) -> mmap.mmap | None:
-    """Make memory in the first process and open it in the others.
+    """Create memory in the first process and open it in the others.
 
-    It has no place in the file system, whose part for shared memory is small in containers; it is found by the first
-    process's descriptor, and ends with the last process.
+    It is not in /dev/shm, which is small in containers; the others open it by the first process's descriptor, and it
+    is freed with the last process.
     """
     token = secrets.token_bytes(HEADER)
     memory = None
