@@ -15,9 +15,9 @@ class Stream:
     """Batches of spaCy's corpora, shuffling and batchers, and what is needed to draw them again.
 
     Reader, shuffling and batcher may each have state, such as a schedule of batch sizes. So a new stream is
-    fast-forwarded from its beginning: each batch is drawn again, with the same random state. That state is stored only where something
-    else than the stream changed it in between, which is rare: training draws from NumPy's and torch's generators, and
-    the stream from Python's.
+    fast-forwarded from its beginning: each batch is drawn again, with the same random state. That state is stored only
+    where something else than the stream changed it in between, which is rare: training draws from NumPy's and torch's
+    generators, and the stream from Python's.
 
     batches (Iterator[tuple[int, list[Example]]]): Epoch and batch.
     drawn (int): Batches drawn so far.
