@@ -258,7 +258,7 @@ def test_scores_are_called_wrong_only_where_chance_does_not_explain_it(
         if part and errors:
             part["scores"]["summary"] |= dict(zip(("ece", "ece_by_chance"), errors, strict=True))
     metrics["calibrated"] = calibrated
-    sentences = [sentence for sentence in advise(metrics) if sentence.startswith("Scores")]
+    sentences = [sentence for sentence in advise(metrics) if sentence.startswith("The calibration error")]
     assert len(sentences) == bool(said)
     assert all(said in sentence for sentence in sentences)
     assert ("Calibrate" in " ".join(sentences)) == (bool(said) and not calibrated)
