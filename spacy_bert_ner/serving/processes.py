@@ -1,6 +1,7 @@
 """The service's processes, run by uvicorn."""
 
 import asyncio
+import errno
 import ipaddress
 import json
 import os
@@ -149,7 +150,13 @@ def listen(host: str, port: int) -> Listener:
     RAISES: OSError where it cannot be bound.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return Listener.bound(family, (host, port))
+    try:
+        return Listener.bound(family, (host, port))
+    except OSError as error:
+        advice = "name an address of this machine with --host"
+        if error.errno in (errno.EADDRINUSE, errno.EACCES):
+            advice = "choose another one with --port, or --port 0 for any that is free"
+        raise OSError(f"Cannot listen on port {port} of {host} ({error.strerror or error}): {advice}") from error
 
 
 def load_in_process(
