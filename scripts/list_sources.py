@@ -26,7 +26,12 @@ PIPELINE = [
     "encoder/sharing.py",
     "rawtext/scorer.py",
 ]
-BY_ENTRY_POINT = {"train": [*PIPELINE, "training/optimizer.py"], "calibrate": PIPELINE, "evaluate": PIPELINE}
+BY_ENTRY_POINT = {
+    "train": [*PIPELINE, "training/optimizer.py"],
+    "calibrate": PIPELINE,
+    "quantize": PIPELINE,
+    "evaluate": PIPELINE,
+}
 
 
 def main() -> None:

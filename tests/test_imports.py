@@ -39,6 +39,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "calibration": {"arrays", "checks", "ner", "rawtext"},
     "data": {"storage", "tags"},
     "evaluation": {"arrays", "calibration", "ner", "rawtext", "tags"},
+    "quantization": {"arrays", "calibration", "encoder", "ner"},
     "report": {"evaluation", "tags"},
     "training": {"checks", "child_processes", "encoder", "ner", "processors", "rawtext", "storage", "terminal"},
     "inspection": {"encoder", "ner", "rawtext", "training"},
@@ -55,6 +56,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "inspection",
         "ner",
         "packaging",
+        "quantization",
         "report",
         "serving",
         "storage",
@@ -69,6 +71,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 # What computes an entity, and what must not reach it by any way.
 INNER = ("ner", "encoder", "decoding")
 OUTER = {"data", "training", "evaluation", "calibration", "commands", "serving", "annotating", "report", "packaging"}
+OUTER |= {"quantization"}
 
 
 def imports_of_rooms() -> dict[str, dict[str, list[str]]]:

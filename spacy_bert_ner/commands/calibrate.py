@@ -36,7 +36,7 @@ def calibrate_cli(
 
     nlp = load_pipeline(model)
     lift_max_length(nlp)
-    name = component or find_component(nlp, model)
+    name = find_component(nlp, model, component)
     seen = [example.reference for example in read_examples(train, nlp)] if train else []
     examples = read_examples(dev, nlp)
     with explained(f"{model} cannot be calibrated on {dev}"):
@@ -47,13 +47,24 @@ def calibrate_cli(
     msg.good(f"Wrote {output}")
 
 
-def find_component(nlp: "Language", model: str) -> str:
-    """RETURNS (str): The name of a pipeline's one `bert_ner`; ends the command where it has none or several."""
+def find_component(nlp: "Language", model: str, chosen: str | None = None) -> str:
+    """Find the `bert_ner` of a pipeline.
+
+    nlp (Language): The pipeline.
+    model (str): What messages call it.
+    chosen (str | None): Its name, where it has several.
+    RETURNS (str): Its name.
+    RAISES: CommandError where there is none, none of that name, or several of which none is chosen.
+    """
     from spacy_bert_ner.ner.component import BertNER
 
     names = [name for name, pipe in nlp.pipeline if isinstance(pipe, BertNER)]
     if not names:
         raise CommandError(f"{model} holds no bert_ner, but {', '.join(nlp.pipe_names) or 'nothing'}")
+    if chosen is not None:
+        if chosen not in names:
+            raise CommandError(f"--component {chosen} is no bert_ner of {model}", f"It holds {' and '.join(names)}")
+        return chosen
     if len(names) > 1:
         raise CommandError(f"{model} holds {' and '.join(names)}", f"Choose one: --component {names[0]}")
     return names[0]

@@ -19,6 +19,7 @@ from .evaluate import evaluate_cli
 from .fetch import fetch_cli
 from .init_config import init_config_cli
 from .package import package_cli
+from .quantize import quantize_cli
 from .serve import serve_cli
 from .train import train_cli
 from .upgrade import upgrade_cli
@@ -33,6 +34,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "debug": debug_cli,
     "train": train_cli,
     "calibrate": calibrate_cli,
+    "quantize": quantize_cli,
     "evaluate": evaluate_cli,
     "package": package_cli,
     "verify": verify_cli,

@@ -43,7 +43,8 @@ def build_encoder_model(
     stride (int): Maximum number of pieces from one window to the next, special pieces counted; neighbours overlap by
         window - stride.
     max_batch_pieces (int): Maximum number of pieces encoded at once, padding counted: the bound of working memory.
-    precision (str): "auto" (bf16 where the device multiplies it natively, else fp32), "fp32", "bf16" or "fp16".
+    precision (str): "auto" (bf16 where the device multiplies it natively, else fp32), "fp32", "bf16", "fp16", or "int8"
+        for a pipeline that was quantized.
     case_features (bool | None): Whether to add word-shape features; by default where the tokenizer loses capitals.
     document_memory (bool): Whether to add to every occurrence of a word a learned function of the mean vector of its
         other occurrences in the document.

@@ -6,17 +6,16 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 import srsly
 import torch
-from safetensors.torch import load as load_safetensors
 from thinc.api import Optimizer, Shim, get_torch_default_device, xp2torch
 from torch import Tensor
 
-from spacy_bert_ner.storage.files import write_atomically
-
+from .at_rest import EncoderAtRest, refuse_floats_as_int8
 from .forking import be_a_worker
 from .freezing import freeze_layers
 from .locks import HOLDERS
@@ -26,7 +25,7 @@ from .network.precision import choose_dtype, copy_in_dtype
 from .pieces import WordPieces
 from .saved import SavedEncoder
 from .settings import EncoderSettings, check_vocabulary, check_window
-from .stored import StoredWeights, describe_file, dump_weights
+from .stored import HeldWeights, dump_weights
 from .updating import Updates
 
 NOT_THERE = "The encoder is not there yet: call nlp.initialize(), or load a trained pipeline"
@@ -39,10 +38,10 @@ class EncoderShim(Shim):
     """Holds the encoder for thinc, safely for several threads that predict at once: none until it is put in or loaded.
 
     Training has fp32 weights and computes in the chosen dtype by autocast. Prediction in another dtype than fp32 has
-    weights in that one, cast once and again after training has changed them. A pipeline that was loaded to
-    predict has those alone: the fp32 weights stay on the disk (stored.py) until training, saving or pickling wants
-    them. The module stays in evaluation mode but for the moment in which training runs it forward, so that
-    prediction need not switch it.
+    weights in that one, cast once and again after training has changed them. A pipeline that was loaded to predict has
+    those alone: the fp32 weights stay on the disk (at_rest.py) until training, saving or pickling wants them. Weights
+    in int8 are never made others for more than prediction. The module stays in evaluation mode but for the moment in
+    which training runs it forward, so that prediction need not switch it.
 
     settings (EncoderSettings): For the dtype, for what training moves, and for the window: a saved encoder that reads
         fewer pieces is refused.
@@ -54,9 +53,8 @@ class EncoderShim(Shim):
         self._pieces: WordPieces | None = None
         self.renew_lock()
         self._device = get_torch_default_device()
-        # How the module is built, and where its weights are; both are None where it is here.
-        self._saved: SavedEncoder | None = None
-        self._stored: StoredWeights | None = None
+        # What the module is built of; None where it is here.
+        self._at_rest: EncoderAtRest | None = None
         self._fast: Encoder | None = None
         self._updates = Updates()
 
@@ -66,7 +64,7 @@ class EncoderShim(Shim):
         HOLDERS.add(self)
 
     def __getstate__(self) -> dict[str, Any]:
-        left_out = ("id", "_lock", "_fast", "_stored", "_saved", "_model", "_pieces")
+        left_out = ("id", "_lock", "_fast", "_at_rest", "_model", "_pieces")
         plain = {name: value for name, value in vars(self).items() if name not in left_out}
         return plain | {"bytes": self.to_bytes()}
 
@@ -80,12 +78,16 @@ class EncoderShim(Shim):
             be_a_worker()
 
     def set_encoder(self, encoder: Encoder, pieces: WordPieces) -> None:
-        """Put a module and its tokenizer in, on thinc's device, in evaluation mode."""
+        """Put a module and its tokenizer in, on thinc's device, in evaluation mode.
+
+        RAISES: ValueError where it was to be in int8, which is made of trained weights.
+        """
+        refuse_floats_as_int8(self.settings)
         self._device = get_torch_default_device()
         self._model = encoder.to(self._device).eval()
         freeze_layers(encoder, self.settings.freeze_layers)
         self._pieces = pieces
-        self._saved = self._stored = self._fast = None
+        self._at_rest = self._fast = None
 
     @property
     def trainable(self) -> bool:
@@ -95,18 +97,18 @@ class EncoderShim(Shim):
     @property
     def is_there(self) -> bool:
         """RETURNS (bool): Whether there is an encoder, here or on the disk."""
-        return self._model is not None or self._stored is not None
+        return self._model is not None or self._at_rest is not None
 
     @property
     def encoder(self) -> Encoder:
         """RETURNS (Encoder): The module with fp32 weights, read from the disk if need be. RAISES: ValueError before
-        initialization.
+        initialization, and where the weights are in int8.
         """
         with self._lock:
             if self._model is None:
-                if self._stored is None:
+                if self._at_rest is None:
                     raise ValueError(NOT_THERE)
-                self.set_encoder(self._build(torch.float32), self.pieces)
+                self.set_encoder(self._at_rest.build_for_training(self.settings), self.pieces)
             return cast(Encoder, self._model)
 
     @property
@@ -137,26 +139,37 @@ class EncoderShim(Shim):
         fwd_args (Callable[[Encoder], Tensor]): What to do with the module.
         RETURNS (Tensor): Its result.
         """
-        encoder = self.encoder if self.dtype == torch.float32 else self._in_fast_dtype()
+        as_trained = self.dtype == torch.float32 and not self.is_quantized
+        encoder = self.encoder if as_trained else self._for_prediction()
         # Not inference_mode: what an encoder caches in it (rotary tables, say) could not be trained with afterwards.
         with torch.no_grad():
             return fwd_args(encoder)
 
-    def _in_fast_dtype(self) -> Encoder:
+    def _for_prediction(self) -> Encoder:
         with self._lock:
             if self._fast is None:
-                if self._model is None and self._stored is not None:
-                    fast = self._build(self.dtype).to(self._device)
+                if self._model is None and self._at_rest is not None:
+                    self._fast = self._at_rest.build_for_prediction(self.settings, self.dtype, self._device)
                 else:
-                    fast = copy_in_dtype(self.encoder, self.dtype)
-                self._fast = pack_linears(fast)
+                    self._fast = pack_linears(copy_in_dtype(self.encoder, self.dtype))
             return self._fast
 
-    def _build(self, dtype: torch.dtype) -> Encoder:
-        """Build the module of what is on the disk."""
-        assert self._saved is not None
-        assert self._stored is not None
-        return self._saved.build(self._stored.tensors, dtype)
+    @property
+    def is_quantized(self) -> bool:
+        """RETURNS (bool): Whether the weights are in int8."""
+        return self._at_rest is not None and self._at_rest.is_quantized
+
+    def set_quantized(self, state: Mapping[str, Tensor], source: str) -> None:
+        """Replace the encoder by one in int8, and its precision by that.
+
+        state (Mapping[str, Tensor]): What quantizing.quantize_encoder makes of it.
+        source (str): What the encoder was quantized from, for whoever wants to train it.
+        """
+        with self._lock:
+            saved = self._at_rest.saved if self._at_rest is not None else SavedEncoder.of(self.encoder, self.pieces)
+            self.settings = replace(self.settings, precision="int8")
+            self._at_rest = EncoderAtRest(saved.quantized(source), HeldWeights(dump_weights(state)))
+            self._model = self._fast = None
 
     def begin_update(self, fwd_args: Callable[[Encoder], Tensor]) -> tuple[Tensor, Callable[[Tensor], None]]:
         """Run the module in training mode.
@@ -229,7 +242,7 @@ class EncoderShim(Shim):
         if self._model is not None and pieces is not None:
             copied.set_encoder(copy.deepcopy(self.encoder), pieces)
         else:
-            copied._pieces, copied._saved, copied._stored = pieces, self._saved, self._stored
+            copied._pieces, copied._at_rest = pieces, self._at_rest
         return copied
 
     @contextmanager
@@ -247,44 +260,34 @@ class EncoderShim(Shim):
             _FILES.reset(token)
 
     def to_bytes(self) -> bytes:
-        """RETURNS (bytes): The encoder's config, its tokenizer, and its weights in fp32 as safetensors."""
+        """RETURNS (bytes): The encoder's config, its tokenizer, and its weights as safetensors: fp32, or int8."""
         if not self.is_there:
             return cast(bytes, srsly.msgpack_dumps({}))
-        saved = self._saved or SavedEncoder.of(self.encoder, self.pieces)
-        weights = self._weights()
-        path = _FILES.get().get(id(self))
-        if path is None:
-            return saved.to_bytes(weights=weights)
-        write_atomically(path, weights)
-        return saved.to_bytes(file=describe_file(weights))
-
-    def _weights(self) -> bytes:
-        if self._stored is not None:
-            return self._stored.read()
-        return dump_weights(self.encoder)
+        at_rest = self._at_rest or EncoderAtRest.of(self.encoder, self.pieces)
+        return at_rest.write(_FILES.get().get(id(self)))
 
     def from_bytes(self, bytes_data: bytes) -> "EncoderShim":
         """Load what `to_bytes` gave, of this version or of 0.1.0.
 
         RETURNS: The shim.
-        RAISES: ValueError where the weights do not fit the config, or the window does not fit the encoder;
-            DamagedModelError where they are in a file that is not what was saved.
+        RAISES: ValueError where the weights do not fit the config, the window does not fit the encoder, or the weights
+            are in floats and were to be in int8; DamagedModelError where they are in a file that is not what was saved.
         """
-        saved, weights = SavedEncoder.from_bytes(bytes_data)
-        if saved is None:
+        at_rest = EncoderAtRest.read(bytes_data, _FILES.get().get(id(self)))
+        if at_rest is None:
             return self
+        if not at_rest.is_quantized:
+            refuse_floats_as_int8(self.settings)
+        saved = at_rest.saved
         pieces = WordPieces.from_dict(saved.pieces)
         check_window(self.settings.window, pieces, self.settings.section, "the saved encoder")
         if rows := saved.config.get("vocab_size"):
             check_vocabulary(pieces, rows, "The saved encoder")
-        if weights is not None:
-            self.set_encoder(saved.build(lambda: load_safetensors(weights), torch.float32), pieces)
+        # What came with its weights has them in memory already.
+        if saved.file is None and not at_rest.is_quantized:
+            self.set_encoder(at_rest.build_for_training(self.settings), pieces)
             return self
-        path = _FILES.get().get(id(self))
-        if path is None or saved.file is None:
-            raise ValueError("The encoder's weights were saved to a file beside its component: load it with from_disk")
-        stored = StoredWeights(path, saved.file)
         self._model = self._fast = None
-        self._pieces, self._saved, self._stored = pieces, saved, stored
+        self._pieces, self._at_rest = pieces, at_rest
         self._device = get_torch_default_device()
         return self

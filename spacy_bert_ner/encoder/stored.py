@@ -13,7 +13,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 from safetensors.torch import load, save
-from torch import Tensor, nn
+from torch import Tensor
 
 from spacy_bert_ner.storage.models import ANEW, DamagedModelError
 
@@ -97,12 +97,30 @@ class StoredWeights:
             offset += len(chunk)
 
 
+class HeldWeights:
+    """The weights of an encoder in memory, as they were saved: what StoredWeights is to a file.
+
+    content (bytes): safetensors.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    def read(self) -> bytes:
+        """RETURNS (bytes): The content."""
+        return self._content
+
+    def tensors(self) -> Mapping[str, Tensor]:
+        """RETURNS (Mapping[str, Tensor]): The weights by name."""
+        return load(self._content)
+
+
 def describe_file(content: bytes) -> dict[str, int]:
     """RETURNS (dict[str, int]): "size" and "crc32" of a file's content."""
     return {"size": len(content), "crc32": zlib.crc32(content)}
 
 
-def dump_weights(module: nn.Module) -> bytes:
-    """RETURNS (bytes): A module's parameters and buffers as safetensors."""
+def dump_weights(state: Mapping[str, Tensor]) -> bytes:
+    """RETURNS (bytes): Parameters and buffers by name, as a module's state_dict has them, as safetensors."""
     # Tied weights are one tensor under several names, which safetensors refuses.
-    return save({name: tensor.detach().cpu().clone().contiguous() for name, tensor in module.state_dict().items()})
+    return save({name: tensor.detach().cpu().clone().contiguous() for name, tensor in state.items()})

@@ -49,6 +49,8 @@ def test_which_component(case: tuple[Path, Path], tmp_path: Path, tiny_bert: Pat
     nlp.to_disk(tmp_path / "two")
     result = invoke("calibrate", tmp_path / "two", case[1], tmp_path / "final")
     assert (result.exit_code, "Choose one: --component bert_ner" in said(result)) == (1, True)
+    result = invoke("calibrate", tmp_path / "two", case[1], tmp_path / "final", "--component", "third")
+    assert (result.exit_code, "It holds bert_ner and other" in said(result)) == (1, True)
     result = invoke("calibrate", tmp_path / "two", case[1], tmp_path / "final", "--component", "bert_ner")
     assert result.exit_code == 0, result.output
 

@@ -35,17 +35,21 @@ class PackedLinear(nn.Module):
         return cast(Tensor, torch.ops.mkldnn._linear_pointwise(rows, self.packed, self.bias, "none", [], ""))
 
 
+def can_pack(weight: Tensor) -> bool:
+    """RETURNS (bool): Whether this build of torch has a layout for a weight, by its device and dtype."""
+    if weight.device.type != "cpu" or weight.dtype != torch.bfloat16:
+        return False
+    # Where bf16 is emulated there is no layout for it.
+    return has_native_bf16(weight.device) and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+
+
 def pack_linears(encoder: Encoder) -> Encoder:
     """Pack the linear layers of an encoder that is to predict, where the device and this build of torch can.
 
     encoder (Encoder): The encoder, in a dtype for inference; it is changed, and cannot be saved or trained afterwards.
     RETURNS (Encoder): The same.
     """
-    weight = next(encoder.parameters())
-    if weight.device.type != "cpu" or weight.dtype != torch.bfloat16:
-        return encoder
-    # Where bf16 is emulated there is no layout for it.
-    if not (has_native_bf16(weight.device) and hasattr(torch.ops.mkldnn, "_linear_pointwise")):
+    if not can_pack(next(encoder.parameters())):
         return encoder
     for part in (encoder.network if isinstance(encoder.network, Transformer) else None, encoder.memory):
         for module in list(part.modules()) if part is not None else ():

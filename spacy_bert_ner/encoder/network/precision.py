@@ -16,12 +16,12 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 def choose_dtype(precision: Precision, device: torch.device) -> torch.dtype:
     """Turn the setting into a dtype.
 
-    precision (str): "auto", "fp32", "bf16" or "fp16". "auto" is bf16 where the device multiplies it natively,
-        else fp32.
+    precision (str): "auto", "fp32", "bf16", "fp16" or "int8". "auto" is bf16 where the device multiplies it natively,
+        else fp32; so is "int8", in all that stays in floats.
     device (torch.device): Where the encoder runs.
     RETURNS (torch.dtype): Of the encoder's matrix products.
     """
-    if precision == "auto":
+    if precision in ("auto", "int8"):
         return torch.bfloat16 if has_native_bf16(device) else torch.float32
     return DTYPES[precision]
 
@@ -46,8 +46,10 @@ def has_native_bf16(device: torch.device) -> bool:
     if device.type == "cpu" and platform.machine().lower() in ("arm64", "aarch64"):
         return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
     if device.type == "cpu":
-        # oneDNN calls bf16 supported from avx512 on, where it is emulated: the instructions came later.
-        return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+        # oneDNN calls bf16 supported from avx512 on, where it is emulated: the instructions came later. But it alone
+        # heeds ONEDNN_MAX_CPU_ISA.
+        there = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+        return bool(there and torch.ops.mkldnn._is_mkldnn_bf16_supported())
     return False
 
 
