@@ -1,11 +1,14 @@
 """What several test files share: random tiny encoders, each with its tokenizer, made on the spot."""
 
 import os
+import shutil
 import string
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 import torch
 from spacy.util import fix_random_seed
@@ -23,11 +26,26 @@ from transformers import (
     XLMRobertaTokenizerFast,
 )
 
+from spacy_bert_ner.packaging.repacking import DISTRIBUTION
+from spacy_bert_ner.packaging.wheels import build_plugin_wheel
+
+# How long an example takes says nothing on a machine that does something else meanwhile.
+hypothesis.settings.register_profile("tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("tests")
+
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Seed all generators before a test's fixtures, so that no result depends on the tests before it."""
     fix_random_seed(0)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_waiting_for_the_disk() -> Iterator[None]:
+    """Tests kill processes, not machines: what was written is there without fsync, which takes long on a busy disk."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        yield
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
@@ -194,3 +212,19 @@ def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Pa
 def tiny_bert(tiny_encoder: Callable[[str], Path]) -> Path:
     """A random tiny uncased BERT with a WordPiece vocabulary: 2 layers of width 32, 512 positions."""
     return tiny_encoder("bert")
+
+
+@pytest.fixture(scope="session")
+def build_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Path]:
+    """Stands in for `build_plugin_wheel`, which takes seconds: the wheel is built once in a process, and copied."""
+
+    @cache
+    def built() -> Path:
+        return build_plugin_wheel(tmp_path_factory.mktemp("wheel"))
+
+    def copy(wheels: Path) -> Path:
+        for earlier in wheels.glob(f"{DISTRIBUTION}-*.whl"):
+            earlier.unlink()
+        return Path(shutil.copy(built(), wheels))
+
+    return copy

@@ -4,7 +4,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from seqeval.metrics.sequence_labeling import get_entities
 from seqeval.scheme import BILOU, IOB2, IOBES, Tokens
@@ -103,7 +103,6 @@ def test_legal_is_what_survives_strict_reading(name: str, theirs: type, spelling
     assert legal == {1: 3, 2: 11, 3: 41}[length]
 
 
-@settings(deadline=None)
 @given(tags=st.lists(st.sampled_from(["O", *(f"{p}-{label}" for p in "BIESLU" for label in LABELS)]), max_size=12))
 def test_any_tags_read_as_seqeval_reads_them(tags: list[str]) -> None:
     theirs = [(start, end + 1, label) for label, start, end in get_entities(respell(tags, {"L": "E", "U": "S"}))]

@@ -1,9 +1,9 @@
 """Kill a run at every point at which it touches the disk, let it go on, and compare what it leaves, in a new process.
 
 Every attempt is a copy of this process, which ends itself by SIGKILL at the nth call of a function that writes, removes
-or renames; n grows until an attempt ends by itself. Says how many attempts were killed.
+or renames; n grows until an attempt ends by itself. Prints for each suffix of the output how many attempts were killed.
 
-    python kill_everywhere.py MODEL TEXTS FOLDER SUFFIX
+    python kill_everywhere.py MODEL TEXTS FOLDER SUFFIX...
 """
 
 import os
@@ -55,7 +55,7 @@ def attempt(annotate: Callable[[], object], calls: int | None) -> int:
             annotate()
             status = 0
         except BaseException:
-            # Nothing of this process may go on in the copy of the caller that it is.
+            # The forked process is a copy of the caller, whose code must not continue in it.
             traceback.print_exc()
         finally:
             os._exit(status)
@@ -74,13 +74,13 @@ def cache_one(make: Callable[[WorkerSettings], AnnotationWorker]) -> Callable[[W
     return get
 
 
-def main(model: Path, texts: Path, folder: Path, suffix: str) -> None:
-    use_inline_pools(pytest.MonkeyPatch())
-    # Loaded once, for all copies.
+def kill_everywhere(model: Path, texts: Path, folder: Path, suffix: str) -> int:
+    """RETURNS (int): How many attempts were killed, each of which ended with the same files when it was resumed."""
+    # Loaded once, for all copies; anew for each suffix, as a worker writes one format.
     runs.AnnotationWorker = cache_one(AnnotationWorker)  # type: ignore[assignment]
     output = f"out{suffix}"
     for place in ("whole", "killed"):
-        (folder / place).mkdir()
+        (folder / place).mkdir(parents=True)
     run(model, texts, folder / "whole" / output, shard_size=3)
     expected = contents(folder / "whole")
     killed = 0
@@ -88,15 +88,22 @@ def main(model: Path, texts: Path, folder: Path, suffix: str) -> None:
         os.chdir(folder / "killed")
         code = attempt(lambda: run(model, texts, Path(output), shard_size=3, workers=2), killed + 1)
         if code == 0:
-            break
+            return killed
         assert code == -signal.SIGKILL, code
         killed += 1
         assert attempt(lambda: run(model, texts, Path(output), shard_size=3, workers=1), None) == 0
         assert contents(folder / "killed") == expected, f"killed at call {killed}"
         for path in sorted((folder / "killed").rglob("*"), reverse=True):
             path.rmdir() if path.is_dir() else path.unlink()
-    sys.stdout.write(f"{killed}\n")
+
+
+def main(model: Path, texts: Path, folder: Path, *suffixes: str) -> None:
+    # No machine is killed: nothing need be waited for.
+    os.fsync = lambda descriptor: None
+    use_inline_pools(pytest.MonkeyPatch())
+    for i, suffix in enumerate(suffixes):
+        sys.stdout.write(f"{kill_everywhere(model, texts, folder / str(i), suffix)}\n")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4])
+    main(Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), *sys.argv[4:])

@@ -114,7 +114,7 @@ def test_decodings_share_of_the_time_is_a_share(run: Path) -> None:
     assert 0 < spent["viterbi"] + spent["posteriors"] == pytest.approx(spent["share"] * spent["pipe"])
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(name=st.sampled_from(["BILUO", "BIO"]), sizes=st.lists(st.integers(0, 5), max_size=4), seed=st.integers(0, 99))
 def test_repaired_tags_are_legal_and_the_best_ones_where_those_are(name: str, sizes: list[int], seed: int) -> None:
     lattice = Lattice(get_scheme(name), ("PER", "LOC"))

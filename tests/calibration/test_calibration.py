@@ -206,7 +206,7 @@ def test_bins_share_the_entity_at_their_edge() -> None:
     assert [b.right for b in bins] == pytest.approx([0.5 / 1.5, 1.0])
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(
     pairs=st.lists(st.tuples(st.sampled_from([0.1, 0.5, 0.9, 1.0]), st.booleans()), min_size=1), seed=st.integers(0, 9)
 )

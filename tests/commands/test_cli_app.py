@@ -16,6 +16,19 @@ from tests.commands.tiny import invoke
 
 GROUP: Any = get_command(bert_ner_cli)
 NAMES = list(COMMANDS)
+SEPARATOR = "=== next ==="
+# Several commands of `python -m`, one after another, in one process, most of whose time are its imports.
+SEVERAL = f"""
+import runpy, sys
+for line in sys.argv[1:]:
+    module, *arguments = line.split()
+    sys.argv = [module, *arguments]
+    print(end={SEPARATOR!r})
+    try:
+        runpy.run_module(module, run_name="__main__")
+    except SystemExit as ended:
+        assert not ended.code
+"""
 # What they may import before they run.
 LIGHT = ("spacy_bert_ner", "typer", "wasabi", "click")
 
@@ -31,12 +44,14 @@ def test_every_step_is_a_command() -> None:
 
 @pytest.mark.parametrize("package", ["spacy_bert_ner", "spacy bert-ner"])
 def test_both_entries_know_them(package: str) -> None:
-    arguments = [sys.executable, "-m", *package.split()]
-    printed = subprocess.run([*arguments, "--help"], capture_output=True, text=True, check=True).stdout
-    assert [name for name in NAMES if f"\n  {name} " not in printed] == []
-    assert f"Usage: python -m {package} " in printed
-    version = subprocess.run([*arguments, "--version"], capture_output=True, text=True, check=True).stdout
+    asked = ("--help", "--version", "evaluate --help")
+    command = [sys.executable, "-c", SEVERAL, *(f"{package} {arguments}" for arguments in asked)]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    everything, version, evaluate = printed.split(SEPARATOR)[1:]
+    assert [name for name in NAMES if f"\n  {name} " not in everything] == []
+    assert f"Usage: python -m {package} " in everything
     assert version == f"{spacy_bert_ner.__version__}\n"
+    assert "--compare" in evaluate
 
 
 def test_help_imports_neither_spacy_nor_torch() -> None:

@@ -205,7 +205,7 @@ SPELLINGS = {
 
 
 @pytest.mark.parametrize("scheme", SPELLINGS)
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(documents=st.lists(st.lists(sentences(), min_size=1, max_size=3), min_size=1, max_size=3))
 def test_round_trip(tmp_path: Path, scheme: str, documents: list[list[Sentence]]) -> None:
     lines = []

@@ -140,7 +140,7 @@ FORMATS: dict[str, tuple[Callable[[Sentences], str], st.SearchStrategy[str], str
 
 
 @pytest.mark.parametrize("format", FORMATS)
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_what_is_written_is_read(format: str, data: st.DataObject, tmp_path: Path) -> None:
     write, tokens, encoding = FORMATS[format]
@@ -156,7 +156,7 @@ def test_what_is_written_is_read(format: str, data: st.DataObject, tmp_path: Pat
     assert [sentence for document in contents.documents for sentence in document.sentences] == found
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(found=sentences(PLAIN), gap=st.sampled_from([" ", "\n", "\r\n", "  "]))
 def test_brat(found: Sentences, gap: str, tmp_path: Path) -> None:
     text, entities = "", []
@@ -209,7 +209,7 @@ PIECES = [
 ]
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     text=st.lists(
         st.sampled_from(PIECES),

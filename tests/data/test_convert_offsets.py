@@ -149,7 +149,7 @@ NLP = spacy.blank("en")
 
 
 @given(st.text("Ab 🎉.\n", max_size=12), st.lists(st.tuples(st.integers(0, 12), st.integers(1, 4)), max_size=3))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_entities_are_those_of_spacys_own_alignment(text: str, drawn: list[tuple[int, int]]) -> None:
     spans, last = [], 0
     for gap, length in drawn:
@@ -186,7 +186,7 @@ JSON = st.recursive(
 
 
 @given(JSON)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_any_json_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, value: Any) -> None:
     path = export(tmp_path_factory.getbasetemp() / "any.jsonl", value)
     refused = str(path)

@@ -129,7 +129,7 @@ TOOLS: dict[str, tuple[Callable[[Drawn], Any], bool]] = {
 
 @pytest.mark.parametrize("tool", TOOLS)
 @given(drawn=documents())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_entities_come_back_or_are_listed(tool: str, drawn: Drawn, tmp_path_factory: pytest.TempPathFactory) -> None:
     export, exact = TOOLS[tool]
     path = tmp_path_factory.getbasetemp() / "export.jsonl"
@@ -166,7 +166,7 @@ def numbered(drawn: list[list[str]], blank: str) -> list[tuple[str, str]]:
 
 
 @given(drawn=PARAGRAPHS, blank=HTML_BLANKS, tag=TAGS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_html(drawn: list[list[str]], blank: str, tag: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     markup, shown, values = "", "", []
     for text, word in numbered(drawn, blank):
@@ -183,7 +183,7 @@ def test_html(drawn: list[list[str]], blank: str, tag: str, tmp_path_factory: py
 
 
 @given(drawn=PARAGRAPHS, blank=st.sampled_from([" ", "\r\n", "\n"]), globally=st.booleans())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_dialogues(
     drawn: list[list[str]], blank: str, globally: bool, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -22,7 +22,7 @@ LATTICES = [
 SMALL = [lattice for lattice in LATTICES if len(lattice.labels) < 3]
 BIO = Lattice(get_scheme("BIO"), ("PER", "LOC"))
 lattices = pytest.mark.parametrize("lattice", LATTICES, ids=lambda x: f"{x.scheme.name}-{len(x.labels)}")
-quick = settings(deadline=None, max_examples=60)
+quick = settings(max_examples=60)
 scales = st.sampled_from([0.0, 0.1, 1.0, 5.0, 20.0])
 seeds = st.integers(0, 2**32 - 1)
 

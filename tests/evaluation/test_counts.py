@@ -72,7 +72,6 @@ def test_counts_agree_with_conlleval(corpus: list[list[tuple[str, str]]]) -> Non
 
 
 @given(CORPORA)
-@settings(deadline=None)
 def test_rates_agree_with_seqeval_overall_and_by_type(corpus: list[list[tuple[str, str]]]) -> None:
     records = judged(corpus)
     counts = count_types(records)
@@ -86,7 +85,7 @@ def test_rates_agree_with_seqeval_overall_and_by_type(corpus: list[list[tuple[st
 
 
 @given(CORPORA)
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_every_scorer_agrees(corpus: list[list[tuple[str, str]]]) -> None:
     vocab = spacy.blank("en").vocab
     examples = []
@@ -105,7 +104,7 @@ def test_every_scorer_agrees(corpus: list[list[tuple[str, str]]]) -> None:
 
 
 @given(CORPORA)
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_every_entity_gets_one_verdict_and_nervaluate_agrees(corpus: list[list[tuple[str, str]]]) -> None:
     records = judged(corpus)
     cases = find_cases(records)

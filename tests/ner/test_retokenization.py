@@ -163,7 +163,7 @@ def retokenize(draw: st.DrawFn, doc: Doc) -> None:
 
 
 @given(retokenized())
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 def test_after_any_retokenization_a_confidence_is_the_entitys_own_or_none(case: tuple[Doc, dict[Key, float]]) -> None:
     doc, before = case
     for ent in entities_of(doc):

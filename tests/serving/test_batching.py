@@ -129,7 +129,7 @@ def test_an_error_leaves_the_vocabulary_as_it_is_too() -> None:
         assert len(nlp.vocab.strings) == before
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.lists(st.text(max_size=40), min_size=1, max_size=4), min_size=1, max_size=6))
 def test_answers_are_those_of_the_pipeline(requests: list[list[str]]) -> None:
     results = gather(*(CNN_RUNNER.annotate(texts) for texts in requests))

@@ -205,7 +205,7 @@ def test_the_schema_describes_what_there_is(client: TestClient) -> None:
     assert client.get("/docs").status_code == 404
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=40), max_size=5))
 def test_any_text_is_read(texts: list[str]) -> None:
     answer = ask(ANY, texts=texts, offsets="utf16")

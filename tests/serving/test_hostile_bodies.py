@@ -156,7 +156,7 @@ JSON = st.recursive(
 FIELDS = sorted({field for good in GOOD.values() for field in good})
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sampled_from(PATHS), st.dictionaries(st.sampled_from(FIELDS), JSON, max_size=6))
 def test_any_json_is_answered(client: TestClient, path: str, body: dict[str, Any]) -> None:
     assert check(client, path, json.dumps(body).encode()) in (200, 400, 404, 422)
