@@ -99,7 +99,7 @@ def kill_everywhere(model: Path, texts: Path, folder: Path, suffix: str) -> int:
 
 def main(model: Path, texts: Path, folder: Path, *suffixes: str) -> None:
     # No machine is killed: nothing need be waited for.
-    os.fsync = lambda descriptor: None
+    os.fsync = lambda fd: None
     use_inline_pools(pytest.MonkeyPatch())
     for i, suffix in enumerate(suffixes):
         sys.stdout.write(f"{kill_everywhere(model, texts, folder / str(i), suffix)}\n")

@@ -17,7 +17,7 @@ from tests.annotating.runs import TEXTS, InlinePool, contents, numbered, run, wr
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 # Seconds for what takes a few.
-DEADLINE = 240
+DEADLINE = 600
 MANY = [f"{text} {i}" for i in range(3) for text in TEXTS]
 
 

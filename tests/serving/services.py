@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import spacy
@@ -40,6 +41,20 @@ class Slow:
 
     def __call__(self, doc: Doc) -> Doc:
         time.sleep(self.seconds)
+        return doc
+
+
+@Language.factory("serve_noting")
+class Noting:
+    """Touches a file when it comes to a text that holds "slowly", and takes half a second over it."""
+
+    def __init__(self, nlp: Language, name: str, path: str) -> None:
+        self.path = Path(path)
+
+    def __call__(self, doc: Doc) -> Doc:
+        if "slowly" in doc.text:
+            self.path.touch()
+            time.sleep(0.5)
         return doc
 
 

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,9 @@ from typing import Any
 
 import pytest
 from thinc.api import Config
+from typer.testing import CliRunner
 
+from spacy_bert_ner.cli import bert_ner_cli
 from spacy_bert_ner.training.parallel.group import LostError
 from spacy_bert_ner.training.parallel.launching import (
     REASONS,
@@ -57,15 +60,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def start(*args: str) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-m", "spacy", "bert-ner", *TRAIN, "--processes", "2", *args]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-
-
-def workers_of(process: "subprocess.Popen[str]") -> list[int]:
+def workers_of(pid: int) -> list[int]:
     """RETURNS: The processes that train, in the order in which they were started."""
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(encoding="ascii").split()
-    return [pid for pid in map(int, children) if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+    return [child for child in map(int, children) if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
 
 
 def wait_until(holds: Callable[[], object]) -> None:
@@ -88,20 +86,39 @@ def steps_saved() -> list[int]:
     return [json.loads(path.read_text(encoding="utf8"))["progress"]["step"] for path in found]
 
 
-def ended(process: "subprocess.Popen[str]") -> tuple[int, str]:
-    printed, _ = process.communicate(timeout=DEADLINE)
-    return process.returncode, " ".join(printed.split())
+def has_checkpoint() -> bool:
+    return any(Path("out/checkpoints").glob("step-*"))
 
 
-def test_the_end_of_one_process_is_the_end_of_all(folder: Path) -> None:
-    process = start(*ENDLESS)
-    wait_until(lambda: list(folder.glob("out/checkpoints/step-*")))
-    workers = workers_of(process)
-    assert len(workers) == 2
-    os.kill(workers[1], signal.SIGKILL)
-    code, printed = ended(process)
+def train_until(act: Callable[[list[int]], None], capfd: pytest.CaptureFixture[str]) -> tuple[int, str, list[int]]:
+    """Run the command here, and act on its processes once there is a checkpoint.
+
+    RETURNS: Its exit code, what it and they printed, and the processes.
+    """
+    workers: list[int] = []
+
+    def wait_and_act() -> None:
+        try:
+            wait_until(has_checkpoint)
+        finally:
+            workers.extend(workers_of(os.getpid()))
+            act(workers)
+
+    acting = threading.Thread(target=wait_and_act)
+    acting.start()
+    # Here, in the main thread, which alone gets signals.
+    result = CliRunner().invoke(bert_ner_cli, [*TRAIN, "--processes", "2", *ENDLESS])
+    acting.join()
+    theirs = capfd.readouterr()
+    return result.exit_code, " ".join(f"{result.output} {theirs.out} {theirs.err}".split()), workers
+
+
+@pytest.mark.parametrize("victim", [1, pytest.param(0, marks=pytest.mark.slow)])
+def test_the_end_of_one_process_is_the_end_of_all(folder: Path, victim: int, capfd: pytest.CaptureFixture[str]) -> None:
+    code, printed, workers = train_until(lambda workers: os.kill(workers[victim], signal.SIGKILL), capfd)
     assert code == 1
-    assert "Training was broken off process 2 of 2: SIGKILL, as where memory runs out" in printed
+    assert len(workers) == 2
+    assert f"Training was broken off process {victim + 1} of 2: SIGKILL, as where memory runs out" in printed
     assert "the same command goes on from there" in printed
     assert "Traceback" not in printed
     assert all(map(is_over, workers))
@@ -109,24 +126,22 @@ def test_the_end_of_one_process_is_the_end_of_all(folder: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("victim", [0, None])
-def test_so_is_that_of_the_first_or_of_who_started_them(folder: Path, victim: int | None) -> None:
-    process = start(*ENDLESS)
-    wait_until(lambda: list(folder.glob("out/checkpoints/step-*")))
-    workers = workers_of(process)
-    os.kill(process.pid if victim is None else workers[victim], signal.SIGKILL)
-    code, printed = ended(process)
+def test_so_is_that_of_the_one_that_started_them(folder: Path) -> None:
+    command = [sys.executable, "-m", "spacy_bert_ner", *TRAIN, "--processes", "2", *ENDLESS]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_until(has_checkpoint)
+        workers = workers_of(process.pid)
+        assert len(workers) == 2
+    finally:
+        process.kill()
+        process.wait()
     wait_until(lambda: all(map(is_over, workers)))
-    if victim is not None:
-        assert (code, "process 1 of 2: SIGKILL" in printed) == (1, True)
 
 
 @pytest.mark.slow
-def test_ctrl_c_stops_all_after_the_same_step(folder: Path) -> None:
-    process = start(*ENDLESS)
-    wait_until(lambda: list(folder.glob("out/checkpoints/step-*")))
-    process.send_signal(signal.SIGINT)
-    code, printed = ended(process)
+def test_ctrl_c_stops_all_after_the_same_step(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    code, printed, _ = train_until(lambda _: os.kill(os.getpid(), signal.SIGINT), capfd)
     assert code == 130
     assert printed.count("Ctrl-C: stopping after this step, with a checkpoint") == 1
     assert "the same command goes on from there" in printed
@@ -145,7 +160,8 @@ def test_an_error_in_one_process_ends_all(folder: Path) -> None:
     assert "raise KeyError" in caught.value.__notes__[0]
 
 
-def test_a_run_is_made_to_its_end_and_said_once(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.slow
+def test_a_run_is_made_to_its_end_and_said_once_as_by_torchrun(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     train_in_processes(2, Path("config.cfg"), Path("out"))
     printed = capfd.readouterr()
     assert printed.out.count("Saved pipeline to output directory") == 1
@@ -154,18 +170,13 @@ def test_a_run_is_made_to_its_end_and_said_once(folder: Path, capfd: pytest.Capt
     assert {"curve.jsonl", "model-best/meta.json", "model-last/meta.json"} <= made.keys()
     assert json.loads(made["model-last/meta.json"])["performance"]["ents_f"] > 0
 
-
-@pytest.mark.slow
-def test_torchrun(folder: Path) -> None:
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "spacy_bert_ner", *TRAIN]
     ran = subprocess.run(torchrun, capture_output=True, text=True, timeout=DEADLINE)
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.count("Saved pipeline to output directory") == 1
     by_torchrun = contents(folder / "out")
-    train_in_processes(2, Path("config.cfg"), Path("out"))
-    by_itself = contents(folder / "out")
-    assert by_torchrun.keys() == by_itself.keys()
-    assert by_torchrun["model-last/bert_ner/model"] == by_itself["model-last/bert_ner/model"]
+    assert by_torchrun.keys() == made.keys()
+    assert by_torchrun["model-last/bert_ner/model"] == made["model-last/bert_ner/model"]
 
 
 def test_the_processes_of_torchrun_start_no_others(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
