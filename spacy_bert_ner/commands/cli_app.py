@@ -16,6 +16,7 @@ from .calibrate import calibrate_cli
 from .convert import convert_cli
 from .debug import debug_cli
 from .evaluate import evaluate_cli
+from .export import export_cli
 from .fetch import fetch_cli
 from .init_config import init_config_cli
 from .package import package_cli
@@ -36,6 +37,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "calibrate": calibrate_cli,
     "quantize": quantize_cli,
     "evaluate": evaluate_cli,
+    "export": export_cli,
     "package": package_cli,
     "verify": verify_cli,
     "upgrade": upgrade_cli,

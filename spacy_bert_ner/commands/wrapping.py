@@ -27,6 +27,8 @@ EXTRAS = {
     "setuptools": "train",
     "transformers": "train",
     "spacy_transformers": "bridge",
+    "onnx": "export",
+    "onnxruntime": "onnx",
     "fastapi": "serve",
     "prometheus_client": "serve",
     "starlette": "serve",

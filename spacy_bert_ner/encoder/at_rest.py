@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 
 from spacy_bert_ner.storage.files import write_atomically
+from spacy_bert_ner.storage.stored_files import describe_file
 
 from .network.int8_probe import find_int8_obstacle
 from .network.module import Encoder
@@ -20,7 +21,7 @@ from .network.packing import pack_linears
 from .pieces import WordPieces
 from .saved import SavedEncoder
 from .settings import EncoderSettings
-from .stored import HeldWeights, StoredWeights, describe_file, dump_weights
+from .stored import HeldWeights, StoredWeights, dump_weights
 
 NO_TRAINING = (
     "The encoder is in int8, of which nothing can be trained. Train the pipeline that it was made of, {source}, and "

@@ -63,9 +63,15 @@ class CheckedPipe(TrainablePipe):
         return self
 
     def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
-        """Save the component to a folder; the encoder's weights have a file of their own, encoder.safetensors."""
+        """Save the component to a folder; the encoder's weights have a file of their own, encoder.safetensors.
+
+        A model for clients that know neither spaCy nor this plugin (attrs["describe"]) writes what they need beside it.
+        """
         with weights_in(self.model, Path(path)):
             super().to_disk(path, exclude=exclude)
+        describe = self.model.attrs.get("describe")
+        if describe is not None and "model" not in exclude:
+            describe(self.model, Path(path), self.lattice.scheme, self.cfg)
 
     def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> Self:
         """Load the component from a folder; the settings of its config stay as they are. RETURNS: The component."""

@@ -7,6 +7,7 @@ Scores are beside it in "performance", where spaCy writes them.
 
 import hashlib
 import json
+import re
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -19,6 +20,8 @@ from thinc.api import Config
 from .files import sha256_of
 
 KEY = "spacy_bert_ner"
+# This package with an extra, among requirements.
+EXTRA = re.compile(r"spacy-bert-ner\[([\w,-]+)\]")
 
 # The packages that a model's behaviour depends on.
 RECORDED_PACKAGES = (
@@ -49,14 +52,17 @@ def record(nlp: Language) -> None:
     }
 
 
-def require(meta: dict[str, Any]) -> None:
+def require(meta: dict[str, Any], extra: str | None = None) -> None:
     """Add this package, with what prediction needs, to the requirements in a pipeline's meta.
 
     `spacy package` finds the package by itself, but not its extra.
 
     meta (dict[str, Any]): The meta; another range of this package is replaced.
+    extra (str | None): The extra of setup.cfg that computes; None for the one that is named there, or else "torch".
     """
-    own = f"spacy-bert-ner[torch]{get_minor_version_range(version('spacy-bert-ner'))}"
+    named = [EXTRA.match(each) for each in meta.get("requirements", [])]
+    extra = extra or next((found[1] for found in named if found), "torch")
+    own = f"spacy-bert-ner[{extra}]{get_minor_version_range(version('spacy-bert-ner'))}"
     others = [each for each in meta.get("requirements", []) if split_requirement(each)[0] != "spacy-bert-ner"]
     meta["requirements"] = [*others, own]
 

@@ -1,0 +1,33 @@
+"""head.onnx: the document memory and the linear layer that scores words for tags."""
+
+from spacy_bert_ner.arrays import Array
+from spacy_bert_ner.encoder.choices import Pieces
+from spacy_bert_ner.encoder.network.memory import DocumentMemory
+
+from .graph_writer import GraphWriter
+from .network_graph import write_linear
+
+
+def write_head(memory: DocumentMemory | None, pieces: Pieces, weight: Array, bias: Array) -> bytes:
+    """Write a head as a graph.
+
+    memory (DocumentMemory | None): The encoder's.
+    pieces (str): Which pieces of a word carry its label.
+    weight, bias (Array): The output layer's. (tags, width), (tags,)
+    RETURNS (bytes): head.onnx: from `vectors` and, with a memory, `others`, (words, width), and `recurs`, (words, 1),
+        all fp32, to `logits`, (words, tags) fp32; `firsts`, (words, width), is wanted as well where a word's first
+        piece is not what carries its label.
+    """
+    graph, width = GraphWriter("head"), weight.shape[1]
+    rows = graph.add_input("vectors", "float32", ("words", width))
+    if memory is not None:
+        firsts = graph.add_input("firsts", "float32", ("words", width)) if pieces == "mean" else rows
+        others = graph.add_input("others", "float32", ("words", width))
+        recurs = graph.add_input("recurs", "float32", ("words", 1))
+        both = graph.node("Concat", [firsts, others], "memory.both", axis=1)
+        compared = graph.node("Gelu", [write_linear(graph, memory.compare, both, "memory.compare")], "memory.compared")
+        added = write_linear(graph, memory.add, compared, "memory.add")
+        added = graph.node("Mul", [added, recurs], "memory.added")
+        rows = graph.node("Add", [rows, added], "remembered")
+    graph.linear(rows, weight, bias, "logits")
+    return graph.to_bytes("logits", ("words", len(weight)))
