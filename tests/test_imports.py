@@ -43,6 +43,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "report": {"evaluation", "tags"},
     "training": {"checks", "child_processes", "encoder", "ner", "processors", "rawtext", "storage", "terminal"},
     "inspection": {"encoder", "ner", "rawtext", "training"},
+    "exported": {"arrays", "checks", "encoder", "processors", "storage", "tags"},
+    "exporting": {"arrays", "encoder", "exported", "ner", "storage"},
     "packaging": {"storage"},
     "annotating": {"child_processes", "ner", "processors", "storage"},
     "serving": {"processors"},
@@ -53,6 +55,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "data",
         "encoder",
         "evaluation",
+        "exporting",
         "inspection",
         "ner",
         "packaging",
@@ -69,9 +72,20 @@ MAY_IMPORT: dict[str, set[str]] = {
     "": {"annotating", "calibration", "evaluation", "ner", "training"},
 }
 # What computes an entity, and what must not reach it by any way.
-INNER = ("ner", "encoder", "decoding")
-OUTER = {"data", "training", "evaluation", "calibration", "commands", "serving", "annotating", "report", "packaging"}
-OUTER |= {"quantization"}
+INNER = ("ner", "encoder", "exported", "decoding")
+OUTER = {
+    "exporting",
+    "quantization",
+    "data",
+    "training",
+    "evaluation",
+    "calibration",
+    "commands",
+    "serving",
+    "annotating",
+    "report",
+    "packaging",
+}
 
 
 def imports_of_rooms() -> dict[str, dict[str, list[str]]]:

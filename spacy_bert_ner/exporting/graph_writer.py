@@ -1,6 +1,6 @@
 """Graphs of ONNX, written node by node."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -38,6 +38,7 @@ class GraphWriter:
         self._nodes: list[onnx.NodeProto] = []
         self._constants: dict[str, onnx.TensorProto] = {}
         self._inputs: list[onnx.ValueInfoProto] = []
+        self._written: dict[str, str] = {}
 
     def add_input(self, name: str, dtype: str, shape: Sequence[str | int]) -> str:
         """Add an input. RETURNS (str): Its name."""
@@ -82,6 +83,22 @@ class GraphWriter:
         """
         self._nodes.append(helper.make_node(operator, inputs, [output], output, **attributes))
         return output
+
+    def once(self, name: str, write: Callable[[str], str]) -> str:
+        """Write something that several nodes read, the first time that it is asked for.
+
+        name (str): What it is called.
+        write (Callable[[str], str]): Writes it, given the name.
+        RETURNS (str): What it gave.
+        """
+        if name not in self._written:
+            self._written[name] = write(name)
+        return self._written[name]
+
+    @staticmethod
+    def type_of(dtype: str) -> int:
+        """RETURNS (int): ONNX's number for a dtype."""
+        return int(TYPES[dtype])
 
     def linear(self, rows: str, weight: Array, bias: Array, output: str) -> str:
         """Multiply rows by a weight as torch's Linear has it, (outputs, inputs), and add its bias. RETURNS: Output."""

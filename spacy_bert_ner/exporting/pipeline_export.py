@@ -10,7 +10,7 @@ from spacy.language import Language
 from thinc.api import Config, Model
 
 from spacy_bert_ner.encoder.model import get_shim
-from spacy_bert_ner.encoder.network.kinds import TRANSFORMER_KINDS, find_obstacle
+from spacy_bert_ner.encoder.network.kinds import TRANSFORMER_KINDS, NetworkShape, find_obstacle
 from spacy_bert_ner.encoder.settings import ENCODER as ENCODER_ARCHITECTURE
 from spacy_bert_ner.encoder.shim import EncoderShim
 from spacy_bert_ner.exported.graph_files import ENCODER, HEAD, TOKENIZER, WEIGHTS, Content, GraphFiles
@@ -108,8 +108,9 @@ def fill_model(new: Model, old: Model) -> None:
     shim, output = get_shim(old.get_ref("tok2vec")), old.get_ref("output_layer").layers[0]
     pieces = shim.pieces.to_dict()
     weight, bias = (old.ops.to_numpy(output.get_param(name)) for name in ("W", "b"))
-    head = write_head(shim.encoder.memory, new.attrs["pieces"], weight, bias)
-    encoder, encoder_weights = write_encoder(shim.encoder)
+    state = shim.encoder.state_dict()
+    head = write_head(state, new.attrs["pieces"], weight, bias)
+    encoder, encoder_weights = write_encoder(state, NetworkShape.of(shim.encoder.config))
     contents = {
         ENCODER: encoder,
         WEIGHTS: encoder_weights,

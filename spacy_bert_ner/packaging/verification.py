@@ -1,6 +1,7 @@
 """Whether wheels work elsewhere: installed into a fresh virtual environment, offline, they must say the same.
 
-The environment sees this one's packages for its dependencies, but the model and spacy_bert_ner are its own.
+The environment sees this one's packages for its dependencies, but the model and spacy_bert_ner are its own, and of what
+an exported pipeline does without there is nothing to be imported.
 """
 
 import json
@@ -14,6 +15,7 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 from spacy.language import Language
 
@@ -33,14 +35,23 @@ import json, socket, sys
 def refuse(*args, **kwargs):
     raise OSError("the check is offline, but something tried to connect")
 socket.socket.connect = socket.create_connection = socket.getaddrinfo = refuse
+name, texts, absent = json.load(sys.stdin)
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in absent:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Absent())
 import spacy
-name, texts = json.load(sys.stdin)
 nlp = spacy.load(name)
 entities = [[[e.text, e.start_char, e.label_] for e in doc.ents] for doc in nlp.pipe(texts)]
 import spacy_bert_ner
 origins = {module: sys.modules[module].__file__ for module in ("spacy_bert_ner", name)}
 print("RESULT" + json.dumps({"entities": entities, "origins": origins}))
 """
+
+
+# What a wheel whose requirements say "onnx" and not "torch" works without.
+ABSENT = ("torch", "transformers", "onnx", "safetensors")
 
 
 class VerificationError(ValueError):
@@ -76,7 +87,7 @@ def verify_wheels(wheels: Path, wheel: Path, texts: Sequence[str], expected: lis
     with tempfile.TemporaryDirectory() as folder:
         python = make_environment(Path(folder))
         install(python, wheels, package)
-        found = probe(python, Path(folder), package, texts)
+        found = probe(python, Path(folder), package, texts, list_absent(wheel))
         check_origins(found["origins"], Path(folder))
     entities = [[tuple(entity) for entity in each] for each in found["entities"]]
     if entities != expected:
@@ -85,6 +96,15 @@ def verify_wheels(wheels: Path, wheel: Path, texts: Sequence[str], expected: lis
         raise VerificationError(
             "The model finds no entity in any text, which says nothing: name texts that have some (--corpus FILE)"
         )
+
+
+def list_absent(wheel: Path) -> Sequence[str]:
+    """RETURNS (Sequence[str]): The packages that a model must work without, by what its wheel requires."""
+    with ZipFile(wheel) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        lines = archive.read(name).decode("utf8").splitlines()
+    own = [line for line in lines if line.startswith("Requires-Dist: spacy-bert-ner[")]
+    return ABSENT if any("[onnx]" in line for line in own) else ()
 
 
 def make_environment(folder: Path) -> Path:
@@ -110,9 +130,9 @@ def install(python: Path, wheels: Path, package: str) -> None:
     _run(required, python.parent, f"What {package} requires is not here")
 
 
-def probe(python: Path, folder: Path, package: str, texts: Sequence[str]) -> dict[str, Any]:
+def probe(python: Path, folder: Path, package: str, texts: Sequence[str], absent: Sequence[str]) -> dict[str, Any]:
     """Load the installed model in a process of its own. RETURNS: Its entities, and where its modules came from."""
-    asked = json.dumps([package, list(texts)])
+    asked = json.dumps([package, list(texts), list(absent)])
     printed = _run([str(python), "-c", PROBE], folder, f"{package} does not load in a fresh environment", asked)
     result: dict[str, Any] = json.loads(printed.partition("RESULT")[2])
     return result

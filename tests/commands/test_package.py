@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from spacy_bert_ner.packaging import verification
 from spacy_bert_ner.packaging import wheels as building
 from spacy_bert_ner.storage.provenance import KEY
 from tests.commands.tiny import invoke, said, save_corpus, save_model
@@ -51,6 +52,33 @@ def test_package_then_verify(tmp_path: Path) -> None:
     (model / "bert_ner" / "cfg").write_text(json.dumps(state), encoding="utf8")
     result = invoke("verify", output / "wheels", model, "--corpus", corpus)
     assert (result.exit_code, "The installed model differs" in said(result)) == (1, True)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_an_exported_pipeline_is_packaged_and_works_without_torch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, corpus, output = save_model(tmp_path), save_corpus(tmp_path / "dev.spacy"), tmp_path / "packages"
+    exported = tmp_path / "exported"
+    result = invoke("export", model, exported)
+    assert result.exit_code == 0, result.output
+    assert "encoder.weights" in said(result)
+    result = invoke("export", model, exported)
+    assert (result.exit_code, "Add --force to replace it" in said(result)) == (1, True)
+    assert invoke("package", exported, output, "--name", "tiny_onnx").exit_code == 0
+    wheel = verification.find_model_wheel(output / "wheels")
+    with zipfile.ZipFile(wheel) as archive:
+        (metadata,) = (archive.read(name) for name in archive.namelist() if name.endswith("METADATA"))
+    assert b"Requires-Dist: spacy-bert-ner[onnx]" in metadata
+    assert b"torch" not in metadata
+    result = invoke("verify", output / "wheels", exported, "--corpus", corpus)
+    assert result.exit_code == 0, result.output
+    # It is not merely said that nothing of torch is there.
+    monkeypatch.setattr(verification, "ABSENT", ("onnxruntime",))
+    result = invoke("verify", output / "wheels", exported, "--corpus", corpus)
+    assert (result.exit_code, "onnxruntime, which is not installed" in said(result)) == (1, True)
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ TEXTS = [
 def make_random(folder: Path, pieces: str = "first", scheme: str = "BIO", **settings: Any) -> Language:
     """RETURNS: A pipeline in fp32 with random weights; its entities mean nothing, and there are many of them."""
     nlp = spacy.blank("en")
-    encoder = encoder_block(folder, window=32, stride=20, **settings)
+    encoder = encoder_block(folder, **{"window": 32, "stride": 20, "transformer_config": {}, **settings})
     model = {"@architectures": "spacy-bert-ner.TokenClassifier.v1", "pieces": pieces, "tok2vec": encoder}
     nlp.add_pipe("bert_ner", config={"model": model, "scheme": scheme})
     nlp.initialize(lambda: examples_of(nlp))

@@ -113,13 +113,11 @@ def test_damage_is_named(folder: Path, tmp_path: Path, name: str, harm: str) -> 
         spacy.load(tmp_path)
 
 
-@pytest.mark.parametrize("what", ["train", "add labels to"])
-def test_training_is_refused(nlp: Language, what: str) -> None:
-    with pytest.raises(ValueError, match=f"{what} the pipeline that it was exported from"):
-        if what == "train":
-            train(nlp, steps=1)
-        else:
-            component_of(nlp).add_label("NEW")
+def test_training_is_refused(nlp: Language) -> None:
+    with pytest.raises(ValueError, match="train the pipeline that it was exported from"):
+        train(nlp, steps=1)
+    with pytest.raises(ValueError, match="add labels to the pipeline that it was exported from"):
+        component_of(nlp).add_label("NEW")
 
 
 def test_nothing_was_exported() -> None:
