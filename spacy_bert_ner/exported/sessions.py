@@ -60,6 +60,8 @@ def open_session(graph: Graph, threads: int) -> "InferenceSession":
     options.log_severity_level = ERRORS_ALONE
     # Batches come in many shapes: what is planned for one of them is of no use for another.
     options.enable_mem_pattern = False
+    # Processors without VNNI add products of int8 in 16 bits, which are too few; ONNX Runtime then takes others.
+    options.add_session_config_entry("session.x64quantprecision", "1")
     if graph.weights:
         sizes = [len(content) for content in graph.weights.values()]
         options.add_external_initializers_from_files_in_memory(list(graph.weights), list(graph.weights.values()), sizes)

@@ -1,7 +1,7 @@
 """Whether graphs give what the torch module gives, on texts of several windows in which words recur."""
 
 from functools import partial
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -44,7 +44,6 @@ def compute_logits(model: Model, docs: list[Doc]) -> Array:
     run = partial(encode_documents, layout, shim.pieces, settings.max_batch_pieces)
     with torch.no_grad():
         vectors = run(shim.encoder).cpu().numpy()
-    rows = cast(
-        Ragged, scorer.predict(to_rows.predict(PieceVectors(vectors, np.concatenate(layout.counts), layout.tokens)))
-    )
+    own = PieceVectors(cast(Any, vectors), np.concatenate(layout.counts), layout.tokens)
+    rows = cast(Ragged, scorer.predict(to_rows.predict(own)))
     return np.asarray(rows.dataXd)[first_pieces(np.asarray(rows.lengths))]

@@ -51,6 +51,8 @@ def write_linear(
     stored = [
         graph.constant(f"{output}.weight", weight.numpy().T),
         graph.constant(f"{output}.weight_scale", factor * values_of(state[f"{place}.weight_scale"])[part]),
+        # Written out, as ONNX Runtime's own default for it has the wrong shape at times.
+        graph.constant(f"{output}.weight_zero_point", np.zeros(len(weight), np.int8)),
     ]
     weights = graph.node("DequantizeLinear", stored, f"{output}.weights", axis=1)
     product = graph.node("MatMul", [inputs, weights], f"{output}.product")

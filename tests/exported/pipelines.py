@@ -45,6 +45,7 @@ def make_random(folder: Path, pieces: str = "first", scheme: str = "BIO", **sett
 
 def export(nlp: Language, folder: Path) -> Language:
     """RETURNS: What `export` makes of a pipeline, saved to `folder`/exported and loaded from there."""
+    folder.mkdir(exist_ok=True)
     nlp.to_disk(folder / "trained")
     exported, _ = export_pipeline(folder / "trained")
     exported.to_disk(folder / "exported")

@@ -45,7 +45,7 @@ def entities_of(nlp: Language) -> list[list[list[Any]]]:
 def assert_same(found: Any, expected: Any, tolerance: float) -> None:
     assert [[ent[:3] for ent in doc] for doc in found] == [[ent[:3] for ent in doc] for doc in expected]
     scores = [[ent[3] for doc in docs for ent in doc] for docs in (found, expected)]
-    assert len(scores[0]) > 3
+    assert len(scores[0]) > 2
     assert scores[0] == pytest.approx(scores[1], abs=tolerance)
 
 
