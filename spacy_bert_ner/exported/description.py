@@ -13,10 +13,10 @@ from spacy_bert_ner.tags import TagScheme
 
 from .graph_files import DESCRIPTION, ENCODER, HEAD, TOKENIZER
 from .onnx_shim import OnnxShim
-from .padding import STEP
+from .padding import LENGTH_STEP
 
 # Of ner.json; a client refuses one that it does not know.
-FORMAT = 1
+DESCRIPTION_FORMAT = 1
 
 
 def write_description(
@@ -37,7 +37,7 @@ def write_description(
     state (Mapping[str, Any]): The component's `cfg`: labels, temperature, offsets, threshold.
     """
     described = {
-        "format": FORMAT,
+        "format": DESCRIPTION_FORMAT,
         **describe_graphs(shim, settings, pieces),
         **describe_decoding(scheme, state["labels"]),
         "temperature": state["temperature"],
@@ -59,7 +59,7 @@ def describe_graphs(shim: OnnxShim, settings: EncoderSettings, pieces: Pieces) -
         "windows": {
             "capacity": capacity,
             "overlap": min(settings.window - settings.stride, capacity - 1),
-            "length_step": STEP,
+            "length_step": LENGTH_STEP,
         },
         "encoder": {"file": ENCODER, "inputs": encoder, "output": "vectors", "width": shim.width},
         "word_shapes": {"names": list(WORD_SHAPES), "characters": LONGEST} if "shapes" in encoder else None,

@@ -10,7 +10,7 @@ from spacy_bert_ner.encoder.layout import WindowBatch
 
 # Lengths come in multiples of it. A window is padded by its own length alone, never to that of a longer one beside it:
 # sums over another number of masked places would be rounded otherwise.
-STEP = 8
+LENGTH_STEP = 8
 # Pieces of a batch beyond which it does not become faster any more, but leaves the processor's caches.
 ENOUGH = 1024
 
@@ -28,8 +28,8 @@ class PaddedBatch(NamedTuple):
 
 
 def padded_length(length: int) -> int:
-    """RETURNS (int): The next multiple of STEP."""
-    return -(-length // STEP) * STEP
+    """RETURNS (int): The next multiple of LENGTH_STEP."""
+    return -(-length // LENGTH_STEP) * LENGTH_STEP
 
 
 def group_by_length(lengths: Sequence[int], max_pieces: int) -> list[list[int]]:

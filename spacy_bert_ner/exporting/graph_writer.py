@@ -20,7 +20,7 @@ OPSET, IR_VERSION = 20, 9
 # Constants of so many bytes go beside the graph, from where they are read without a copy, and each of them begins at a
 # page of memory. Within it there is no room for more than 2 GiB.
 LARGE, ALIGNMENT = 1 << 16, 1 << 12
-TYPES = {"int64": onnx.TensorProto.INT64, "bool": onnx.TensorProto.BOOL, "float32": onnx.TensorProto.FLOAT}
+ONNX_TYPES = {"int64": onnx.TensorProto.INT64, "bool": onnx.TensorProto.BOOL, "float32": onnx.TensorProto.FLOAT}
 
 
 class GraphWriter:
@@ -42,7 +42,7 @@ class GraphWriter:
 
     def add_input(self, name: str, dtype: str, shape: Sequence[str | int]) -> str:
         """Add an input. RETURNS (str): Its name."""
-        self._inputs.append(helper.make_tensor_value_info(name, TYPES[dtype], shape))
+        self._inputs.append(helper.make_tensor_value_info(name, ONNX_TYPES[dtype], shape))
         return name
 
     def constant(self, name: str, values: Array) -> str:
@@ -98,7 +98,7 @@ class GraphWriter:
     @staticmethod
     def type_of(dtype: str) -> int:
         """RETURNS (int): ONNX's number for a dtype."""
-        return int(TYPES[dtype])
+        return int(ONNX_TYPES[dtype])
 
     def linear(self, rows: str, weight: Array, bias: Array, output: str) -> str:
         """Multiply rows by a weight as torch's Linear has it, (outputs, inputs), and add its bias. RETURNS: Output."""
@@ -113,7 +113,7 @@ class GraphWriter:
         shape (Sequence[str | int]): The output's.
         RETURNS (bytes): An .onnx file.
         """
-        described = helper.make_tensor_value_info(output, TYPES["float32"], shape)
+        described = helper.make_tensor_value_info(output, ONNX_TYPES["float32"], shape)
         graph = helper.make_graph(self._nodes, self.name, self._inputs, [described], list(self._constants.values()))
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="spacy-bert-ner")
         model.ir_version = IR_VERSION

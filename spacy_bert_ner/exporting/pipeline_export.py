@@ -42,7 +42,7 @@ def export_pipeline(source: Path) -> tuple[Language, dict[str, float]]:
     if not old:
         raise ValueError(f"It holds no bert_ner, but {', '.join(nlp.component_names) or 'nothing'}")
     for name, pipe in nlp.components:
-        refuse(name, pipe)
+        refuse_what_needs_torch(name, pipe)
     config, meta = util.load_config(source / "config.cfg"), util.load_meta(source / "meta.json")
     exported = util.load_model_from_config(replan(config, list(old)), meta=meta, auto_fill=True)
     exported.from_disk(source, exclude=[*old, "meta"], overrides={})
@@ -63,7 +63,7 @@ def export_pipeline(source: Path) -> tuple[Language, dict[str, float]]:
     return exported, differences
 
 
-def refuse(name: str, pipe: Any) -> None:
+def refuse_what_needs_torch(name: str, pipe: Any) -> None:
     """Refuse a component that would need torch afterwards. RAISES: ValueError that says what to do."""
     model = getattr(pipe, "model", None)
     if not isinstance(model, Model) or not (isinstance(pipe, BertNER) or any(node.shims for node in model.walk())):
