@@ -276,8 +276,8 @@ def make_encoder(folder: Path, sizes: Sizes) -> Path:
 def make_pipeline(encoder: Path, documents: Sequence[Document], **overrides: Any) -> tuple[Language, list[Example]]:
     """RETURNS: The release config's pipeline, initialized, and the documents as examples without sentence starts."""
     fix_random_seed(0)
-    # The steps are the benchmark's own.
-    given = {"paths.encoder": str(encoder), "training.max_steps": 1, **overrides}
+    # Batches and steps are the benchmark's own.
+    given = {"paths.encoder": str(encoder), "training.max_steps": 1, "training.batcher.size": 1, **overrides}
     config = load_completed(RELEASE_CONFIG, given, gpu=False)
     nlp = spacy.util.load_model_from_config(config, auto_fill=True)
     examples = make_examples(nlp, documents)

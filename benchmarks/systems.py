@@ -71,8 +71,8 @@ def stock_bert_ner(encoder: str) -> Language:
 
 def ours(encoder: str) -> Language:
     """The pipeline of the release config."""
-    # The steps are the benchmark's own.
-    given = {"paths.encoder": encoder, "training.max_steps": 1}
+    # Batches and steps are the benchmark's own.
+    given = {"paths.encoder": encoder, "training.max_steps": 1, "training.batcher.size": BATCH_WORDS}
     config = load_completed(Path(__file__).parent.parent / "configs" / "bert.cfg", given, gpu=False)
     return spacy.util.load_model_from_config(config, auto_fill=True)
 

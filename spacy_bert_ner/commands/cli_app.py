@@ -19,6 +19,7 @@ from .evaluate import evaluate_cli
 from .export import export_cli
 from .fetch import fetch_cli
 from .init_config import init_config_cli
+from .learning_curve import learning_curve_cli
 from .package import package_cli
 from .quantize import quantize_cli
 from .serve import serve_cli
@@ -34,6 +35,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "init-config": init_config_cli,
     "debug": debug_cli,
     "train": train_cli,
+    "learning-curve": learning_curve_cli,
     "calibrate": calibrate_cli,
     "quantize": quantize_cli,
     "evaluate": evaluate_cli,
@@ -45,7 +47,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "serve": serve_cli,
 }
 # Options that these do not know are settings of the config.
-TAKE_SETTINGS = {"debug", "train"}
+TAKE_SETTINGS = {"debug", "learning-curve", "train"}
 
 bert_ner_cli = typer.Typer(
     name="bert-ner",

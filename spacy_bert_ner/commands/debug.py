@@ -11,7 +11,7 @@ from wasabi import msg
 from spacy_bert_ner.terminal import divider
 
 from .arguments import check_corpora, set_up, write_figures
-from .options import Arg, Code, GpuId, Json, Opt
+from .options import Code, GpuId, Json, Opt, TrainingConfig
 from .overrides import options_of, read_overrides
 from .wrapping import UNREADABLE
 
@@ -27,7 +27,7 @@ PLACES_SHOWN = 10
 
 def debug_cli(
     ctx: typer.Context,
-    config: Annotated[Path, Arg(help="Training config (.cfg)", exists=True, dir_okay=False)],
+    config: TrainingConfig,
     figures: Json = None,
     timing: Annotated[bool, Opt("--timing/--no-timing", help="Time real updates on this device")] = True,
     code: Code = None,
@@ -54,15 +54,15 @@ def debug(path: Path, overrides: dict[str, Any], timing: bool, gpu_id: int = -1)
     overrides (dict[str, Any]): Values by dotted path.
     timing (bool): Whether to time updates.
     gpu_id (int): GPU, or -1 for the CPU.
-    RETURNS (dict[str, Any]): "counts", "pieces", "timing" and "findings".
+    RETURNS (dict[str, Any]): "counts", "pieces", "plan", "timing" and "findings".
     """
     from spacy import util
     from spacy.cli._util import show_validation_error
     from spacy.schemas import ConfigSchemaTraining
 
-    from spacy_bert_ner.inspection import Finding, find_encoder, inspect_annotation, inspect_batches, inspect_pieces
+    from spacy_bert_ner.inspection import Finding, find_encoder, inspect_annotation, inspect_pieces
 
-    result: dict[str, Any] = {"counts": {}, "pieces": {}, "timing": {}}
+    result: dict[str, Any] = {"counts": {}, "pieces": {}, "plan": {}, "timing": {}}
     with show_validation_error(path):
         raw, unplanned = plan(path, overrides, gpu_id)
         filled = util.load_model_from_config(raw, auto_fill=True).config.interpolate()
@@ -78,7 +78,8 @@ def debug(path: Path, overrides: dict[str, Any], timing: bool, gpu_id: int = -1)
         return result | {"findings": list(map(asdict, findings))}
     result["counts"], found = inspect_annotation(splits, labels)
     initialized = all(finding.kind != "initialize" for finding in findings)
-    findings += [*found, *inspect_batches(splits["train"], training["batcher"])]
+    result["plan"], planned = check_steps(splits["train"], training)
+    findings += [*found, *planned]
     if initialized and (encoder := find_encoder(nlp)):
         result["pieces"], found = inspect_pieces(splits, *encoder)
         findings += found
@@ -107,6 +108,14 @@ def plan(path: Path, overrides: dict[str, Any], gpu_id: int) -> "tuple[Config, l
             raise
         found = Finding("error", "plan", f"The steps cannot be laid out: {error}")
         return override(config, dict.fromkeys(still_open, 1)), [found]
+
+
+def check_steps(train: "list[Example]", training: dict[str, Any]) -> "tuple[dict[str, Any], list[Finding]]":
+    """Count the steps that a config plans. RETURNS: The plan, and what is wrong with it and with its batches."""
+    from spacy_bert_ner.inspection import describe_plan, inspect_batches, inspect_plan
+
+    planned = describe_plan(training, sum(1 for _ in training["batcher"](train)))
+    return planned, [*inspect_batches(train, training["batcher"]), *inspect_plan(planned)]
 
 
 def try_initialize(config: "Config", gpu_id: int) -> "tuple[Language, tuple[str, ...], list[Finding]]":
@@ -161,6 +170,12 @@ def show_findings(result: dict[str, Any]) -> None:
             for key in result["pieces"]["train"]
         ]
         msg.table(rows, header=("", "train", "dev"), divider=True, aligns=("l", "r", "r"))
+    if planned := result["plan"]:
+        divider("Plan")
+        steps, patience = planned["steps"], planned["patience"]
+        most = f"{steps} steps" if steps is not None else "steps until patience ends it"
+        msg.text(f"{most}, {planned['steps_per_epoch']} an epoch; an evaluation every {planned['evaluation_interval']}")
+        msg.text(f"patience: {patience} steps without a better score end it" if patience else "patience: none")
     if times := result["timing"]:
         divider("On this device (estimated)")
         peaks = [f"{kind} {size / 2**20:,.0f} MB" for kind, size in times["peak_memory_bytes"].items()]

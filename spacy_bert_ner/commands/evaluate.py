@@ -138,7 +138,7 @@ def find_curve(model: Path, named: Path | None = None) -> "list[CurvePoint]":
     RAISES: CommandError where the file is not a curve.
     """
     from spacy_bert_ner.report.curve import read_curve
-    from spacy_bert_ner.training.learning_curve import CURVE
+    from spacy_bert_ner.training.training_curve import CURVE
 
     beside = [model / CURVE, model.parent / CURVE] if model.is_dir() else []
     for path in [named] if named else beside:

@@ -18,8 +18,6 @@ from .wrapping import explained
 if TYPE_CHECKING:
     from thinc.api import Config
 
-    from spacy_bert_ner.training import Recipe
-
 RELEASE_CONFIG = Path(__file__).parent.parent / "bert.cfg"
 STANDARD_OUTPUT = "-"
 
@@ -66,8 +64,6 @@ def init_config_cli(
         msg.fail(f"Expected --encoder, or --source for a pipeline to be trained further, found {found}", exits=1)
     if share and source is not None:
         msg.fail("--share is for a new encoder: a --source shares its own, or does not, as it was trained", exits=1)
-    from spacy_bert_ner.training import choose_recipe
-
     trained = read_source(source) if source is not None else None
     width = trained.width if trained else width_of(str(encoder), needed=share)
     shared = width if share else None
@@ -84,14 +80,13 @@ def init_config_cli(
         overrides["paths.encoder"] = encoder
         if gpu:
             overrides[f"{SHARED if share else OWN}.max_batch_pieces"] = 16384
-    recipe = choose_recipe(width, gpu=gpu)
     base = base_config(overrides, trained, shared)
     if train.exists():
-        overrides |= decide(base, train, recipe, epochs, evaluations)
+        overrides |= decide(base, train, width, gpu, epochs, evaluations)
     else:
         warn_of_open_steps(train, output, epochs)
         # What the command line says comes first.
-        overrides = recipe.overrides() | overrides
+        overrides = encoder_rates(width) | overrides
     write(filled_config(overrides, trained, shared), output, gpu)
 
 
@@ -116,23 +111,33 @@ def write(text: str, output: Path, gpu: bool) -> None:
 
 
 def decide(
-    base: "Config", train: Path, recipe: "Recipe", epochs: float | None, evaluations: int | None
+    base: "Config", train: Path, width: int | None, gpu: bool, epochs: float | None, evaluations: int | None
 ) -> dict[str, Any]:
     """Decide what the release config leaves open. RETURNS (dict[str, Any]): Overrides of a config."""
-    from spacy_bert_ner.training import complete
+    from spacy_bert_ner.training import choose_recipe, complete
 
     check_corpus(train)
     with explained(f"{train} cannot be read"):
-        return complete(base, recipe=recipe, epochs=epochs, evaluations=evaluations).overrides
+        return complete(
+            base, choose=lambda words: choose_recipe(width, words, gpu=gpu), epochs=epochs, evaluations=evaluations
+        ).overrides
+
+
+def encoder_rates(width: int | None) -> dict[str, Any]:
+    """RETURNS (dict[str, Any]): What the encoder's size decides, whatever the corpus's."""
+    from spacy_bert_ner.training import choose_recipe
+    from spacy_bert_ner.training.recipes import BATCH_WORDS
+
+    return {name: value for name, value in choose_recipe(width).overrides().items() if name != BATCH_WORDS}
 
 
 def warn_of_open_steps(train: Path, output: Path, epochs: float | None) -> None:
     """Warn that steps cannot be computed without a corpus; on standard error, as standard output may be the config."""
     again = f"{output}{f' --epochs {epochs:g}' if epochs else ''}"
     typer.echo(
-        f'! There is no {train}: the config leaves the steps "auto", and `bert-ner train {again}` lays them out when '
-        "it begins. For spaCy's own commands, convert your data first (`python -m spacy bert-ner convert`) and run "
-        "this again",
+        f'! There is no {train}: the config leaves batches and steps "auto", and `bert-ner train {again}` lays them '
+        "out when it begins. For spaCy's own commands, convert your data first (`python -m spacy bert-ner convert`) "
+        "and run this again",
         err=True,
     )
 

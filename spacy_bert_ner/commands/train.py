@@ -9,7 +9,7 @@ import typer
 from wasabi import msg
 
 from .arguments import check_corpora
-from .options import Arg, Code, GpuId, Opt
+from .options import CheckpointEvery, Code, Epochs, Evaluations, Fresh, GpuId, Opt, Processes, TrainingConfig
 from .overrides import options_of, read_overrides
 from .wrapping import PLACE, CommandError
 
@@ -19,19 +19,15 @@ INTERRUPTED = 130
 
 def train_cli(
     ctx: typer.Context,
-    config: Annotated[Path, Arg(help="Training config (.cfg)", exists=True, dir_okay=False)],
+    config: TrainingConfig,
     output: Annotated[Path, Opt("--output", "--output-path", "-o", help="Folder for model-best and model-last")],
     code: Code = None,
     gpu_id: GpuId = -1,
-    fresh: Annotated[bool, Opt("--fresh", help="Start over, even if the folder holds an unfinished run")] = False,
-    epochs: Annotated[str, Opt("--epochs", help="Passes over the training data; auto for the config's steps")] = "auto",
-    evaluations: Annotated[int | None, Opt("--evaluations", help="Evaluations in the whole run", min=1)] = None,
-    checkpoint_every: Annotated[
-        float, Opt("--checkpoint-every", help="Minutes between checkpoints, beside one at each evaluation", min=0)
-    ] = 10,
-    processes: Annotated[
-        int, Opt("--processes", help="How many train together, each on a part of every batch", min=1)
-    ] = 1,
+    fresh: Fresh = False,
+    epochs: Epochs = "auto",
+    evaluations: Evaluations = None,
+    checkpoint_every: CheckpointEvery = 10,
+    processes: Processes = 1,
 ) -> None:
     """Train a pipeline as `spacy train` does; after an interruption, the same command resumes.
 

@@ -1,6 +1,5 @@
 """Time and memory of training on this device, estimated from a few updates."""
 
-import math
 import sys
 from collections.abc import Iterable
 from itertools import chain, islice
@@ -11,6 +10,8 @@ import torch
 from spacy.language import Language
 from spacy.training import Example
 from spacy.training.loop import train_while_improving
+
+from .updates import longest_run
 
 UPDATES = 2
 EVALUATED_WORDS = 2000
@@ -36,17 +37,14 @@ def estimate(nlp: Language, splits: dict[str, list[Example]], training: dict[str
     evaluation = time_evaluation(nlp, splits["dev"]) * count_tokens(splits["dev"])
     steps = sum(1 for _ in batcher(splits["train"]))
     between = epoch / max(steps, 1) * training["eval_frequency"]
-    max_steps = min(
-        training["max_steps"] or math.inf, steps * training["max_epochs"] if training["max_epochs"] > 0 else math.inf
-    )
-    run = max_steps / training["eval_frequency"] * (between + evaluation)
+    run = longest_run(training, steps)
     return {
         "updates_timed": len(timed),
         "steps_per_epoch": steps,
         "epoch_seconds": epoch,
         "evaluation_seconds": evaluation,
         "evaluations_share": evaluation / (evaluation + between),
-        "run_seconds": None if math.isinf(run) else run,
+        "run_seconds": None if run is None else run / training["eval_frequency"] * (between + evaluation),
         "peak_memory_bytes": peak_memory(),
     }
 

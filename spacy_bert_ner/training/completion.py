@@ -1,5 +1,6 @@
 """Values for a config's "auto" settings, which follow from the sizes of its encoder and of its training corpus."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,8 +9,18 @@ from spacy.util import dict_to_dot, load_config
 from thinc.api import Config
 from wasabi import msg
 
-from .plan import EVAL_FREQUENCY, MAX_STEPS, TOTAL_STEPS, StepPlan, count_batches, plan_steps, with_defaults
-from .recipes import AUTO, BASE, Recipe, choose_recipe, encoder_width, named_encoders
+from .plan import (
+    EVAL_FREQUENCY,
+    MAX_STEPS,
+    TOTAL_STEPS,
+    StepPlan,
+    corpus_words,
+    count_batches,
+    plan_steps,
+    read_annotated,
+    with_defaults,
+)
+from .recipes import AUTO, BASE, MIN_STEPS, Recipe, choose_recipe, encoder_width, named_encoders
 from .training_error import RunError
 
 # The default number of evaluations in a run.
@@ -25,22 +36,25 @@ class Completion:
 
     overrides (dict[str, Any]): Settings by dotted path.
     plan (StepPlan | None): The steps; None where the config has them.
+    words (int | None): Annotated words of the training corpus, where they were counted.
     """
 
     overrides: dict[str, Any]
     plan: StepPlan | None = None
+    words: int | None = None
 
     def describe(self) -> list[str]:
         """RETURNS (list[str]): The decisions, as sentences."""
         said = []
         by_size = {name: value for name, value in self.overrides.items() if name not in STEP_SETTINGS}
         if by_size:
+            corpus = f"the corpus's ({self.words} words)" if self.words is not None else "the corpus's, taken for large"
             listed = ", ".join(f"{name.removeprefix('training.')} = {value:g}" for name, value in by_size.items())
-            said.append(f"By the encoder's size: {listed}")
+            said.append(f"By the encoder's size and {corpus}: {listed}")
         if self.plan:
             said.append(
                 f"{self.plan.total} steps of {self.plan.epoch} an epoch ({self.plan.warmup} of them warm-up), an "
-                f"evaluation every {self.plan.evaluation}"
+                f"evaluation every {self.plan.evaluation}, ended after {self.plan.patience} without a better score"
             )
         return said
 
@@ -49,7 +63,7 @@ def complete(
     config: Config,
     *,
     gpu: bool = False,
-    recipe: Recipe | None = None,
+    choose: Callable[[int | None], Recipe] | None = None,
     epochs: float | None = None,
     evaluations: int | None = None,
 ) -> Completion:
@@ -57,9 +71,11 @@ def complete(
 
     config (Config): Training config, variables not yet filled in.
     gpu (bool): Whether training is to run on a GPU.
-    recipe (Recipe | None): The recipe where the caller has chosen it; by default by the size of the config's encoder.
+    choose (Callable[[int | None], Recipe] | None): The recipe for a corpus of so many words, where the caller knows
+        the encoder; by default that for the config's encoder.
     epochs (float | None): Passes over the training corpus; all settings of steps then follow from them. By default
-        only "auto" ones are set, from max_epochs where that is set and else from the recipe's epochs.
+        only "auto" ones are set, from max_epochs where that is set and else from the recipe's epochs, with a minimum
+        of MIN_STEPS.
     evaluations (int | None): Evaluations in the whole run.
     RETURNS (Completion): Values of the "auto" settings, of the steps with `epochs`, and of the evaluation interval
         with `evaluations`.
@@ -72,21 +88,33 @@ def complete(
     wanted |= {EVAL_FREQUENCY} if evaluations is not None else set()
     limit = settings["training.max_epochs"]
     epochs = limit if epochs is None and limit > 0 else epochs
-    plan = None
-    if recipe is None and (wanted - STEP_SETTINGS or (MAX_STEPS in wanted and epochs is None)):
-        recipe = choose_recipe(config_width(config), gpu=gpu)
+    lays_out = MAX_STEPS in wanted
+    has_recipe = bool(wanted - STEP_SETTINGS) or (lays_out and epochs is None)
+    # Of a streamed corpus, whose steps are said, the size is not to be known.
+    examples = read_annotated(config) if lays_out or (has_recipe and limit != -1) else []
+    words = corpus_words(examples) or None
+    recipe, plan = None, None
+    if has_recipe:
+        recipe = choose(words) if choose else choose_recipe(config_width(config), words, gpu=gpu)
     values = recipe.overrides() if recipe else {}
-    if MAX_STEPS in wanted:
-        epochs = recipe.epochs if recipe and epochs is None else epochs
-        assert epochs is not None
-        known = {name: value for name, value in values.items() if name in wanted}
-        plan = plan_steps(count_batches(override(config, known)), epochs, evaluations or EVALUATIONS)
+    if lays_out:
+        known = override(config, {name: value for name, value in values.items() if name in wanted})
+        plan = plan_run(count_batches(known, examples), recipe, epochs, evaluations)
         values |= plan.overrides()
     elif wanted & STEP_SETTINGS:
         # The config sets the number of steps, and leaves some of the other settings "auto".
         steps = settings[MAX_STEPS]
-        values |= plan_steps(steps, 1, evaluations or EVALUATIONS).overrides() | {TOTAL_STEPS: steps}
-    return Completion({name: values[name] for name in sorted(wanted)}, plan)
+        values |= plan_run(steps, None, 1, evaluations).overrides() | {TOTAL_STEPS: steps}
+    return Completion({name: values[name] for name in sorted(wanted)}, plan, words)
+
+
+def plan_run(epoch: int, recipe: Recipe | None, epochs: float | None, evaluations: int | None) -> StepPlan:
+    """RETURNS (StepPlan): The steps for so many epochs, as the caller or else as the recipe has it."""
+    evaluations = evaluations or EVALUATIONS
+    if epochs is not None:
+        return plan_steps(epoch, epochs, evaluations)
+    assert recipe is not None
+    return plan_steps(epoch, recipe.epochs, evaluations, MIN_STEPS)
 
 
 def load_completed(path: Path, overrides: dict[str, Any], *, gpu: bool, **asked: Any) -> Config:

@@ -1,5 +1,6 @@
 """The number of steps of a number of epochs, which `spacy train` does not compute."""
 
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -47,23 +48,26 @@ class StepPlan:
         }
 
 
-def plan_steps(epoch: int, epochs: float, evaluations: int) -> StepPlan:
-    """Plan a run: a tenth of it is warm-up, and it ends early after half of it without a better score.
+def plan_steps(epoch: int, epochs: float, evaluations: int, min_steps: int = 0) -> StepPlan:
+    """Plan a run: a tenth of it is warm-up, and half of it without a better score, never the warm-up, ends it.
 
     epoch (int): Steps in one epoch.
     epochs (float): How many epochs to train for.
     evaluations (int): How often to evaluate over the whole run, at most once a step.
-    RETURNS (StepPlan): The plan. Its total is epochs * epoch, rounded to a multiple of the evaluation interval.
+    min_steps (int): The minimum of steps, however many epochs these are.
+    RETURNS (StepPlan): The plan. Its total is epochs * epoch, or `min_steps` where these are more, rounded to a
+        multiple of the evaluation interval.
     RAISES: ValueError where a number is not positive.
     """
     if epoch < 1 or epochs <= 0 or evaluations < 1:
         raise ValueError(
             f"Steps per epoch ({epoch}), epochs ({epochs}) and evaluations ({evaluations}) must all be positive"
         )
-    steps = epoch * epochs
+    steps = max(epoch * epochs, min_steps)
     interval = max(1, round(steps / evaluations))
     total = interval * max(1, round(steps / interval))
-    return StepPlan(epoch, total, max(1, total // 10), interval, max(interval, total // 2))
+    warmup = max(1, total // 10)
+    return StepPlan(epoch, total, warmup, interval, max(interval + warmup, total // 2))
 
 
 def with_defaults(config: Config) -> Config:
@@ -71,19 +75,17 @@ def with_defaults(config: Config) -> Config:
     return Config(DEFAULT_CONFIG).merge(config).interpolate()
 
 
-def count_batches(config: Config) -> int:
-    """Count the steps of one epoch: what the config's batcher makes of its training corpus.
+def read_annotated(config: Config) -> list[Example]:
+    """Read a config's training corpus as it is annotated: without what an augmenter makes of it.
 
     config (Config): A training config, variables not yet filled in.
-    RETURNS (int): Batches of its annotated words: where an augmenter gives each document in several forms, these share
-        the steps. The shuffling of later epochs may make it a few more or less.
-    RAISES: RunError where the corpus holds no tokens, gives no batch, or has no end.
+    RETURNS (list[Example]): Its documents.
+    RAISES: RunError where the corpus holds no tokens, or has no end.
     """
     filled = with_defaults(config)
     training = filled["training"]
     if training["max_epochs"] == -1:
         raise RunError(f"The steps of a streamed corpus (max_epochs = -1) cannot be counted: set --{MAX_STEPS}")
-    batcher = registry.resolve({"batcher": training["batcher"]})["batcher"]
     nlp = spacy.blank(filled["nlp"]["lang"])
     lift_max_length(nlp)
     # Where there is no such corpus, spaCy says it better.
@@ -94,6 +96,24 @@ def count_batches(config: Config) -> int:
     examples: list[Example] = list(corpus(nlp))
     if not any(map(len, examples)):
         raise RunError(NO_TOKENS.format(split="train"))
+    return examples
+
+
+def corpus_words(examples: Iterable[Example]) -> int:
+    """RETURNS (int): The annotated tokens of a corpus."""
+    return sum(len(example.reference) for example in examples)
+
+
+def count_batches(config: Config, examples: Iterable[Example]) -> int:
+    """Count the steps of one epoch: what the config's batcher makes of its training corpus.
+
+    config (Config): A training config, variables not yet filled in.
+    examples (Iterable[Example]): What `read_annotated` gives: where an augmenter gives each document in several forms,
+        these share the steps.
+    RETURNS (int): Batches. The shuffling of later epochs may make it a few more or less.
+    RAISES: RunError where the corpus gives no batch.
+    """
+    batcher = registry.resolve({"batcher": with_defaults(config)["training"]["batcher"]})["batcher"]
     batches = sum(1 for _ in batcher(examples))
     if not batches:
         raise RunError("[training.batcher] leaves out every document of train: set discard_oversize = false")

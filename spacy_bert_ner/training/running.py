@@ -27,11 +27,11 @@ from .checkpoints import Checkpoint, Checkpoints
 from .completion import load_completed
 from .fingerprint import Fingerprint, differences, take_fingerprint
 from .interruption import Interruption
-from .learning_curve import CURVE, write_curve
 from .loop import Progress, Run
 from .parallel.group import Group
 from .parallel.parallel_run import ParallelRun
 from .supervision import require_annotation
+from .training_curve import CURVE, write_curve
 from .training_error import RunError
 
 # Seconds from one checkpoint to the next, beside those at evaluations.

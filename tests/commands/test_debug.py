@@ -10,6 +10,7 @@ from spacy.tokens import Doc, DocBin, Span
 from typer.testing import CliRunner
 
 from spacy_bert_ner.cli import bert_ner_cli
+from spacy_bert_ner.inspection import describe_plan, inspect_plan
 from spacy_bert_ner.inspection.annotation import tag_like
 from spacy_bert_ner.training.plan import plan_steps
 from spacy_bert_ner.training.recipes import SMALL
@@ -146,13 +147,39 @@ def test_time_and_memory_are_measured(tmp_path: Path, tiny_bert: Path) -> None:
     assert found["pieces"]["train"]["pieces_per_word"] >= 1
 
 
+def test_a_run_without_an_end_is_not_too_short() -> None:
+    endless = {"max_steps": 0, "max_epochs": 0, "eval_frequency": 7, "patience": 0}
+    plan = describe_plan(endless, 3)
+    assert plan == {"steps": None, "steps_per_epoch": 3, "evaluation_interval": 7, "patience": None}
+    assert inspect_plan(plan) == []
+
+
+@pytest.mark.parametrize(("steps", "epochs", "warned"), [(99, 0, True), (100, 0, False), (500, 1, True)])
+def test_too_few_updates_are_named_and_the_plan_is_said(
+    steps: int, epochs: int, warned: bool, tmp_path: Path, tiny_bert: Path
+) -> None:
+    settings = {"training.max_steps": steps, "training.max_epochs": epochs, "training.eval_frequency": 7}
+    given = [word for name, value in settings.items() for word in (f"--{name}", str(value))]
+    _, found = debug(tmp_path, tiny_bert, GOOD, DEV, "--no-timing", "--training.patience", "40", *given)
+    assert ("few_updates" in kinds(found)) == warned
+    # Each of the 60 documents in both forms, of 4 words each, in batches of 200.
+    expected = 3 if epochs else steps
+    assert found["plan"] == {"steps": expected, "steps_per_epoch": 3, "evaluation_interval": 7, "patience": 40}
+
+
+def test_what_init_config_plans_for_a_few_sentences_is_enough(tmp_path: Path, tiny_bert: Path) -> None:
+    _, found = debug(tmp_path, tiny_bert, GOOD[:3], DEV, "--no-timing")
+    assert found["plan"]["steps"] >= 100
+    assert "few_updates" not in kinds(found)
+
+
 GOOD = [doc(f"Jane met IBM {i}", (0, 1, "PER"), (2, 3, "ORG")) for i in range(60)]
 DEV = [doc("Jane met IBM", (0, 1, "PER"), (2, 3, "ORG"))]
 
 
 def faulty(config: Path, settings: dict[str, Any], path: Path) -> Path:
     # What is sourced says nothing of an encoder that could decide them.
-    closed = SMALL.overrides() | plan_steps(1, 3, 3).overrides()
+    closed = SMALL.overrides() | plan_steps(1, 300, 3).overrides()
     changed = spacy.util.load_config(config, overrides=closed, interpolate=False)
     for key, value in settings.items():
         section, _, name = key.rpartition(".")

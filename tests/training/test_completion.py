@@ -14,10 +14,12 @@ from typer.testing import CliRunner
 from spacy_bert_ner.cli import bert_ner_cli
 from spacy_bert_ner.training.completion import OPEN_SETTINGS, STEP_SETTINGS, complete, load_completed, open_settings
 from spacy_bert_ner.training.plan import plan_steps
-from spacy_bert_ner.training.recipes import BASE, SMALL, Recipe, choose_recipe, encoder_width
+from spacy_bert_ner.training.recipes import BASE, MIN_STEPS, SMALL, Recipe, choose_recipe, encoder_width
 from spacy_bert_ner.training.training_error import RunError
 
 RELEASE_CONFIG = Path(__file__).parents[2] / "configs" / "bert.cfg"
+# Of CoNLL-2003's training set.
+CONLL_WORDS = 203_621
 LEARN_RATE = "training.optimizer.learn_rate.initial_rate"
 TOTAL_STEPS = "training.optimizer.learn_rate.total_steps"
 
@@ -53,6 +55,30 @@ def test_the_release_config_leaves_open_what_sizes_decide_and_nothing_else() -> 
 )
 def test_the_recipe_follows_the_width(width: int | None, gpu: bool, recipe: Recipe) -> None:
     assert choose_recipe(width, gpu=gpu) == recipe
+    assert choose_recipe(width, CONLL_WORDS, gpu=gpu) == recipe
+
+
+@pytest.mark.parametrize("width", [384, 768])
+def test_the_batch_follows_the_words(width: int) -> None:
+    recipes = [choose_recipe(width, words) for words in (1, 1_500, 4_500, 15_000, 45_000, CONLL_WORDS)]
+    assert {(recipe.learn_rate, recipe.head_factor, recipe.epochs) for recipe in recipes} == {
+        (recipes[-1].learn_rate, recipes[-1].head_factor, recipes[-1].epochs)
+    }
+    batches = [recipe.batch_words for recipe in recipes]
+    assert batches == sorted(batches)
+    assert batches[0] < batches[-1]
+    # Small batches are for few updates, whatever the device.
+    assert choose_recipe(width, 1_500, gpu=True) == recipes[1]
+
+
+@pytest.mark.parametrize("epoch", [1, 2, 6, 60])
+def test_a_plan_has_its_fewest_steps_and_outlasts_its_warm_up(epoch: int) -> None:
+    for least in (0, 3, 300):
+        plan = plan_steps(epoch, 3, 6, least)
+        assert plan.total >= max(0.9 * 3 * epoch, 0.9 * least)
+        # Patience counts from the evaluation before the first step.
+        assert plan.patience > plan.warmup
+        assert plan.patience >= plan.warmup + plan.evaluation or plan.patience >= plan.total // 2
 
 
 @pytest.mark.parametrize(
@@ -74,11 +100,14 @@ def test_a_width_that_is_not_to_be_known_is_an_error(content: str | None, error:
 
 def test_every_open_setting_gets_a_number(corpus: Path, tiny_bert: Path) -> None:
     completion = complete(load(corpus, tiny_bert))
-    # 3,000 words in batches of 800 to 1,200.
-    plan = plan_steps(3, SMALL.epochs, 6)
-    assert completion.overrides == {**SMALL.overrides(), **plan.overrides()}
+    recipe = choose_recipe(16, 3_000)
+    # 3,000 words in documents of 100.
+    plan = plan_steps(15, recipe.epochs, 6, MIN_STEPS)
+    assert completion.overrides == {**recipe.overrides(), **plan.overrides()}
     assert completion.plan == plan
-    assert len(completion.describe()) == 2
+    sizes, steps = completion.describe()
+    assert "the corpus's (3000 words)" in sizes
+    assert f"{plan.total} steps of 15 an epoch" in steps
 
 
 def test_what_is_said_stays(corpus: Path, tiny_bert: Path) -> None:
@@ -90,7 +119,8 @@ def test_what_is_said_stays(corpus: Path, tiny_bert: Path) -> None:
     training = config["training"]
     assert (training["optimizer"]["learn_rate"]["initial_rate"], training["batcher"]["size"]) == (0.01, 300)
     # 3,000 words in batches of 300.
-    assert (training["max_steps"], training["patience"]) == (plan_steps(10, SMALL.epochs, 6).total, 7)
+    plan = plan_steps(10, SMALL.epochs, 6, MIN_STEPS)
+    assert (training["max_steps"], training["patience"]) == (plan.total, 7)
 
 
 def test_epochs_lay_out_the_steps_of_any_config(corpus: Path, tiny_bert: Path) -> None:
@@ -98,11 +128,16 @@ def test_epochs_lay_out_the_steps_of_any_config(corpus: Path, tiny_bert: Path) -
     assert complete(closed).overrides == {}
     assert complete(closed, epochs=2, evaluations=2).overrides == plan_steps(3, 2, 2).overrides()
     assert set(complete(closed, evaluations=2).overrides) == {"training.eval_frequency"}
-    assert complete(load(corpus, tiny_bert, **{"training.max_epochs": 2})).plan == plan_steps(3, 2, 6)
+    # What is said of epochs holds: there are no fewest steps.
+    assert complete(load(corpus, tiny_bert, **{"training.max_epochs": 2})).plan == plan_steps(15, 2, 6)
 
 
-def test_steps_that_are_said_need_no_corpus(tmp_path: Path, tiny_bert: Path) -> None:
-    completion = complete(load(tmp_path / "nowhere.spacy", tiny_bert, **{"training.max_steps": 100}))
+def test_steps_that_are_said_need_no_size(corpus: Path, tiny_bert: Path) -> None:
+    said = {"training.max_steps": 100}
+    assert complete(load(corpus, tiny_bert, **said)).words == 3_000
+    completion = complete(load(corpus, tiny_bert, **said, **{"training.max_epochs": -1}))
+    assert "taken for large" in completion.describe()[0]
+    assert completion.overrides["training.batcher.size"] == SMALL.batch_words
     assert completion.overrides[TOTAL_STEPS] == 100
     assert completion.overrides["training.optimizer.learn_rate.warmup_steps"] == 10
     assert set(completion.overrides) == OPEN_SETTINGS - {"training.max_steps"}
@@ -116,12 +151,12 @@ def test_no_size_is_guessed(corpus: Path, tmp_path: Path) -> None:
     sourced["components"] = {"bert_ner": {"source": "trained"}}
     with pytest.raises(RunError, match=r"names no pretrained encoder.*--training\.batcher\.size"):
         complete(sourced)
-    assert set(complete(sourced, recipe=BASE).overrides) == OPEN_SETTINGS
+    assert set(complete(sourced, choose=lambda _: BASE).overrides) == OPEN_SETTINGS
     with pytest.raises(RunError, match="max_epochs = -1"):
-        complete(load(corpus, "", **{"training.max_epochs": -1}), recipe=BASE)
+        complete(load(corpus, "", **{"training.max_epochs": -1}), choose=lambda _: BASE)
     DocBin(docs=[]).to_disk(corpus)
     with pytest.raises(RunError, match="train holds no tokens"):
-        complete(load(corpus, ""), recipe=BASE)
+        complete(load(corpus, ""), choose=lambda _: BASE)
 
 
 def test_spacy_names_a_setting_that_is_open(corpus: Path, tiny_bert: Path) -> None:
@@ -150,9 +185,8 @@ def test_train_debug_and_init_config_decide_the_same(corpus: Path, tiny_bert: Pa
     for section in ("optimizer", "batcher", "max_steps", "patience", "eval_frequency"):
         assert written["training"][section] == trained["training"][section]
     assert written["training"]["optimizer"]["learn_rate"]["initial_rate"] == SMALL.learn_rate
-    plan = "3 steps of 3 an epoch (1 of them warm-up), an evaluation every 3"
-    assert plan in printed
-    assert "steps of 3 an epoch" in invoke("debug", RELEASE_CONFIG, "--no-timing", *paths)
+    assert "15 steps of 15 an epoch (1 of them warm-up), an evaluation every 15" in printed
+    assert "steps of 15 an epoch" in invoke("debug", RELEASE_CONFIG, "--no-timing", *paths)
 
 
 @pytest.mark.parametrize("epochs", ["0", "-1", "nan", "inf", "many"])
@@ -167,4 +201,4 @@ def test_without_a_corpus_the_steps_stay_open(tiny_bert: Path, tmp_path: Path) -
     result = CliRunner().invoke(bert_ner_cli, list(map(str, args)))
     assert result.exit_code == 0
     assert f"bert-ner train {config} --epochs 2" in result.stderr
-    assert open_settings(load_config(config, interpolate=False)) == STEP_SETTINGS
+    assert open_settings(load_config(config, interpolate=False)) == {*STEP_SETTINGS, "training.batcher.size"}

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from spacy_bert_ner.report.curve import read_curve
-from spacy_bert_ner.training.learning_curve import CURVE, write_curve
+from spacy_bert_ner.training.training_curve import CURVE, write_curve
 
 
 def told(step: int, score: float) -> dict[str, object]:

@@ -6,13 +6,14 @@ from spacy.tokens import Doc, DocBin
 from thinc.api import Config
 
 from spacy_bert_ner.training import StepPlan, count_batches, plan_steps
+from spacy_bert_ner.training.plan import read_annotated
 
 # epoch, epochs, evaluations -> plan
 CASES = [
     ((240, 3, 12), StepPlan(240, total=720, warmup=72, evaluation=60, patience=360)),
     ((4, 20, 12), StepPlan(4, total=77, warmup=7, evaluation=7, patience=38)),
-    ((1, 1, 12), StepPlan(1, total=1, warmup=1, evaluation=1, patience=1)),
-    ((10, 0.5, 2), StepPlan(10, total=4, warmup=1, evaluation=2, patience=2)),
+    ((1, 1, 12), StepPlan(1, total=1, warmup=1, evaluation=1, patience=2)),
+    ((10, 0.5, 2), StepPlan(10, total=4, warmup=1, evaluation=2, patience=3)),
 ]
 
 
@@ -64,4 +65,4 @@ def test_batches_are_counted_as_the_config_makes_them(tmp_path):
     }
     # 40 + 60, 100, 30, 170
     config["paths"]["train"] = str(tmp_path / "train.spacy")
-    assert count_batches(config) == 4
+    assert count_batches(config, read_annotated(config)) == 4
