@@ -1,16 +1,23 @@
 """The report: what it holds, what it must not hold, and how it opens in a browser."""
 
+import copy
+import json
 import os
 import re
 import shutil
 import subprocess
+import tempfile
+from collections.abc import Sequence
+from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+from urllib.parse import quote
 
 import pytest
 
 from spacy_bert_ner.evaluation import evaluate
+from spacy_bert_ner.evaluation.typed_figures import Metrics
 from spacy_bert_ner.report import render
 from spacy_bert_ner.report.advice import advise
 from spacy_bert_ner.report.marks import mark
@@ -56,6 +63,13 @@ def make_report(tmp_path: Path, cases: list[Case], *, full: bool = True, **setti
     return render(evaluation, curve=CURVE if full else None)
 
 
+@cache
+def report_of(name: str, *, full: bool = True) -> str:
+    """RETURNS (str): The report of one of CASES, which is made once in a process."""
+    with tempfile.TemporaryDirectory() as folder:
+        return make_report(Path(folder), CASES[name], full=full, spans_key="bert_ner" if full else None)
+
+
 class Outline(HTMLParser):
     """What a reader of the page can find, gathered from its tags."""
 
@@ -85,8 +99,8 @@ class Outline(HTMLParser):
 
 @pytest.mark.parametrize("full", [True, False], ids=["full", "least"])
 @pytest.mark.parametrize("name", CASES)
-def test_every_report_is_well_formed_self_contained_and_accessible(tmp_path: Path, name: str, full: bool) -> None:
-    html = make_report(tmp_path, CASES[name], full=full, spans_key="bert_ner" if full else None)
+def test_every_report_is_well_formed_self_contained_and_accessible(name: str, full: bool) -> None:
+    html = report_of(name, full=full)
     page = Outline(html)
     assert page.open == []
     assert page.all("script", "img", "iframe", "object", "embed") == []
@@ -105,8 +119,8 @@ def test_every_report_is_well_formed_self_contained_and_accessible(tmp_path: Pat
     assert "nan" not in re.sub(r"<[^>]*>", " ", html).lower().split()
 
 
-def test_every_figure_has_its_numbers_as_a_table(tmp_path: Path) -> None:
-    html = make_report(tmp_path, EVERY_VERDICT)
+def test_every_figure_has_its_numbers_as_a_table() -> None:
+    html = report_of("every verdict")
     figures = re.findall(r"<figcaption>(.*?)</figcaption>", html)
     assert figures == [
         "F1 by type",
@@ -122,11 +136,11 @@ def test_every_figure_has_its_numbers_as_a_table(tmp_path: Path) -> None:
     assert "The slices in numbers" in captions
 
 
-def test_report_says_what_it_lacks(tmp_path: Path) -> None:
-    html = make_report(tmp_path, EVERY_VERDICT, full=False, spans_key=None)
+def test_report_says_what_it_lacks() -> None:
+    html = report_of("every verdict", full=False)
     for sentence in ("gives no scores", "No training curve was found", "needs the training data", "not measured"):
         assert sentence in html
-    assert "at least two documents" in make_report(tmp_path, EVERY_VERDICT[:1])
+    assert "at least two documents" in report_of("single document")
 
 
 def test_nothing_from_a_corpus_gets_in_unescaped(tmp_path: Path) -> None:
@@ -171,16 +185,20 @@ FLAGS = [
     "--virtual-time-budget=2000",
     "--dump-dom",
 ]
-# The page in a frame of the width to be tried: a window of chromium cannot be as narrow as a phone.
-FRAME = """<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,">
-<iframe id="frame" src="report.html" style="width:{width}px;height:800px;border:0"></iframe><script>
+WIDTHS = (1280, 390, 320)
+OPENED = ("every verdict", "unbreakable", "many types", "empty corpus")
+# Pages in frames of the widths to be tried: a window of chromium cannot be as narrow as a phone.
+FRAMES = """<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,">{frames}<script>
 addEventListener("load", () => {{
-  const page = document.getElementById("frame").contentDocument.documentElement;
-  page.querySelectorAll("details").forEach(details => details.open = true);
-  const main = page.querySelector("main");
-  document.title = `RESULT ${{page.clientWidth}} ${{page.scrollWidth}} ${{main ? main.children.length : 0}}`;
+  document.title = "RESULT " + JSON.stringify([...document.querySelectorAll("iframe")].map(frame => {{
+    const page = frame.contentDocument.documentElement;
+    page.querySelectorAll("details").forEach(details => details.open = true);
+    const main = page.querySelector("main");
+    return [page.clientWidth, page.scrollWidth, main ? main.children.length : 0];
+  }}));
 }});
 </script>"""
+IFRAME = '<iframe src="{name}.html" style="width:{width}px;height:800px;border:0"></iframe>'
 
 
 def needs_chromium() -> pytest.MarkDecorator:
@@ -189,43 +207,66 @@ def needs_chromium() -> pytest.MarkDecorator:
     return pytest.mark.skipif(missing, reason="needs chromium: apt-get install chromium")
 
 
-def open_in_browser(folder: Path, html: str, width: int) -> tuple[int, int, int, list[str]]:
-    """Open a page with every `details` unfolded.
+class Opened(NamedTuple):
+    """How a browser shows a page: its width, that of what is in it, its sections, and the lines on the console."""
 
-    RETURNS (tuple[int, int, int, list[str]]): The page's width, the width of what is in it, its sections, and whatever
-        the browser said on its console.
-    """
+    client: int
+    scroll: int
+    sections: int
+    console: list[str]
+
+
+def open_in_browser(folder: Path, pages: dict[str, str], widths: Sequence[int]) -> dict[tuple[str, int], Opened]:
+    """Open pages with every `details` unfolded, all in one browser. RETURNS: By page and width."""
     assert CHROMIUM, "no chromium on CI: .ci/run must install it"
-    (folder / "report.html").write_text(html, encoding="utf8")
-    frame = folder / "frame.html"
-    frame.write_text(FRAME.format(width=width), encoding="utf8")
-    command = [CHROMIUM, *FLAGS, f"--user-data-dir={folder / 'profile'}", "--window-size=1400,900", frame.as_uri()]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
-    result = re.search(r"<title>RESULT (\d+) (\d+) (\d+)</title>", run.stdout)
+    frames = []
+    for name, html in pages.items():
+        for width in widths:
+            (folder / f"{name}-{width}.html").write_text(html, encoding="utf8")
+            frames.append(IFRAME.format(name=f"{name}-{width}", width=width))
+    outer = folder / "frames.html"
+    outer.write_text(FRAMES.format(frames="".join(frames)), encoding="utf8")
+    command = [CHROMIUM, *FLAGS, f"--user-data-dir={folder / 'profile'}", "--window-size=1400,900", outer.as_uri()]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=240, check=True)
+    result = re.search(r"<title>RESULT (.*?)</title>", run.stdout)
     assert result, f"{run.stdout[-2000:]}\n{run.stderr[-2000:]}"
-    client, scroll, sections = map(int, result.groups())
-    return client, scroll, sections, [line for line in run.stderr.splitlines() if "CONSOLE" in line]
+    console = [line for line in run.stderr.splitlines() if "CONSOLE" in line]
+    keys = [(name, width) for name in pages for width in widths]
+    said = {key: [line for line in console if quote(f"{key[0]}-{key[1]}.html") in line] for key in keys}
+    assert sum(map(len, said.values())) == len(console), console
+    return {key: Opened(*sizes, said[key]) for key, sizes in zip(keys, json.loads(result[1]), strict=True)}
+
+
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, int], Opened]:
+    return open_in_browser(tmp_path_factory.mktemp("browser"), {name: report_of(name) for name in OPENED}, WIDTHS)
 
 
 @needs_chromium()
-@pytest.mark.parametrize("width", [1280, 390, 320])
-@pytest.mark.parametrize("name", ["every verdict", "unbreakable", "many types", "empty corpus"])
-def test_report_opens_without_errors_or_horizontal_scrolling(tmp_path: Path, name: str, width: int) -> None:
-    html = make_report(tmp_path, CASES[name])
-    client, scroll, sections, console = open_in_browser(tmp_path, html, width)
-    assert sections == 9
-    assert width - 20 <= client <= width
-    assert scroll <= client
-    assert console == []
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("name", OPENED)
+def test_report_opens_without_errors_or_horizontal_scrolling(
+    opened: dict[tuple[str, int], Opened], name: str, width: int
+) -> None:
+    page = opened[name, width]
+    assert page.sections == 9
+    assert width - 20 <= page.client <= width
+    assert page.scroll <= page.client
+    assert page.console == []
 
 
 @needs_chromium()
 def test_the_browser_test_sees_errors_and_scrolling(tmp_path: Path) -> None:
     scripts = '<script>console.error("seen")</script><script>syntax error</script>'
     html = f'<!doctype html><main style="width:2000px">{scripts}wide</main>'
-    client, scroll, _, console = open_in_browser(tmp_path, html, 390)
-    assert scroll > client
-    assert len(console) == 2
+    (page,) = open_in_browser(tmp_path, {"wrong": html}, [390]).values()
+    assert page.scroll > page.client
+    assert len(page.console) == 2
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> Metrics:
+    return evaluate(*make_case(tmp_path_factory.mktemp("measured"), EVERY_VERDICT)).metrics
 
 
 @pytest.mark.parametrize(
@@ -246,14 +287,15 @@ def test_the_browser_test_sees_errors_and_scrolling(tmp_path: Path) -> None:
     ],
 )
 def test_scores_are_called_wrong_only_where_chance_does_not_explain_it(
-    tmp_path: Path,
+    measured: Metrics,
     tokens: tuple[float, float],
     raw: tuple[float, float] | None,
     calibrated: bool,
     said: str,
 ) -> None:
-    nlp, gold = make_case(tmp_path, EVERY_VERDICT)
-    metrics = evaluate(nlp, gold, raw_text=raw is not None).metrics
+    metrics = copy.deepcopy(measured)
+    if raw is None:
+        metrics["raw_text"] = None
     for part, errors in ((metrics, tokens), (metrics["raw_text"], raw)):
         if part and errors:
             part["scores"]["summary"] |= dict(zip(("ece", "ece_by_chance"), errors, strict=True))
