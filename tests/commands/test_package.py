@@ -61,6 +61,34 @@ def test_package_then_verify(
     assert (result.exit_code, "The installed model differs" in said(result)) == (1, True)
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_an_exported_pipeline_is_packaged_and_works_without_torch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, build_once: Callable[[Path], Path]
+) -> None:
+    monkeypatch.setattr(building, "build_plugin_wheel", build_once)
+    model, corpus, output = save_model(tmp_path), save_corpus(tmp_path / "dev.spacy"), tmp_path / "packages"
+    exported = tmp_path / "exported"
+    result = invoke("export", model, exported)
+    assert result.exit_code == 0, result.output
+    assert "encoder.weights" in said(result)
+    result = invoke("export", model, exported)
+    assert (result.exit_code, "Add --force to replace it" in said(result)) == (1, True)
+    assert invoke("package", exported, output, "--name", "tiny_onnx").exit_code == 0
+    wheel = verification.find_model_wheel(output / "wheels")
+    with zipfile.ZipFile(wheel) as archive:
+        (metadata,) = (archive.read(name) for name in archive.namelist() if name.endswith("METADATA"))
+    assert b"Requires-Dist: spacy-bert-ner[onnx]" in metadata
+    assert b"torch" not in metadata
+    result = invoke("verify", output / "wheels", exported, "--corpus", corpus)
+    assert result.exit_code == 0, result.output
+    # It is not merely said that nothing of torch is there.
+    monkeypatch.setattr(verification, "ABSENT", ("onnxruntime",))
+    result = invoke("verify", output / "wheels", exported, "--corpus", corpus)
+    assert (result.exit_code, "onnxruntime, which is not installed" in said(result)) == (1, True)
+
+
 @pytest.fixture
 def described(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """What the model's wheel would have been built with."""
