@@ -80,7 +80,7 @@ def test_what_cannot_be_served_is_explained(model: Path, monkeypatch: pytest.Mon
         (["nowhere"], "'nowhere' is neither an installed pipeline nor a pipeline's folder"),
         ([model, model], "are both called 'rules': write NAME="),
         ([f"a b={model}"], "found the name 'a b', expected letters, digits"),
-        ([model, "--host", "192.0.2.1"], "assign requested address"),
+        ([model, "--host", "192.0.2.1"], "name an address of this machine with --host"),
     ]
     for arguments, message in cases:
         code, printed = serve(*arguments)
@@ -95,10 +95,13 @@ def test_what_cannot_be_served_is_explained(model: Path, monkeypatch: pytest.Mon
 def test_an_address_in_use_is_known_before_a_model_is_loaded(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(running, "load_in_process", lambda *_, **__: pytest.fail("loaded"))
     with running.listen("127.0.0.1", 0) as listener:
-        listener.listen()
-        code, printed = serve(model, "--port", listener.getsockname()[1])
-    assert code == 1
-    assert "already in use" in printed
+        # Taken from the first moment on, before anybody listens there.
+        for _ in range(2):
+            code, printed = serve(model, "--port", listener.getsockname()[1])
+            assert code == 1
+            assert "already in use" in printed
+            assert "--port 0 for any that is free" in printed
+            listener.listen()
 
 
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch, model: Path) -> None:
