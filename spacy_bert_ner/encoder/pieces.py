@@ -12,7 +12,7 @@ from tokenizers import Tokenizer, normalizers
 from .locks import HOLDERS
 from .network.casing import piece_classes
 from .network.kinds import NetworkShape, find_obstacle
-from .words import Encoded, WordTable
+from .words import Encoded, Sightings, WordTable
 
 if TYPE_CHECKING:
     from .pretrained_files import PretrainedFiles
@@ -43,6 +43,7 @@ class WordPieces:
         self.backend = backend
         self.settings = settings
         self._table = WordTable()
+        self._sightings = Sightings()
         self.renew_lock()
 
     def renew_lock(self) -> None:
@@ -154,19 +155,21 @@ class WordPieces:
         return table.take(np.array(rows, dtype=np.int64), maximum)
 
     def _with(self, table: WordTable, words: Sequence[str]) -> WordTable:
-        """RETURNS (WordTable): A table that has all of some words; short ones are remembered."""
+        """RETURNS (WordTable): A table that has all of some words; short ones that come again are remembered."""
         unseen = list(dict.fromkeys(word for word in words if word not in table.rows))
         if len(table) + len(unseen) > CACHE_SIZE:
             table = WordTable()
             unseen = list(dict.fromkeys(words))
         split = self._split(unseen)
         with self._lock:
+            passing = []
             for word, ids, classes in split:
-                if len(word) <= LONGEST_REMEMBERED and word not in table.rows:
+                if len(word) > LONGEST_REMEMBERED or not (word in table.rows or self._sightings.note(word)):
+                    passing.append((word, ids, classes))
+                elif word not in table.rows:
                     table.add(word, ids, classes)
             self._table = table
-            long = [each for each in split if len(each[0]) > LONGEST_REMEMBERED]
-            return table.only(words, long) if long else table
+            return table.only(words, passing) if passing else table
 
     def _split(self, words: list[str]) -> list[tuple[str, list[int], list[int]]]:
         """RETURNS: Each word, its pieces' ids and their shapes' classes."""

@@ -92,5 +92,30 @@ class WordTable:
         return made
 
 
+class Sightings:
+    """Tells words that come again from those that come once, of which texts have no end, in little memory.
+
+    It may say of a word that was never seen that it was, seldom, and of one that was that it was not, more seldom still.
+    """
+
+    BUCKETS = 1 << 18
+
+    def __init__(self) -> None:
+        self._buckets = bytearray(self.BUCKETS)
+        self._used = 0
+
+    def note(self, word: str) -> bool:
+        """Note a word. RETURNS (bool): Whether it was noted before. word (str): The word."""
+        at = hash(word) % self.BUCKETS
+        if self._buckets[at]:
+            return True
+        if self._used == self.BUCKETS // 4:
+            self._buckets = bytearray(self.BUCKETS)
+            self._used = 0
+        self._buckets[at] = 1
+        self._used += 1
+        return False
+
+
 def _doubled(array: Ints) -> Ints:
     return np.concatenate([array, np.zeros_like(array)])

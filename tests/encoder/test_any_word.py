@@ -8,6 +8,7 @@ import pytest
 
 from spacy_bert_ner.encoder.model import get_shim
 from spacy_bert_ner.encoder.pieces import WordPieces
+from spacy_bert_ner.encoder.words import Sightings
 from spacy_bert_ner.training.optimizer import build_adamw
 from tests.encoder.encoders import (
     WEIRD,
@@ -79,3 +80,27 @@ def test_words_are_remembered_within_bounds(tiny_bert: Path, monkeypatch: pytest
         words = [f"w{i}" for i in range(start, start + 4)] + ["the"]
         assert words_of(pieces.encode(words, 9)) == words_of(fresh.encode(words, 9))
         assert len(pieces._table) <= 10
+
+
+def test_words_that_come_once_are_not_remembered(tiny_bert: Path) -> None:
+    pieces = get_shim(make(tiny_bert)).pieces
+    fresh = pickle.loads(pickle.dumps(pieces))
+    for i in range(300):
+        words = ["the", f"w{i}", "The", f"W{i}", "the"]
+        found = pieces.encode(words, 9)
+        assert words_of(found) == words_of(fresh.encode(words, 9))
+        assert found.folded[0] == found.folded[2] == found.folded[4]
+        assert found.folded[1] == found.folded[3] != found.folded[0]
+    # Few of the others are taken for ones that were seen.
+    assert 2 <= len(pieces._table) < 10
+
+
+def test_sightings() -> None:
+    sightings = Sightings()
+    words = [f"word {i}" for i in range(1000)]
+    assert sum(sightings.note(word) for word in words) < 20
+    assert all(sightings.note(word) for word in words)
+    for i in range(Sightings.BUCKETS):
+        sightings.note(f"other {i}")
+    # It never fills up, so that what is new stays new for the most part.
+    assert sum(sightings.note(f"new {i}") for i in range(1000)) < 400
