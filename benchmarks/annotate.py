@@ -30,7 +30,7 @@ from spacy_bert_ner.storage.files import write_atomically
 
 UNIT = 100_000
 MADE_UP = 0.05
-SHARD_SIZE = 50
+SHARD_SIZE = 100
 # `nlp.pipe` by itself, in the number of threads given.
 PIPE = """
 import json, sys, time

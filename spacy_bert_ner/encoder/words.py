@@ -95,7 +95,7 @@ class WordTable:
 class Sightings:
     """Tells words that come again from those that come once, of which texts have no end, in little memory.
 
-    It may say of a word that was never seen that it was, seldom, and of one that was that it was not, more seldom still.
+    Of a word that was never seen it may say that it was, seldom; of one that was, that it was not, more seldom still.
     """
 
     BUCKETS = 1 << 18
