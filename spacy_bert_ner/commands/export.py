@@ -29,5 +29,5 @@ def export_cli(
     for name, difference in differences.items():
         files = sorted(path for path in (output / name).iterdir() if path.suffix in (".onnx", ".weights"))
         sizes = ", ".join(f"{path.name} ({path.stat().st_size / 2**20:.1f} MiB)" for path in files)
-        msg.info(f"{name}: {sizes}; its logits differ from torch's in fp32 by at most {difference:.1g}")
+        msg.info(f"{name}: {sizes}; its logits differ from torch's by at most {difference:.1g}")
     msg.good(f"Wrote {output}", "To load it elsewhere: pip install spacy-bert-ner[onnx], and spacy.load as ever")

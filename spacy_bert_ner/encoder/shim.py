@@ -155,6 +155,14 @@ class EncoderShim(Shim):
             return self._fast
 
     @property
+    def at_rest(self) -> EncoderAtRest:
+        """RETURNS (EncoderAtRest): What the encoder is built of, and its weights. RAISES: ValueError before
+        initialization.
+        """
+        with self._lock:
+            return self._at_rest or EncoderAtRest.of(self.encoder, self.pieces)
+
+    @property
     def is_quantized(self) -> bool:
         """RETURNS (bool): Whether the weights are in int8."""
         return self._at_rest is not None and self._at_rest.is_quantized
@@ -263,7 +271,7 @@ class EncoderShim(Shim):
         """RETURNS (bytes): The encoder's config, its tokenizer, and its weights as safetensors: fp32, or int8."""
         if not self.is_there:
             return cast(bytes, srsly.msgpack_dumps({}))
-        at_rest = self._at_rest or EncoderAtRest.of(self.encoder, self.pieces)
+        at_rest = self.at_rest
         return at_rest.write(_FILES.get().get(id(self)))
 
     def from_bytes(self, bytes_data: bytes) -> "EncoderShim":

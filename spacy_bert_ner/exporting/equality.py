@@ -37,13 +37,14 @@ def largest_difference(nlp: Language, old: Model, new: Model) -> float:
 
 
 def compute_logits(model: Model, docs: list[Doc]) -> Array:
-    """Compute logits by torch in fp32, whatever the config's precision. RETURNS (Array): (words, tags)."""
+    """Compute logits by torch in fp32, whatever the config's precision, or in int8. RETURNS (Array): (words, tags)."""
     tok2vec, to_rows, scorer = model.layers
     shim, settings = get_shim(tok2vec), get_settings(tok2vec)
     layout = lay_out(shim.pieces, settings, docs, is_train=False)
     run = partial(encode_documents, layout, shim.pieces, settings.max_batch_pieces)
     with torch.no_grad():
-        vectors = run(shim.encoder).cpu().numpy()
+        found = shim.predict(run) if shim.is_quantized else run(shim.encoder)
+    vectors = found.float().cpu().numpy()
     own = PieceVectors(cast(Any, vectors), np.concatenate(layout.counts), layout.tokens)
     rows = cast(Ragged, scorer.predict(to_rows.predict(own)))
     return np.asarray(rows.dataXd)[first_pieces(np.asarray(rows.lengths))]

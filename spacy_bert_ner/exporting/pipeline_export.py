@@ -25,6 +25,8 @@ from .network_graph import write_encoder
 
 # Of logits. Sums in another order differ by some 1e-5 of them.
 TOLERANCE = 1e-3
+# In int8 torch attends in bf16, and sums that differ in their last bits are rounded to other codes at times.
+INT8_TOLERANCE = 1.0
 # What spaCy writes anew from the pipeline itself.
 DERIVED = ("pipeline", "components", "labels", "disabled", "spacy_version", "requirements")
 
@@ -53,10 +55,12 @@ def export_pipeline(source: Path) -> tuple[Language, dict[str, float]]:
         new.cfg.update(without_settings(pipe.cfg))
         fill_model(new.model, pipe.model)
         differences[name] = largest_difference(nlp, pipe.model, new.model)
-        if not differences[name] <= TOLERANCE:
+        in_int8 = get_shim(pipe.model.get_ref("tok2vec")).is_quantized
+        tolerance = INT8_TOLERANCE if in_int8 else TOLERANCE
+        if not differences[name] <= tolerance:
             raise ValueError(
                 f"The graphs of {name} give other logits than torch, by {differences[name]:.2g}, expected at most "
-                f"{TOLERANCE}: onnxruntime or spacy-bert-ner has a fault, which its developers should hear of"
+                f"{tolerance}: onnxruntime or spacy-bert-ner has a fault, which its developers should hear of"
             )
     exported.meta.update({key: value for key, value in meta.items() if key not in DERIVED})
     require(exported.meta, "onnx")
@@ -78,7 +82,7 @@ def refuse_what_needs_torch(name: str, pipe: Any) -> None:
             f"Component {name!r} {what}. Only a bert_ner that has its own encoder, @architectures = "
             f'"{ENCODER_ARCHITECTURE}", can be exported: train one, or nlp.remove_pipe({name!r})'
         )
-    obstacle = find_obstacle(shim.encoder.config)
+    obstacle = find_obstacle(shim.at_rest.saved.config)
     if obstacle:
         kinds = ", ".join(sorted(TRANSFORMER_KINDS))
         raise ValueError(
@@ -108,9 +112,10 @@ def fill_model(new: Model, old: Model) -> None:
     shim, output = get_shim(old.get_ref("tok2vec")), old.get_ref("output_layer").layers[0]
     pieces = shim.pieces.to_dict()
     weight, bias = (old.ops.to_numpy(output.get_param(name)) for name in ("W", "b"))
-    state = shim.encoder.state_dict()
+    # Saved floats may have the names of 0.1.0; the module's are those of now.
+    state = shim.at_rest.weights.tensors() if shim.is_quantized else shim.encoder.state_dict()
     head = write_head(state, new.attrs["pieces"], weight, bias)
-    encoder, encoder_weights = write_encoder(state, NetworkShape.of(shim.encoder.config))
+    encoder, encoder_weights = write_encoder(state, NetworkShape.of(shim.at_rest.saved.config))
     contents = {
         ENCODER: encoder,
         WEIGHTS: encoder_weights,
