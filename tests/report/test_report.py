@@ -234,7 +234,11 @@ def open_in_browser(folder: Path, pages: dict[str, str], widths: Sequence[int]) 
     keys = [(name, width) for name in pages for width in widths]
     said = {key: [line for line in console if quote(f"{key[0]}-{key[1]}.html") in line] for key in keys}
     assert sum(map(len, said.values())) == len(console), console
-    return {key: Opened(*sizes, said[key]) for key, sizes in zip(keys, json.loads(result[1]), strict=True)}
+    sizes: list[tuple[int, int, int]] = json.loads(result[1])
+    return {
+        key: Opened(client, scroll, sections, said[key])
+        for key, (client, scroll, sections) in zip(keys, sizes, strict=True)
+    }
 
 
 @pytest.fixture(scope="module")
