@@ -32,7 +32,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "terminal": set(),
     "storage": set(),
     "decoding": {"arrays", "tags"},
-    "rawtext": {"tags"},
+    "rawtext": {"arrays", "tags"},
     "encoder": {"arrays", "checks", "storage"},
     "ner": {"arrays", "checks", "decoding", "encoder", "storage", "tags"},
     "bridge": {"arrays", "checks", "encoder", "ner", "storage"},

@@ -26,9 +26,9 @@ from wasabi import msg
 
 from spacy_bert_ner.processors import usable_cores
 
-from .listener import Listener
 from .naming import name_models
 from .service_settings import LOOPBACK, METRICS_VARIABLE, ServiceSettings
+from .shared_address import Listener
 
 # Connections for each request that may be under way; uvicorn answers 503 to the others and closes them.
 CONNECTIONS = 4

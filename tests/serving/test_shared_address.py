@@ -9,7 +9,7 @@ from multiprocessing.reduction import ForkingPickler
 
 import pytest
 
-from spacy_bert_ner.serving.listener import Listener
+from spacy_bert_ner.serving.shared_address import Listener
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere processes share one socket")
 ANY = ("127.0.0.1", 0)
