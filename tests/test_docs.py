@@ -17,6 +17,7 @@ from spacy.util import load_model_from_config
 from thinc.api import Config
 
 from spacy_bert_ner.commands.init_config import filled_config
+from spacy_bert_ner.packaging import wheels
 from spacy_bert_ner.training.optimizer import build_adamw
 from tests.documents import (
     GUIDES,
@@ -97,7 +98,14 @@ def template(tiny_encoder: Callable[[str], Path], tmp_path_factory: pytest.TempP
 # spaCy leaves its templates' files to the garbage collector.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("path", GUIDES, ids=lambda path: path.name)
-def test_every_block_runs(path: Path, template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_block_runs(
+    path: Path,
+    template: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    build_once: Callable[[Path], Path],
+) -> None:
+    monkeypatch.setattr(wheels, "build_plugin_wheel", build_once)
     shutil.copytree(template, tmp_path, dirs_exist_ok=True)
     (tmp_path / "packages").mkdir()
     monkeypatch.chdir(tmp_path)

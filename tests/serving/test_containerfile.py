@@ -9,12 +9,13 @@ import site
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
 import pytest
 
-from spacy_bert_ner.packaging.wheels import build_model_wheel, build_plugin_wheel
+from spacy_bert_ner.packaging.wheels import build_model_wheel
 from tests.serving.services import free_port, make_ruler
 
 ROOT = Path(__file__).parents[2]
@@ -43,7 +44,7 @@ def test_the_container_is_slim_and_without_root() -> None:
 
 
 @pytest.fixture
-def wheels(tmp_path: Path) -> Path:
+def wheels(tmp_path: Path, build_once: Callable[[Path], Path]) -> Path:
     """The wheels of the plugin and of a model."""
     wheels = tmp_path / "wheels"
     wheels.mkdir()
@@ -52,8 +53,15 @@ def wheels(tmp_path: Path) -> Path:
     nlp.to_disk(tmp_path / "model")
     meta = json.loads((tmp_path / "model" / "meta.json").read_text(encoding="utf8"))
     build_model_wheel(tmp_path / "model", meta, tmp_path / "packages", wheels)
-    build_plugin_wheel(wheels)
+    build_once(wheels)
     return wheels
+
+
+def is_ready(port: str) -> bool:
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/readyz").is_success
+    except httpx.TransportError:
+        return False
 
 
 @pytest.mark.slow
@@ -87,10 +95,11 @@ def test_every_command_works(wheels: Path, tmp_path: Path) -> None:
             healthy = ["sh", "-c", check]
             assert subprocess.run(healthy, env=environment, capture_output=True, check=False).returncode != 0
             until = time.monotonic() + 120
-            while subprocess.run(healthy, env=environment, capture_output=True, check=False).returncode:
+            while not is_ready(port):
                 assert running.poll() is None, (tmp_path / "log").read_text()
                 assert time.monotonic() < until
                 time.sleep(0.3)
+            subprocess.run(healthy, env=environment, capture_output=True, check=True)
             answer = httpx.post(f"http://127.0.0.1:{port}/v1/entities", json={"text": "Jane"}).json()
             assert answer["model"] == MODEL
             assert answer["results"][0]["entities"][0]["label"] == "PER"
