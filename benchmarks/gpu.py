@@ -277,7 +277,9 @@ def make_pipeline(encoder: Path, documents: Sequence[Document], **overrides: Any
     """RETURNS: The release config's pipeline, initialized, and the documents as examples without sentence starts."""
     fix_random_seed(0)
     # Batches and steps are the benchmark's own.
-    given = {"paths.encoder": str(encoder), "training.max_steps": 1, "training.batcher.size": 1, **overrides}
+    # No corpus is read, as of one that is streamed.
+    steps = {"training.max_steps": 1, "training.max_epochs": -1}
+    given = {"paths.encoder": str(encoder), "training.batcher.size": 1, **steps, **overrides}
     config = load_completed(RELEASE_CONFIG, given, gpu=False)
     nlp = spacy.util.load_model_from_config(config, auto_fill=True)
     examples = make_examples(nlp, documents)

@@ -76,7 +76,9 @@ class Quantizer:
     def apply(self, plan: QuantizationPlan) -> None:
         """Put the encoder into int8, and say so in the pipeline's config."""
         weights = {name: linear.weight.detach().cpu() for name, linear in linears_of(self._encoder)}
-        chosen = {name: own for name, own in self._seen.items() if name.rpartition(".")[2] in plan.parts}
+        # A layer that the sample gave nothing, as the memory where no word recurs, has no range, and stays in floats.
+        seen = {name: own for name, own in self._seen.items() if len(own.rows)}
+        chosen = {name: own for name, own in seen.items() if name.rpartition(".")[2] in plan.parts}
         state = quantize_encoder(
             self._encoder, find_ranges(chosen, weights, plan.method), short_words=WORDS_PART in plan.parts
         )

@@ -86,7 +86,7 @@ def test_an_exported_pipeline_is_packaged_and_works_without_torch(
     # It is not merely said that nothing of torch is there.
     monkeypatch.setattr(verification, "ABSENT", ("onnxruntime",))
     result = invoke("verify", output / "wheels", exported, "--corpus", corpus)
-    assert (result.exit_code, "onnxruntime, which is not installed" in said(result)) == (1, True)
+    assert (result.exit_code, "ONNX Runtime, which is not installed" in said(result)) == (1, True)
 
 
 @pytest.fixture

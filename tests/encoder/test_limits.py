@@ -52,7 +52,7 @@ def test_stride_must_not_leave_gaps(tiny_bert: Path, stride: int) -> None:
 
 
 def test_unknown_precision(tiny_bert: Path) -> None:
-    message = r"\] precision = 'fp8': expected one of 'auto', 'fp32', 'bf16', 'fp16'$"
+    message = r"\] precision = 'fp8': expected one of 'auto', 'fp32', 'bf16', 'fp16', 'int8'$"
     with pytest.raises(ValueError, match=message):
         build_encoder_model(str(tiny_bert), precision="fp8")
 
