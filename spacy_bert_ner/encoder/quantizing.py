@@ -13,6 +13,8 @@ from .quantized import INPUT_SCALE, SCALE, SMOOTHING, WORD_EMBEDDINGS, ZERO_POIN
 
 # Of weights: symmetric, without the lowest code.
 LARGEST = 127
+# Of inputs: below it are layers that are given next to nothing but zeros.
+SMALLEST_SCALE = 1e-12
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,8 +32,9 @@ class InputRange:
     @property
     def scale(self) -> float:
         """RETURNS (float): What one code is worth."""
-        width = max(self.high, 0.0) - min(self.low, 0.0)
-        return width / (HIGHEST - LOWEST) or 1.0
+        scale = (max(self.high, 0.0) - min(self.low, 0.0)) / (HIGHEST - LOWEST)
+        # A smaller one could be zero in fp32, and a division by it infinite.
+        return scale if scale > SMALLEST_SCALE else 1.0
 
     @property
     def zero_point(self) -> int:
