@@ -35,6 +35,7 @@ def read(path: Path) -> list[spacy.tokens.Doc]:
 def test_systems_take_turns() -> None:
     script = load_script("benchmarks/quantization.py")
     calls: list[str] = []
-    speeds = script.take_turns({name: lambda name=name: calls.append(name) for name in "ab"}, 10, 3)
+    systems = {name: lambda name=name: lambda: calls.append(name) for name in "ab"}
+    speeds = script.take_turns(systems, 10, 3)
     assert "".join(calls) == "ab" * 4
     assert {name: len(own) for name, own in speeds.items()} == {"a": 3, "b": 3}
