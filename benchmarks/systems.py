@@ -35,6 +35,7 @@ from spacy_bert_ner.training.optimizer import build_adamw
 LABELS = 9
 WINDOW = 128
 BATCH_WORDS = 1000
+MATRIX_SECONDS = 1.0
 STOCK_ENCODER = {"@architectures": "spacy-transformers.TransformerModel.v3"}
 STOCK_LISTENER = {
     "@architectures": "spacy-transformers.TransformerListener.v1",
@@ -129,11 +130,11 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def matrix_rate(dtype: torch.dtype, size: int = 1024) -> float:
-    """RETURNS (float): The speed of the fastest of a second's square matrix products, in 10^9 operations per second."""
+    """RETURNS (float): The speed of the fastest of MATRIX_SECONDS' square products, in 10^9 operations per second."""
     left, right = torch.randn(2, size, size).to(dtype)
     best = 0.0
     started = time.perf_counter()
-    while time.perf_counter() - started < 1:
+    while time.perf_counter() - started < MATRIX_SECONDS:
         start = time.perf_counter()
         left @ right
         best = max(best, 2 * size**3 / (time.perf_counter() - start))

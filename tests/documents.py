@@ -96,8 +96,16 @@ def is_quoted_from(quote: str, templates: list[str]) -> bool:
     quote = " ".join(quote.split())
     # Which section of the config, and which encoder, are filled in where a message does not belong to one alone.
     filled = [quote, re.sub(r"^\[[^]]*\]", "[…]", quote), re.sub(r"^\[[^]]*\] name = …", "…", quote)]
-    patterns = [re.compile(f".*?{GAP}.*?".join(map(re.escape, each.split("…")))) for each in filled]
-    return any(pattern.search(" ".join(template.split())) for pattern in patterns for template in templates)
+    return any(
+        _is_filled_from(each.split("…"), " ".join(template.split())) for each in filled for template in templates
+    )
+
+
+def _is_filled_from(parts: list[str], template: str) -> bool:
+    # The first is implied by the second, which takes a hundred times as long.
+    return all(part in template for part in parts) and bool(
+        re.search(f".*?{GAP}.*?".join(map(re.escape, parts)), template)
+    )
 
 
 def source_templates(*paths: Path) -> list[str]:

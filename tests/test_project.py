@@ -1,7 +1,6 @@
 """project.yml, its table in README, and the whole workflow on a tiny model."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -11,12 +10,16 @@ from pathlib import Path
 import pytest
 import srsly
 
+from tests.processes import run_module
+
 PROJECT = Path(__file__).parents[1]
 COMMANDS = srsly.read_yaml(PROJECT / "project.yml")["commands"]
 
 
 def test_the_sources_of_each_step_are_as_generated():
-    run([sys.executable, "scripts/list_sources.py", "--check"], PROJECT)
+    assert (
+        subprocess.run([sys.executable, "scripts/list_sources.py", "--check"], cwd=PROJECT, check=False).returncode == 0
+    )
 
 
 def test_every_input_is_an_earlier_steps_output_or_in_the_repository():
@@ -34,21 +37,34 @@ def test_readme_documents_the_commands_as_they_are(tmp_path):
     before = (PROJECT / "README.md").read_text(encoding="utf8")
     shutil.copy(PROJECT / "README.md", tmp_path)
     shutil.copy(PROJECT / "project.yml", tmp_path)
-    run([sys.executable, "-m", "weasel", "document", "--output", "README.md", "."], tmp_path)
+    run("weasel", "document", "--output", "README.md", ".", folder=tmp_path)
     assert (tmp_path / "README.md").read_text(encoding="utf8") == before
 
 
-def run(command: list[str], folder: Path) -> str:
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+def run(*command: str, folder: Path) -> str:
+    """Do what `python -m COMMAND` does. RETURNS: What it printed."""
+    module, *arguments = command
+    code, printed = run_module(module, *arguments, folder=folder, environment={"HF_HUB_OFFLINE": "1"})
+    assert code == 0, printed
+    return printed
+
+
+def run_step(command: list[str], capture: bool) -> None:
+    """Stands in for what weasel runs a step's command by, in a copy of the process that it runs in."""
+    python, option, module, *arguments = command
+    assert (python, option, capture) == (sys.executable, "-m", False)
+    code, printed = run_module(module, *arguments, folder=Path.cwd(), environment={})
+    print(printed, flush=True)  # noqa: T201
+    if code:
+        sys.exit(code)
 
 
 def project_run(folder: Path, step: str, encoder: Path, **variables: object) -> str:
     given = {"corpus": "corpus/sample", "encoder": encoder, "gpu_id": -1, "name": "bert_ner_tiny", **variables}
     options = [part for name, value in given.items() for part in (f"--vars.{name}", str(value))]
-    return run([sys.executable, "-m", "spacy", "project", "run", step, ".", *options], folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("weasel.cli.run.run_command", run_step)
+        return run("spacy", "project", "run", step, ".", *options, folder=folder)
 
 
 @pytest.fixture(scope="module")

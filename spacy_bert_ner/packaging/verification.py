@@ -122,7 +122,8 @@ def make_environment(folder: Path) -> Path:
 def install(python: Path, wheels: Path, package: str) -> None:
     """Install both wheels, then let pip check that every dependency is there. RAISES: VerificationError."""
     pip = [sys.executable, "-m", "pip", "--python", str(python), "--quiet", "--disable-pip-version-check"]
-    pip += ["install", "--no-index"]
+    # What is imported is compiled then; the environment goes before anything else is.
+    pip += ["install", "--no-index", "--no-compile"]
     names = [str(path.resolve()) for path in sorted(wheels.glob("*.whl"))]
     # By file name and regardless of what is there: pip would be content with this environment's own plugin.
     _run([*pip, "--ignore-installed", "--no-deps", *names], python.parent, "The wheels cannot be installed")

@@ -17,6 +17,7 @@ from spacy_bert_ner.annotating.records import AnnotatedShard, InputRecord, Shard
 from spacy_bert_ner.annotating.scheduling import MAX_FAILED_STARTS, Event, Scheduler, Task
 from spacy_bert_ner.child_processes import describe_exit
 from tests.annotating.runs import TEXTS, InlinePool, contents, numbered, read_lines, read_parts, run, write_jsonl
+from tests.processes import fork_workers
 
 MANY = [f"{text} {i}" for i in range(4) for text in TEXTS]
 # `trouble`, the pipelines' component, is known to this process and to those that are given its file.
@@ -186,6 +187,7 @@ def test_processes_write_what_one_writes(
     run(ruler, texts, tmp_path / "inline", shard_size=20, code=CODE)
     marker.unlink()
     monkeypatch.undo()
+    fork_workers(monkeypatch)
     run(ruler, texts, tmp_path / "out", shard_size=20, code=CODE, workers=2)
     assert marker.exists()
     assert len(killer) == 1

@@ -88,9 +88,9 @@ def wait_until(holds: Callable[[], object]) -> None:
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs Linux's ps")
 def test_kills_of_the_command(cnn: Path, tmp_path: Path, pools: list[InlinePool]) -> None:
     """A worker is killed, which the run survives; then the run is, wherever it is; a second one finishes it."""
-    texts = write_jsonl(tmp_path / "texts.jsonl", numbered([f"{text} {i}" for i in range(400) for text in TEXTS]))
-    arguments = ["annotate", str(cnn), str(texts), "out", "--shard-size", "20", "--workers", "2"]
-    run(str(cnn), str(texts), tmp_path / "whole", shard_size=20)
+    texts = write_jsonl(tmp_path / "texts.jsonl", numbered([f"{text} {i}" for i in range(150) for text in TEXTS]))
+    arguments = ["annotate", str(cnn), str(texts), "out", "--shard-size", "10", "--workers", "2"]
+    run(str(cnn), str(texts), tmp_path / "whole", shard_size=10)
     killed_in = tmp_path / "killed"
     killed_in.mkdir()
     journal = killed_in / "out" / "journal.jsonl"
@@ -116,5 +116,5 @@ def test_kills_of_the_command(cnn: Path, tmp_path: Path, pools: list[InlinePool]
     finally:
         process.kill()
         process.wait()
-    run(str(cnn), str(texts), killed_in / "out", shard_size=20)
+    run(str(cnn), str(texts), killed_in / "out", shard_size=10)
     assert contents(killed_in / "out") == contents(tmp_path / "whole")

@@ -56,9 +56,15 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ],
 )
 def test_each_system_gives_its_figures(
-    system: str, task: str, known: set[str], corpus: Path, tiny_encoder: Callable[..., Path]
+    system: str,
+    task: str,
+    known: set[str],
+    corpus: Path,
+    tiny_encoder: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     systems = load_script("benchmarks/systems.py")
+    monkeypatch.setattr(systems, "MATRIX_SECONDS", 0.05)
     args = argparse.Namespace(
         system=system, task=task, encoder=str(tiny_encoder("bert")), corpus=corpus, documents=3, steps=2
     )

@@ -74,7 +74,8 @@ def test_answers_differ_by_entities_and_by_confidences(load: ModuleType) -> None
 
 def test_the_script(nlp: Language, load: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     nlp.to_disk(tmp_path / "model")
-    DocBin(docs=[spacy.blank("en")(text) for text in TEXTS]).to_disk(tmp_path / "corpus.spacy")
+    blank = spacy.blank("en")
+    DocBin(docs=[blank(text) for text in TEXTS]).to_disk(tmp_path / "corpus.spacy")
     arguments = [tmp_path / "model", tmp_path / "corpus.spacy", tmp_path / "out" / "load.json", "--words", 1500]
     arguments += ["--warm-up", 500]
     monkeypatch.setattr(sys, "argv", [*map(str, ["load.py", *arguments, "--threads", 2, "--calls", 4])])

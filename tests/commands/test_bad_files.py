@@ -86,7 +86,13 @@ def template(tmp_path_factory: pytest.TempPathFactory, tiny_bert: Path) -> Path:
 @pytest.mark.parametrize("wrong", WRONG)
 @pytest.mark.parametrize("command", BAD_FILES)
 def test_it_is_named_in_a_line(
-    command: str, wrong: str, template: Path, tmp_path: Path, tiny_bert: Path, monkeypatch: pytest.MonkeyPatch
+    command: str,
+    wrong: str,
+    template: Path,
+    tmp_path: Path,
+    tiny_bert: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    forked_workers: None,
 ) -> None:
     for path in template.iterdir():
         (tmp_path / path.name).symlink_to(path)

@@ -65,7 +65,8 @@ word = st.one_of(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, m
 # Tokens, each with whether a blank follows and whether a sentence starts there (None: not known).
 tokens = st.lists(st.tuples(word, st.booleans(), st.sampled_from([True, False, None])), max_size=30)
 
-thorough = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+# A batch takes a few hundredths of a second.
+thorough = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 
 class Output(NamedTuple):

@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 import spacy
 from spacy.util import load_config
+from typer.testing import CliRunner
 
+from spacy_bert_ner.cli import bert_ner_cli
 from spacy_bert_ner.packaging.metadata import describe_package
 from spacy_bert_ner.storage.provenance import KEY, config_sha256, data_sha256
 from tests.scenarios import TEXTS, make_pipeline
@@ -20,7 +22,7 @@ from tests.scenarios import TEXTS, make_pipeline
 PROJECT = Path(__file__).parents[2]
 BERT_NER = [sys.executable, "-m", "spacy", "bert-ner"]
 SETTINGS = {
-    "epochs": 3,
+    "epochs": 1,
     "evaluations": 2,
     "training.batcher.size": 700,
     "training.optimizer.learn_rate.initial_rate": 0.003,
@@ -34,9 +36,7 @@ SETTINGS = {
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("corpus")
-    subprocess.run(
-        [*BERT_NER, "convert", str(PROJECT / "corpus" / "sample"), str(folder)], check=True, capture_output=True
-    )
+    assert CliRunner().invoke(bert_ner_cli, ["convert", str(PROJECT / "corpus" / "sample"), str(folder)]).exit_code == 0
     return folder
 
 

@@ -1,6 +1,7 @@
 """`bert-ner train --processes` and `torchrun`: all processes end together, whatever ends one of them, and go on."""
 
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -60,10 +61,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def workers_of(pid: int) -> list[int]:
-    """RETURNS: The processes that train, in the order in which they were started."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
-    return [child for child in map(int, children) if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
+def children_of(pid: int) -> list[int]:
+    """RETURNS: The processes that a process has started, in order."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()]
 
 
 def wait_until(holds: Callable[[], object]) -> None:
@@ -101,7 +101,8 @@ def train_until(act: Callable[[list[int]], None], capfd: pytest.CaptureFixture[s
         try:
             wait_until(has_checkpoint)
         finally:
-            workers.extend(workers_of(os.getpid()))
+            ours = {child.pid for child in multiprocessing.active_children()}
+            workers.extend(child for child in children_of(os.getpid()) if child in ours)
             act(workers)
 
     acting = threading.Thread(target=wait_and_act)
@@ -114,7 +115,9 @@ def train_until(act: Callable[[list[int]], None], capfd: pytest.CaptureFixture[s
 
 
 @pytest.mark.parametrize("victim", [1, pytest.param(0, marks=pytest.mark.slow)])
-def test_the_end_of_one_process_is_the_end_of_all(folder: Path, victim: int, capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_end_of_one_process_is_the_end_of_all(
+    folder: Path, victim: int, capfd: pytest.CaptureFixture[str], forked_workers: None
+) -> None:
     code, printed, workers = train_until(lambda workers: os.kill(workers[victim], signal.SIGKILL), capfd)
     assert code == 1
     assert len(workers) == 2
@@ -131,7 +134,8 @@ def test_so_is_that_of_the_one_that_started_them(folder: Path) -> None:
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         wait_until(has_checkpoint)
-        workers = workers_of(process.pid)
+        children = children_of(process.pid)
+        workers = [child for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
         assert len(workers) == 2
     finally:
         process.kill()
@@ -140,7 +144,9 @@ def test_so_is_that_of_the_one_that_started_them(folder: Path) -> None:
 
 
 @pytest.mark.slow
-def test_ctrl_c_stops_all_after_the_same_step(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_ctrl_c_stops_all_after_the_same_step(
+    folder: Path, capfd: pytest.CaptureFixture[str], forked_workers: None
+) -> None:
     code, printed, _ = train_until(lambda _: os.kill(os.getpid(), signal.SIGINT), capfd)
     assert code == 130
     assert printed.count("Ctrl-C: stopping after this step, with a checkpoint") == 1
@@ -150,7 +156,7 @@ def test_ctrl_c_stops_all_after_the_same_step(folder: Path, capfd: pytest.Captur
     assert (folder / "out" / "model-last").exists()
 
 
-def test_an_error_in_one_process_ends_all(folder: Path) -> None:
+def test_an_error_in_one_process_ends_all(folder: Path, forked_workers: None) -> None:
     (folder / "code.py").write_text(FAILING, encoding="utf8")
     config = Config().from_disk("config.cfg", interpolate=False)
     config["training"]["before_update"] = {"@callbacks": "tests.fail_in_one.v1"}
@@ -161,7 +167,9 @@ def test_an_error_in_one_process_ends_all(folder: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_run_is_made_to_its_end_and_said_once_as_by_torchrun(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_run_is_made_to_its_end_and_said_once_as_by_torchrun(
+    folder: Path, capfd: pytest.CaptureFixture[str], forked_workers: None
+) -> None:
     train_in_processes(2, Path("config.cfg"), Path("out"))
     printed = capfd.readouterr()
     assert printed.out.count("Saved pipeline to output directory") == 1
