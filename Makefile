@@ -11,7 +11,7 @@ BRIDGE_TESTS := tests/bridge tests/encoder tests/storage/test_fixtures.py tests/
 WORKERS ?= 2
 PYTEST := -m pytest -n $(WORKERS) --dist worksteal
 # What `make test` measures, in the tests' own processes; `make test COVERAGE=` does without.
-COVERAGE ?= -m slipcover --json --out .coverage.json
+COVERAGE ?= -W "ignore:Unable to activate pytest branch coverage" -m slipcover --json --out .coverage.json
 # Per cent of lines and branches. Raised to what the whole suite covers, less a point for processors that take other
 # ways, and never lowered.
 FLOOR := 92
