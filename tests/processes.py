@@ -1,5 +1,7 @@
 """Processes that tests start as copies of their own, which has imported what they need: that takes seconds anew."""
 
+from __future__ import annotations
+
 import multiprocessing
 import os
 import runpy
@@ -8,25 +10,38 @@ import tempfile
 import traceback
 import warnings
 from collections.abc import Mapping
+from multiprocessing.connection import Connection
 from multiprocessing.context import ForkProcess
 from pathlib import Path
 from types import SimpleNamespace
-from typing import NoReturn
+from typing import Any, ClassVar, NoReturn
 
 import pytest
 
 
 class CopiedProcess(ForkProcess):
-    """A copy of this process that prints where a new one would, whatever stands in for this one's output."""
+    """A copy of this process that behaves as a new one: it prints to the console, and holds no pipes of others."""
+
+    # This process's ends of pipes. A worker ends when its is closed, and so by all who hold it.
+    pipes: ClassVar[list[Connection[Any, Any]]] = []
 
     def run(self) -> None:
+        for pipe in self.pipes:
+            pipe.close()
         print_where_a_new_one_would()
         super().run()
 
 
 def fork_workers(patch: pytest.MonkeyPatch) -> None:
     """Let `annotate` and `train --processes` start copies of this process; a few tests start them as users do."""
-    context = SimpleNamespace(Pipe=multiprocessing.get_context("fork").Pipe, Process=CopiedProcess)
+    CopiedProcess.pipes.clear()
+
+    def make_pipe(duplex: bool = True) -> tuple[Connection[Any, Any], Connection[Any, Any]]:
+        ours, theirs = multiprocessing.get_context("fork").Pipe(duplex)
+        CopiedProcess.pipes.append(ours)
+        return ours, theirs
+
+    context = SimpleNamespace(Pipe=make_pipe, Process=CopiedProcess)
     for module in ("annotating.engine_local", "training.parallel.launching"):
         patch.setattr(f"spacy_bert_ner.{module}.get_context", lambda method: context)
 

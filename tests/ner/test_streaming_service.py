@@ -145,6 +145,7 @@ def test_round_trips(nlp: Language, how: str, tmp_path: Path) -> None:
 def test_weights_go_to_the_device_that_spacy_uses_when_they_are_loaded(
     nlp: Language, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    assert {param.device.type for param in encoder_of(nlp.get_pipe("bert_ner")).parameters()} == {"cpu"}
     # What is saved names no device. torch's "meta" stands in for a GPU: weights can go there, not come back.
     saved = nlp.get_pipe("bert_ner").to_bytes()  # type: ignore[attr-defined]
     monkeypatch.setattr("spacy_bert_ner.encoder.shim.get_torch_default_device", lambda: torch.device("meta"))
