@@ -31,7 +31,7 @@ from spacy.language import Language
 @Language.component("needs_threads")
 def needs_threads(doc):
     # Large enough to be shared out among threads.
-    torch.ones(1500, 1500) @ torch.ones(1500, 1500)
+    torch.ones(600, 600) @ torch.ones(600, 600)
     doc.user_data["threads"] = torch.get_num_threads()
     return doc
 
