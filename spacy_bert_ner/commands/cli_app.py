@@ -15,6 +15,7 @@ from .annotate import annotate_cli
 from .calibrate import calibrate_cli
 from .convert import convert_cli
 from .debug import debug_cli
+from .distill import distill_cli
 from .evaluate import evaluate_cli
 from .export import export_cli
 from .fetch import fetch_cli
@@ -35,6 +36,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "init-config": init_config_cli,
     "debug": debug_cli,
     "train": train_cli,
+    "distill": distill_cli,
     "learning-curve": learning_curve_cli,
     "calibrate": calibrate_cli,
     "quantize": quantize_cli,
@@ -47,7 +49,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "serve": serve_cli,
 }
 # Options that these do not know are settings of the config.
-TAKE_SETTINGS = {"debug", "learning-curve", "train"}
+TAKE_SETTINGS = {"debug", "distill", "learning-curve", "train"}
 
 bert_ner_cli = typer.Typer(
     name="bert-ner",

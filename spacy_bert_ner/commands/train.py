@@ -13,6 +13,7 @@ from .options import CheckpointEvery, Code, Epochs, Evaluations, Fresh, GpuId, O
 from .overrides import options_of, read_overrides
 from .wrapping import PLACE, CommandError
 
+Output = Annotated[Path, Opt("--output", "--output-path", "-o", help="Folder for model-best and model-last")]
 # The exit code that shells give to an interrupted process.
 INTERRUPTED = 130
 
@@ -20,7 +21,7 @@ INTERRUPTED = 130
 def train_cli(
     ctx: typer.Context,
     config: TrainingConfig,
-    output: Annotated[Path, Opt("--output", "--output-path", "-o", help="Folder for model-best and model-last")],
+    output: Output,
     code: Code = None,
     gpu_id: GpuId = -1,
     fresh: Fresh = False,

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 
-import numpy as np
 from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.training import Example, validate_get_examples
@@ -11,19 +10,19 @@ from spacy.vocab import Vocab
 from thinc.api import Config, Model
 from thinc.types import Ragged
 
-from spacy_bert_ner.encoder.vectors import first_pieces
 from spacy_bert_ner.storage.provenance import record
 
 from .annotations import DocEntities, install_extension, set_entities, set_spans
 from .component_settings import ComponentScheme, ComponentSettings, Loss
-from .decoded import DecodedBatch
+from .decoded import DecodedBatch, tag_logits
 from .gold import gold_tags
 from .labels import find_labels
 from .losses import loss_of_rows
 from .standin import register_standin
 from .state import CheckedPipe, new_state
 from .streaming import annotate_stream
-from .upstream import require_transformer, require_transformer_output, require_upstream
+from .teaching import Batch, Teaching
+from .upstream import require_transformer, require_upstream
 
 DEFAULT_CONFIG = """
 [bert_ner]
@@ -129,6 +128,8 @@ class BertNER(CheckedPipe):
         self.scorer = scorer
         # What losses are divided by, for the annotated rows that `update` sees: more where it sees a part of a batch.
         self.rows_of_batch: Callable[[int], int] = int
+        # What `update` learns from in place of gold tags alone; never saved.
+        self.teaching: Teaching | None = None
         self.settings = settings
         self.cfg = new_state(settings)
 
@@ -211,10 +212,7 @@ class BertNER(CheckedPipe):
         docs (Sequence[Doc]): The documents, at least one with a token.
         RETURNS (DecodedBatch): The batch, its entities not yet judged.
         """
-        require_transformer_output(self.model, docs, self.name)
-        rows = self.model.predict(list(docs))
-        # Where several pieces of a word have logits, its first one decides.
-        logits = np.asarray(self.model.ops.to_numpy(rows.dataXd))[first_pieces(np.asarray(rows.lengths))]
+        logits = tag_logits(self.model, docs, self.name)
         return DecodedBatch.of(self.lattice, logits, docs, by_sentence=self.settings.sentence_boundaries)
 
     def set_annotations(self, docs: Iterable[Doc], scores: list[DocEntities]) -> None:
@@ -230,7 +228,7 @@ class BertNER(CheckedPipe):
                 set_spans(doc, prediction, self.settings.spans_key)
 
     def get_loss(self, examples: Iterable[Example], scores: Ragged) -> tuple[float, Ragged]:
-        """Compare logits with the gold tags, by the loss of the config.
+        """Compare logits with the gold tags, by the loss of the config, or with what `teaching` says.
 
         examples (Iterable[Example]): The batch; tokens whose gold annotation is missing teach nothing.
         scores (Ragged): Logits. (rows, tags), rows per token
@@ -239,5 +237,8 @@ class BertNER(CheckedPipe):
         """
         examples = list(examples)
         tags = gold_tags(examples, self.lattice.scheme, self.labels, self.name)
+        if self.teaching is not None:
+            batch = Batch(self.settings.loss, self.lattice, scores, examples, tags, self.rows_of_batch)
+            return self.teaching.learn(batch)
         sizes = [len(eg.predicted) for eg in examples]
         return loss_of_rows(self.settings.loss, self.lattice, scores, sizes, tags, self.rows_of_batch)

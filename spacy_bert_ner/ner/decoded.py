@@ -6,12 +6,30 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from spacy.tokens import Doc
+from thinc.api import Model
+from thinc.types import Ragged
 
 from spacy_bert_ner.arrays import Ints
 from spacy_bert_ner.decoding import Lattice, Posteriors, Spans, span_posteriors, tags_to_spans, viterbi
+from spacy_bert_ner.encoder.vectors import first_pieces
 from spacy_bert_ner.tags import Entity
 
 from .annotations import DocEntities, trim_whitespace
+from .upstream import require_transformer_output
+
+
+def tag_logits(model: Model[list[Doc], Ragged], docs: Sequence[Doc], name: str) -> npt.NDArray[np.float32]:
+    """Compute every token's logits. Where several pieces of a word have some, its first one decides.
+
+    model (Model[list[Doc], Ragged]): A component's model.
+    docs (Sequence[Doc]): The documents, at least one with a token.
+    name (str): The component's name, for errors.
+    RETURNS (ndarray): (tokens, tags)
+    RAISES: ValueError where the model reads a transformer's output that a document does not have.
+    """
+    require_transformer_output(model, docs, name)
+    rows = model.predict(list(docs))
+    return np.asarray(model.ops.to_numpy(rows.dataXd))[first_pieces(np.asarray(rows.lengths))]
 
 
 @dataclass(frozen=True, eq=False)

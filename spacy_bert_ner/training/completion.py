@@ -1,5 +1,6 @@
 """Values for a config's "auto" settings, which follow from the sizes of its encoder and of its training corpus."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from spacy.util import dict_to_dot, load_config
 from thinc.api import Config
 from wasabi import msg
 
+from .distillation.texts import Texts
 from .plan import (
     EVAL_FREQUENCY,
     MAX_STEPS,
@@ -36,7 +38,7 @@ class Completion:
 
     overrides (dict[str, Any]): Settings by dotted path.
     plan (StepPlan | None): The steps; None where the config has them.
-    words (int | None): Annotated words of the training corpus, where they were counted.
+    words (int | None): Words of the training corpus and of the texts beside it, where they were counted.
     """
 
     overrides: dict[str, Any]
@@ -66,6 +68,7 @@ def complete(
     choose: Callable[[int | None], Recipe] | None = None,
     epochs: float | None = None,
     evaluations: int | None = None,
+    texts: Texts | None = None,
 ) -> Completion:
     """Decide a config's "auto" settings by the sizes of its encoder and of its training corpus.
 
@@ -77,6 +80,7 @@ def complete(
         only "auto" ones are set, from max_epochs where that is set and else from the recipe's epochs, with a minimum
         of MIN_STEPS.
     evaluations (int | None): Evaluations in the whole run.
+    texts (Texts | None): What an epoch reads beside the training corpus.
     RETURNS (Completion): Values of the "auto" settings, of the steps with `epochs`, and of the evaluation interval
         with `evaluations`.
     RAISES: RunError where the size of encoder or corpus cannot be found out; OSError and ValueError where their files
@@ -92,14 +96,17 @@ def complete(
     has_recipe = bool(wanted - STEP_SETTINGS) or (lays_out and epochs is None)
     # Of a streamed corpus, whose steps are said, the size is not to be known.
     examples = read_annotated(config) if lays_out or (has_recipe and limit != -1) else []
-    words = corpus_words(examples) or None
+    annotated = corpus_words(examples)
+    more = texts.count_words(settings["nlp.lang"]) if texts and examples else 0
+    words = annotated + more or None
     recipe, plan = None, None
     if has_recipe:
         recipe = choose(words) if choose else choose_recipe(config_width(config), words, gpu=gpu)
     values = recipe.overrides() if recipe else {}
     if lays_out:
         known = override(config, {name: value for name, value in values.items() if name in wanted})
-        plan = plan_run(count_batches(known, examples), recipe, epochs, evaluations)
+        batches = math.ceil(count_batches(known, examples) * (1 + more / annotated))
+        plan = plan_run(batches, recipe, epochs, evaluations)
         values |= plan.overrides()
     elif wanted & STEP_SETTINGS:
         # The config sets the number of steps, and leaves some of the other settings "auto".

@@ -7,6 +7,7 @@ saved and restored; the operations are the same, in the same order.
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
+from itertools import takewhile
 from timeit import default_timer as timer
 from typing import Any
 
@@ -19,6 +20,7 @@ from thinc.api import constant
 from wasabi import msg
 
 from .checkpoints import Checkpoint
+from .distillation.taught_corpus import TaughtCorpus
 from .finite import ADVICE, check_losses, first_non_finite, list_documents
 from .optimizer_state import load_optimizer, optimizer_state, optimizer_tensors
 from .parallel.group import Group
@@ -83,19 +85,27 @@ class Run:
 
     nlp (Language): The initialized pipeline, with the full config.
     group (Group): The processes that train together; only this one (see parallel.parallel_run for several).
+    corpus (TaughtCorpus | None): What it is trained on; by default the config's training corpus.
     """
 
-    def __init__(self, nlp: Language, group: Group) -> None:
+    def __init__(self, nlp: Language, group: Group, corpus: TaughtCorpus | None = None) -> None:
         config = nlp.config.interpolate()
         self.nlp = nlp
         self.group = group
         self.settings: dict[str, Any] = registry.resolve(config["training"], schema=ConfigSchemaTraining)
         names = [self.settings["train_corpus"], self.settings["dev_corpus"]]
         self.train_corpus, self.dev_corpus = resolve_dot_names(config, names)
+        epochs = self.settings["max_epochs"]
+        self.is_stream = epochs == -1
+        if corpus is not None:
+            self.train_corpus, self.is_stream = corpus, corpus.is_stream
         self.frozen: list[str] = self.settings["frozen_components"]
         self.optimizer = self.settings["optimizer"]
-        batches = create_train_batches(nlp, self.train_corpus, self.settings["batcher"], self.settings["max_epochs"])
-        self.stream = Stream(batches)
+        batches = create_train_batches(
+            nlp, self.train_corpus, self.settings["batcher"], -1 if self.is_stream else epochs
+        )
+        # spaCy's own streams have no number of epochs.
+        self.stream = Stream(takewhile(lambda drawn: epochs < 1 or drawn[0] < epochs, batches))
         self.evaluate = create_evaluation_callback(nlp, self.dev_corpus, self.settings["score_weights"])
         dropout = self.settings["dropout"]
         self.dropouts: Iterator[float] = iter(constant(dropout)) if isinstance(dropout, float) else dropout
@@ -196,8 +206,8 @@ class Run:
         if weights is not None and self._batch_before:
             batch = self._batch_before
             found += f", as the weights {weights} have held NaN or infinity since step {self.progress.step}"
-        # A streamed corpus may have no end.
-        corpus = self.train_corpus(self.nlp) if self.settings["max_epochs"] >= 0 else ()
+        # A streamed corpus may have no end, or another order each time.
+        corpus = () if self.is_stream else self.train_corpus(self.nlp)
         return NonFiniteError(
             f"{found}. Training stops. The documents of that step's batch:\n{list_documents(batch, corpus)}\n{ADVICE}"
         )

@@ -12,7 +12,6 @@ from spacy.language import Language
 from spacy.training.loop import (
     DIR_MODEL_BEST,
     DIR_MODEL_LAST,
-    clean_output_dir,
     create_before_to_disk_callback,
     update_meta,
 )
@@ -25,13 +24,17 @@ from spacy_bert_ner.terminal import divider
 
 from .checkpoints import Checkpoint, Checkpoints
 from .completion import load_completed
+from .distillation.distillation import Distillation
+from .distillation.taught_corpus import TaughtCorpus
+from .earlier_output import log_file, make_room
 from .fingerprint import Fingerprint, differences, take_fingerprint
 from .interruption import Interruption
 from .loop import Progress, Run
 from .parallel.group import Group
 from .parallel.parallel_run import ParallelRun
+from .run_place import RunPlace
 from .supervision import require_annotation
-from .training_curve import CURVE, write_curve
+from .training_curve import write_curve
 from .training_error import RunError
 
 # Seconds from one checkpoint to the next, beside those at evaluations.
@@ -49,6 +52,7 @@ def train(
     interval: float = INTERVAL,
     epochs: float | None = None,
     evaluations: int | None = None,
+    distillation: Distillation | None = None,
     group: Group | None = None,
 ) -> Path:
     """Train a pipeline; an unfinished run of the same config and data in the same folder is resumed.
@@ -62,6 +66,7 @@ def train(
     interval (float): Seconds after which a checkpoint is written even where no evaluation is due.
     epochs (float | None): Passes over the training corpus; by default as many as the config's steps are.
     evaluations (int | None): Evaluations in the whole run; by default as the config has it.
+    distillation (Distillation | None): Teachers, from which the pipeline's `bert_ner` learns as well.
     group (Group | None): The processes that train together, each of which calls this with the same arguments but for
         its GPU; only the first one writes. By default this one trains alone.
     RETURNS (Path): model-last.
@@ -76,8 +81,11 @@ def train(
     msg.info(f"Saving to output directory: {output}")
     setup_gpu(use_gpu)
     with show_validation_error(config_path):
-        config = load_completed(config_path, overrides or {}, gpu=use_gpu >= 0, epochs=epochs, evaluations=evaluations)
+        asked = {"epochs": epochs, "evaluations": evaluations, "texts": distillation and distillation.texts}
+        config = load_completed(config_path, overrides or {}, gpu=use_gpu >= 0, **asked)
         fingerprint = take_fingerprint(config.interpolate(), code, use_gpu)
+        if distillation is not None:
+            fingerprint = distillation.extend(fingerprint)
     found = find_unfinished(checkpoints, fingerprint) if group.is_first and not fresh else None
     # Only the first process needs access to the folder.
     saved = group.share(found)
@@ -86,11 +94,14 @@ def train(
         nlp = initialize(config, use_gpu)
     msg.good("Initialized pipeline")
     require_annotation(nlp)
+    corpus = None
+    if distillation is not None:
+        corpus = distillation.prepare(nlp, RunPlace(output, code, use_gpu, group, fresh))
     # Not before: components may be sourced from an earlier run's output, which an invalid config must not delete.
     group.wait()
     state = {"fingerprint": fingerprint, "logged": make_room(checkpoints, log_file(config), saved, group)}
     divider("Training pipeline")
-    run = start_run(nlp, use_gpu, saved, group)
+    run = start_run(nlp, use_gpu, saved, group, corpus)
     run_steps(run, CheckpointWriter(run, checkpoints, state, interval), resumed=saved is not None)
     if group.is_first:
         checkpoints.clear()
@@ -130,35 +141,9 @@ def find_unfinished(checkpoints: Checkpoints, fingerprint: Fingerprint) -> Check
     return saved
 
 
-def log_file(config: Config) -> Path | None:
-    """RETURNS (Path | None): The file to which spaCy's console logger also writes."""
-    output = config.interpolate()["training"].get("logger", {}).get("output_file")
-    return Path(output) if output else None
-
-
-def make_room(checkpoints: Checkpoints, log: Path | None, saved: Checkpoint | None, group: Group) -> bool:
-    """Remove an earlier run's files that this one writes again. RETURNS (bool): Whether the log starts anew."""
-    if not group.is_first:
-        return False
-    if saved is None:
-        clear(checkpoints, log)
-    elif log is not None and saved.state["logged"]:
-        # Written again from the beginning, from the checkpoint: spaCy's logger does not write to an existing file.
-        log.unlink(missing_ok=True)
-    return log is not None and not log.exists()
-
-
-def clear(checkpoints: Checkpoints, log: Path | None) -> None:
-    """Remove an earlier run's output, as `spacy train` does, and its log if that is in the output folder."""
-    checkpoints.clear()
-    checkpoints.prepare()
-    clean_output_dir(checkpoints.output)
-    (checkpoints.output / CURVE).unlink(missing_ok=True)
-    if log is not None and log.absolute().is_relative_to(checkpoints.output.absolute()):
-        log.unlink(missing_ok=True)
-
-
-def start_run(nlp: Language, use_gpu: int, saved: Checkpoint | None, group: Group) -> Run:
+def start_run(
+    nlp: Language, use_gpu: int, saved: Checkpoint | None, group: Group, corpus: TaughtCorpus | None = None
+) -> Run:
     """Set up a run as `spacy.training.loop.train` does. RETURNS (Run): The run, at its start or at its checkpoint."""
     training = nlp.config.interpolate()["training"]
     seed = training["seed"]
@@ -169,7 +154,7 @@ def start_run(nlp: Language, use_gpu: int, saved: Checkpoint | None, group: Grou
         fix_random_seed(seed)
     if use_gpu >= 0 and training["gpu_allocator"]:
         set_gpu_allocator(training["gpu_allocator"])
-    run = ParallelRun(nlp, group) if group.size > 1 else Run(nlp, group)
+    run = ParallelRun(nlp, group, corpus) if group.size > 1 else Run(nlp, group, corpus)
     if saved is not None:
         run.load(saved)
     return run

@@ -12,6 +12,7 @@ from spacy.training import Example
 from spacy_bert_ner.encoder.shim import EncoderShim
 from spacy_bert_ner.ner.component import BertNER
 from spacy_bert_ner.training.checkpoints import Checkpoint
+from spacy_bert_ner.training.distillation.taught_corpus import TaughtCorpus
 from spacy_bert_ner.training.loop import Run
 from spacy_bert_ner.training.optimizer import AdamW
 from spacy_bert_ner.training.parameters import Parameters
@@ -31,11 +32,12 @@ class ParallelRun(Run):
 
     nlp (Language): The initialized pipeline, the same in every process.
     group (Group): The processes.
+    corpus (TaughtCorpus | None): As in `Run`.
     RAISES: RunError for what several processes cannot train.
     """
 
-    def __init__(self, nlp: Language, group: Group) -> None:
-        super().__init__(nlp, group)
+    def __init__(self, nlp: Language, group: Group, corpus: TaughtCorpus | None = None) -> None:
+        super().__init__(nlp, group, corpus)
         self._trained = trained_components(nlp, self.frozen)
         require_divisible(self._trained)
         require_unscaled(self.parameters)
