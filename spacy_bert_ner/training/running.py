@@ -15,7 +15,7 @@ from spacy.training.loop import (
     create_before_to_disk_callback,
     update_meta,
 )
-from thinc.api import Config, fix_random_seed, set_gpu_allocator
+from thinc.api import fix_random_seed, set_gpu_allocator
 from wasabi import msg
 
 from spacy_bert_ner.ner.sourced import initialize
