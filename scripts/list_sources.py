@@ -28,6 +28,7 @@ PIPELINE = [
 ]
 BY_ENTRY_POINT = {
     "train": [*PIPELINE, "training/optimizer.py"],
+    "distill": [*PIPELINE, "training/optimizer.py"],
     "calibrate": PIPELINE,
     "quantize": PIPELINE,
     "evaluate": PIPELINE,
@@ -76,8 +77,9 @@ def sources_of(step: str) -> list[str]:
     if step == "package":
         # The plugin's wheel contains everything.
         return sorted(path.relative_to(PROJECT).as_posix() for path in PACKAGE.rglob("*.py"))
-    # A step has the name of its command.
-    return needed_files([PACKAGE / name for name in [f"commands/{step}.py", *BY_ENTRY_POINT.get(step, [])]])
+    # A step has the name of its command, or that and what it is for: calibrate-small.
+    command = step.partition("-")[0]
+    return needed_files([PACKAGE / name for name in [f"commands/{command}.py", *BY_ENTRY_POINT.get(command, [])]])
 
 
 def needed_files(start: list[Path]) -> list[str]:

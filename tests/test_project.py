@@ -26,7 +26,9 @@ def test_every_input_is_an_earlier_steps_output_or_in_the_repository():
     made: set[str] = set()
     for command in COMMANDS:
         for dep in command["deps"]:
-            assert dep in made or dep in ("${vars.config}", "${vars.model}") or (PROJECT / dep).is_file(), (
+            assert (
+                dep in made or dep in ("${vars.config}", "${vars.model}", "${vars.texts}") or (PROJECT / dep).is_file()
+            ), (
                 command["name"],
                 dep,
             )

@@ -45,7 +45,7 @@ def distill_cli(
     train_or_exit(
         config,
         output,
-        distillation=read_distillation(teacher, texts or [], text_field, settings),
+        teaching=read_distillation(teacher, texts or [], text_field, settings),
         overrides=overrides,
         use_gpu=gpu_id,
         code=code,

@@ -3,7 +3,7 @@
 import math
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from wasabi import msg
@@ -14,6 +14,9 @@ from .overrides import options_of, read_overrides
 from .wrapping import PLACE, CommandError
 
 Output = Annotated[Path, Opt("--output", "--output-path", "-o", help="Folder for model-best and model-last")]
+if TYPE_CHECKING:
+    from spacy_bert_ner.training.kept_labels import KeptLabels
+
 # The exit code that shells give to an interrupted process.
 INTERRUPTED = 130
 
@@ -29,6 +32,12 @@ def train_cli(
     evaluations: Evaluations = None,
     checkpoint_every: CheckpointEvery = 10,
     processes: Processes = 1,
+    keep: Annotated[
+        str | None, Opt("--keep", help="Trained pipeline whose labels are kept where the data say nothing of them")
+    ] = None,
+    annotated: Annotated[
+        list[str] | None, Opt("--annotated", help="Label that the data are annotated with; all that occur, by default")
+    ] = None,
 ) -> None:
     """Train a pipeline as `spacy train` does; after an interruption, the same command resumes.
 
@@ -39,6 +48,7 @@ def train_cli(
     train_or_exit(
         config,
         output,
+        teaching=read_kept(keep, annotated or []),
         overrides=overrides,
         use_gpu=gpu_id,
         code=code,
@@ -48,6 +58,21 @@ def train_cli(
         evaluations=evaluations,
         processes=processes,
     )
+
+
+def read_kept(model: str | None, annotated: list[str]) -> "KeptLabels | None":
+    """RETURNS (KeptLabels | None): What --keep and --annotated say. RAISES: CommandError where it cannot be."""
+    if model is None:
+        if annotated:
+            raise CommandError(f"--annotated {' '.join(annotated)}: it is for --keep MODEL, which is not there")
+        return None
+    from spacy_bert_ner.training.kept_labels import KeptLabels
+    from spacy_bert_ner.training.training_error import RunError
+
+    try:
+        return KeptLabels(model, tuple(annotated))
+    except RunError as error:
+        raise CommandError("Training cannot begin", str(error)) from error
 
 
 def parse_epochs(epochs: str) -> float | None:

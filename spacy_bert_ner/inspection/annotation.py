@@ -109,7 +109,10 @@ def _of_labels(counts: Mapping[str, dict[str, Any]], labels: Collection[str]) ->
     for label in sorted(dev.keys() - train.keys()):
         yield Finding("warning", "label_not_in_train", f"{label} is in dev ({dev[label]}) but never in train")
     for label in sorted(set(labels) - train.keys() - dev.keys()):
-        message = f"{label} is among the component's labels but never in train: it is not learnt, or is forgotten"
+        message = (
+            f"{label} is among the component's labels but never in train: it is not learnt, or is forgotten, unless "
+            "`train --keep MODEL` keeps it"
+        )
         yield Finding("warning", "label_unused", message)
     for label in sorted(train.keys() - set(labels)) if labels else ():
         yield Finding("error", "label_unknown", f"{label} is in train, not among the component's labels")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
+from typing import Any
 
 from spacy.language import Language
 from spacy.tokens import Doc
@@ -16,11 +17,13 @@ from .annotations import DocEntities, install_extension, set_entities, set_spans
 from .component_settings import ComponentScheme, ComponentSettings, Loss
 from .decoded import DecodedBatch, tag_logits
 from .gold import gold_tags
+from .keeping import Keeping
 from .labels import find_labels
 from .losses import loss_of_rows
 from .standin import register_standin
 from .state import CheckedPipe, new_state
 from .streaming import annotate_stream
+from .teacher import Teacher
 from .teaching import Batch, Teaching
 from .upstream import require_transformer, require_upstream
 
@@ -148,6 +151,30 @@ class BertNER(CheckedPipe):
         self.vocab.strings.add(label)
         self.set_output(len(self.tags))
         return 1
+
+    def keep_labels(self, annotated: Sequence[str] | None = None, teacher: Teacher | None = None) -> None:
+        """Let training keep what is known of labels wherever its data say nothing of them: call it before training.
+
+        From then on the data's `O` means "none of the annotated labels", and for all others the component learns what a
+        teacher predicts. Evaluation leaves out predicted entities of labels of which the gold data say nothing.
+
+        annotated (Sequence[str] | None): The labels that the data are annotated with, all of their entities; by default
+            those that the teacher does not know.
+        teacher (Teacher | None): What is kept; by default the component as it is now.
+        RAISES: ValueError where the component has no labels yet, or reads what another component computes.
+        """
+        self.teaching = Keeping(teacher or Teacher.copy_of(self), None if annotated is None else tuple(annotated))
+
+    def score(self, examples: Iterable[Example], **settings: Any) -> dict[str, Any]:
+        """Score predicted entities, as the config's scorer does.
+
+        examples (Iterable[Example]): The documents.
+        settings (Any): What the scorer takes.
+        RETURNS (dict[str, Any]): The scores.
+        """
+        if isinstance(self.teaching, Keeping):
+            examples = self.teaching.scorable(list(examples))
+        return super().score(examples, **settings)
 
     def initialize(
         self,

@@ -17,7 +17,7 @@ from .gold import NO_TAG
 
 # Added to the logit of a tag that the gold annotation rules out. Finite, so that gold tags that break the scheme's
 # rules, as misaligned ones can, cost much instead of everything.
-_RULED_OUT = -1e4
+RULED_OUT = -1e4
 
 
 def loss_of_rows(
@@ -91,7 +91,7 @@ def sequence_loss(
     sizes = lattice.check(logits, lengths)
     free = to_numpy(logits).astype(np.float64)
     known = gold != NO_TAG
-    bound = free + np.where(known[:, None] & (gold[:, None] != np.arange(free.shape[1])), _RULED_OUT, 0.0)
+    bound = free + np.where(known[:, None] & (gold[:, None] != np.arange(free.shape[1])), RULED_OUT, 0.0)
     log_z, marginals = tag_marginals(lattice, np.concatenate([free, bound]), np.concatenate([sizes, sizes]))
     count = max(rows_of_batch(int(known.sum())), 1)
     half = len(free)

@@ -33,6 +33,31 @@ def build_label_adder(labels: Sequence[str] | None = None) -> Callable[[Language
     return add
 
 
+def build_label_keeper(annotated: Sequence[str] | None = None) -> Callable[[Language], Language]:
+    """Let the sourced `bert_ner` components keep their labels while they learn new ones: for [initialize.after_init].
+
+    The training corpus's labels are added, as by `spacy-bert-ner.add_labels.v1`. Its `O` means "none of the annotated
+    labels" only; for all others the component learns from a copy of itself as it is sourced.
+
+    annotated (Sequence[str] | None): The labels that the corpus is annotated with, all of their entities; by default
+        those that occur in it.
+    RETURNS (Callable[[Language], Language]): The callback.
+    """
+
+    def keep(nlp: Language) -> Language:
+        frozen = nlp.config["training"]["frozen_components"]
+        names = [name for name in nlp.disabled if name not in frozen]
+        labels = corpus_labels(nlp) if annotated is None else annotated
+        for name, pipe in nlp.components:
+            if name in names and isinstance(pipe, BertNER) and pipe.labels:
+                pipe.keep_labels(labels)
+                logger.info("The sourced component %s keeps its labels %s", name, ", ".join(pipe.labels))
+        add_labels(nlp, names)
+        return nlp
+
+    return keep
+
+
 def add_labels(nlp: Language, names: Iterable[str], labels: Sequence[str] | None = None) -> dict[str, list[str]]:
     """Add labels to components that know others already, and keep what those have learnt.
 

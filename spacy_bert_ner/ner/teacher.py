@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,8 @@ from spacy_bert_ner.decoding import Lattice
 
 from .decoded import tag_logits
 from .soft_losses import log_softmax
+from .state import CheckedPipe
+from .upstream import reads_upstream
 
 LogProbs = npt.NDArray[np.float32]
 
@@ -36,6 +38,24 @@ class Teacher:
     name: str
     vocab: Vocab
     feeding: tuple[Any, ...] = ()
+
+    @classmethod
+    def copy_of(cls, component: CheckedPipe) -> Self:
+        """Take a component as it is now: training it further changes nothing here.
+
+        component (CheckedPipe): The component, with an encoder of its own.
+        RETURNS (Teacher): The copy.
+        RAISES: ValueError where it has no labels yet, or reads what another component computes, which training may
+            change.
+        """
+        if not component.labels:
+            raise ValueError(f"Component {component.name!r} has no entity types yet: there is nothing to keep")
+        if reads_upstream(component.model):
+            raise ValueError(
+                f"Component {component.name!r} listens to another one, which training may change: name the saved "
+                "pipeline whose entity types are to be kept, `train --keep MODEL`"
+            )
+        return cls(component.model.copy(), component.lattice, component.name, component.vocab)
 
     def log_probs(self, docs: Sequence[Doc]) -> LogProbs:
         """Compute the logarithm of each token's distribution over the tags.

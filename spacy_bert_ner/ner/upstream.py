@@ -42,6 +42,11 @@ def listens(model: Model) -> bool:
     return any(node.name == LISTENER_NODE for node in model.walk())
 
 
+def reads_upstream(model: Model) -> bool:
+    """RETURNS (bool): Whether a model listens to any other component."""
+    return any(getattr(node, "upstream_name", None) is not None for node in model.walk())
+
+
 def require_transformer_output(model: Model, docs: Sequence[Doc], name: str) -> None:
     """Refuse documents that a listener cannot read: spacy-transformers' would go on with zeros and find nothing.
 

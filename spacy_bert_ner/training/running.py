@@ -29,6 +29,7 @@ from .distillation.taught_corpus import TaughtCorpus
 from .earlier_output import log_file, make_room
 from .fingerprint import Fingerprint, differences, take_fingerprint
 from .interruption import Interruption
+from .kept_labels import KeptLabels
 from .loop import Progress, Run
 from .parallel.group import Group
 from .parallel.parallel_run import ParallelRun
@@ -52,7 +53,7 @@ def train(
     interval: float = INTERVAL,
     epochs: float | None = None,
     evaluations: int | None = None,
-    distillation: Distillation | None = None,
+    teaching: Distillation | KeptLabels | None = None,
     group: Group | None = None,
 ) -> Path:
     """Train a pipeline; an unfinished run of the same config and data in the same folder is resumed.
@@ -66,7 +67,7 @@ def train(
     interval (float): Seconds after which a checkpoint is written even where no evaluation is due.
     epochs (float | None): Passes over the training corpus; by default as many as the config's steps are.
     evaluations (int | None): Evaluations in the whole run; by default as the config has it.
-    distillation (Distillation | None): Teachers, from which the pipeline's `bert_ner` learns as well.
+    teaching (Distillation | KeptLabels | None): Other models, from which the pipeline's `bert_ner` learns as well.
     group (Group | None): The processes that train together, each of which calls this with the same arguments but for
         its GPU; only the first one writes. By default this one trains alone.
     RETURNS (Path): model-last.
@@ -81,11 +82,11 @@ def train(
     msg.info(f"Saving to output directory: {output}")
     setup_gpu(use_gpu)
     with show_validation_error(config_path):
-        asked = {"epochs": epochs, "evaluations": evaluations, "texts": distillation and distillation.texts}
+        asked = {"epochs": epochs, "evaluations": evaluations, "texts": getattr(teaching, "texts", None)}
         config = load_completed(config_path, overrides or {}, gpu=use_gpu >= 0, **asked)
         fingerprint = take_fingerprint(config.interpolate(), code, use_gpu)
-        if distillation is not None:
-            fingerprint = distillation.extend(fingerprint)
+        if teaching is not None:
+            fingerprint = teaching.extend(fingerprint)
     found = find_unfinished(checkpoints, fingerprint) if group.is_first and not fresh else None
     # Only the first process needs access to the folder.
     saved = group.share(found)
@@ -94,9 +95,7 @@ def train(
         nlp = initialize(config, use_gpu)
     msg.good("Initialized pipeline")
     require_annotation(nlp)
-    corpus = None
-    if distillation is not None:
-        corpus = distillation.prepare(nlp, RunPlace(output, code, use_gpu, group, fresh))
+    corpus = teaching.prepare(nlp, RunPlace(output, code, use_gpu, group, fresh)) if teaching is not None else None
     # Not before: components may be sourced from an earlier run's output, which an invalid config must not delete.
     group.wait()
     state = {"fingerprint": fingerprint, "logged": make_room(checkpoints, log_file(config), saved, group)}

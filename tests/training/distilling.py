@@ -30,8 +30,8 @@ def make_teacher(labels: Sequence[str] = ("MISC",), seed: int = 1, **settings: A
     known = sorted({ent.label_ for each in examples_of(nlp) for ent in each.reference.ents})
     component: Any = nlp.get_pipe("bert_ner")
     component.initialize(lambda: examples_of(nlp), nlp=nlp, labels=[*labels, *known])
-    scorer = component.model.get_ref("output_layer")
-    scorer.set_param("W", scorer.ops.asarray2f(scorer.ops.xp.random.normal(size=scorer.get_param("W").shape)))
+    linear = next(node for node in component.model.get_ref("scorer").walk() if node.has_param("W"))
+    linear.set_param("W", linear.ops.asarray2f(linear.ops.xp.random.normal(size=linear.get_param("W").shape)))
     return nlp
 
 
@@ -61,7 +61,7 @@ def distill(folder: Path, distillation: Distillation | None = None, **options: A
     """Train a student in a folder. RETURNS: The files that the run leaves."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        running.train(Path("config.cfg"), OUTPUT, distillation=distillation or distillation_of(), **options)
+        running.train(Path("config.cfg"), OUTPUT, teaching=distillation or distillation_of(), **options)
         return contents()
 
 

@@ -203,8 +203,13 @@ def checksum_of(doc: Doc) -> int:
 
 
 def _opened(path: Path, size: int) -> BinaryIO:
-    """Open a file to append to it, without what an interruption has left behind its first `size` bytes."""
+    """Open a file to append to it, without what an interruption has left behind its first `size` bytes.
+
+    RAISES: RunError where it has fewer.
+    """
     path.touch()
+    if path.stat().st_size < size:
+        raise RunError(f"{path} is damaged (cut short): delete {path.parent}, and its targets are made anew")
     file = path.open("r+b")
     file.truncate(size)
     file.seek(size)

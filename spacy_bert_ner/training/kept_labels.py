@@ -1,0 +1,74 @@
+"""What `train --keep` adds to a training run: an old model's labels are kept, where the data say nothing of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from spacy.language import Language
+
+from spacy_bert_ner.ner.sourced import corpus_labels
+from spacy_bert_ner.storage.provenance import content_sha256
+from spacy_bert_ner.storage.sources import pipeline_folder
+
+from .distillation.taught_corpus import TaughtCorpus
+from .distillation.teachers import load_teacher, only_recognizer
+from .fingerprint import Fingerprint
+from .run_place import RunPlace
+from .training_error import RunError
+
+
+@dataclass(frozen=True)
+class KeptLabels:
+    """An old model, and which labels the new data are annotated with.
+
+    model (str): Folder or package of the old model.
+    annotated (tuple[str, ...]): The labels; by default those that occur in the training corpus.
+    RAISES: RunError where there is no such model.
+    """
+
+    model: str
+    annotated: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if pipeline_folder(self.model) is None:
+            raise RunError(f"--keep {self.model}: there is no such pipeline, expected the folder or package of one")
+
+    def extend(self, fingerprint: Fingerprint) -> Fingerprint:
+        """RETURNS (Fingerprint): A run's identity, with this. fingerprint (Fingerprint): Without."""
+        folder = pipeline_folder(self.model)
+        read = {f"{self.model} (--keep)": content_sha256(folder)} if folder else {}
+        return fingerprint | {
+            "setting": fingerprint["setting"] | {"--keep": self.model, "--annotated": list(self.annotated)},
+            "content of": fingerprint["content of"] | read,
+        }
+
+    def prepare(self, nlp: Language, place: RunPlace) -> TaughtCorpus | None:
+        """Let a pipeline's `bert_ner` learn from the old model, and give it the labels of both.
+
+        nlp (Language): The initialized pipeline, with its whole config.
+        place (RunPlace): The run.
+        RETURNS (TaughtCorpus | None): None: it is trained on the config's own corpus.
+        RAISES: RunError where old and new do not fit.
+        """
+        pipe = only_recognizer(nlp, "The pipeline", nlp.config.interpolate()["training"]["frozen_components"])
+        teacher = load_teacher(self.model)
+        if teacher.lattice.scheme != pipe.lattice.scheme:
+            raise RunError(
+                f"--keep {self.model}: its tag scheme is {teacher.lattice.scheme.name}, the config's "
+                f"{pipe.lattice.scheme.name}: give the component the same, "
+                f'[components.{pipe.name}] scheme = "{teacher.lattice.scheme.name}"'
+            )
+        occurring = corpus_labels(nlp)
+        require_known(self.annotated, occurring, teacher.lattice.labels)
+        for label in [*teacher.lattice.labels, *occurring]:
+            pipe.add_label(label)
+        pipe.keep_labels(self.annotated or occurring, teacher)
+        return None
+
+
+def require_known(annotated: Sequence[str], occurring: Sequence[str], kept: Sequence[str]) -> None:
+    """RAISES: RunError where a label that data are said to be annotated with is none that anybody knows."""
+    if unknown := [label for label in annotated if label not in {*occurring, *kept}]:
+        raise RunError(
+            f"--annotated {' '.join(unknown)}: expected labels of the training corpus "
+            f"({', '.join(occurring) or 'none'}) or of the model that is kept ({', '.join(kept)})"
+        )
