@@ -16,7 +16,7 @@ def distill_cli(
     ctx: typer.Context,
     config: TrainingConfig,
     output: Output,
-    teacher: Annotated[list[str], Opt("--teacher", "-T", help="Trained pipeline to learn from; several are averaged")],
+    teacher: Annotated[list[str], Opt("--teacher", help="Trained pipeline to learn from; several are averaged")],
     texts: Annotated[
         list[str] | None, Opt("--texts", help="File, folder or glob of texts without annotation; several add up")
     ] = None,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from spacy.language import Language
 
 from spacy_bert_ner.ner.sourced import corpus_labels
-from spacy_bert_ner.storage.provenance import content_sha256
+from spacy_bert_ner.storage.provenance import KEY, content_sha256
 from spacy_bert_ner.storage.sources import pipeline_folder
 
 from .distillation.taught_corpus import TaughtCorpus
@@ -34,12 +34,14 @@ class KeptLabels:
 
     def extend(self, fingerprint: Fingerprint) -> Fingerprint:
         """RETURNS (Fingerprint): A run's identity, with this. fingerprint (Fingerprint): Without."""
-        folder = pipeline_folder(self.model)
-        read = {f"{self.model} (--keep)": content_sha256(folder)} if folder else {}
         return fingerprint | {
             "setting": fingerprint["setting"] | {"--keep": self.model, "--annotated": list(self.annotated)},
-            "content of": fingerprint["content of"] | read,
+            "content of": fingerprint["content of"] | self._contents(),
         }
+
+    def _contents(self) -> dict[str, str]:
+        folder = pipeline_folder(self.model)
+        return {f"{self.model} (--keep)": content_sha256(folder)} if folder else {}
 
     def prepare(self, nlp: Language, place: RunPlace) -> TaughtCorpus | None:
         """Let a pipeline's `bert_ner` learn from the old model, and give it the labels of both.
@@ -61,7 +63,9 @@ class KeptLabels:
         require_known(self.annotated, occurring, teacher.lattice.labels)
         for label in [*teacher.lattice.labels, *occurring]:
             pipe.add_label(label)
-        pipe.keep_labels(self.annotated or occurring, teacher)
+        annotated = list(self.annotated or occurring)
+        pipe.keep_labels(annotated, teacher)
+        nlp.meta.setdefault(KEY, {})["kept"] = {"annotated": annotated, "content_sha256": self._contents()}
         return None
 
 
