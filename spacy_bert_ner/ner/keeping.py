@@ -10,7 +10,7 @@ Data annotated with some labels look fully annotated, but their `O` means "none 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from spacy.tokens import Doc, Span
@@ -82,7 +82,8 @@ class Keeping:
         # How the component itself divides what the teacher knows as `O` is no loss.
         soft += float((lengths[:, None] * targets * extended.shares).sum())
         count = max(batch.rows_of_batch(int(lengths.sum())), 1)
-        return soft / count, Ragged(gradient / count, batch.rows.lengths)
+        mean: Any = gradient / count
+        return soft / count, Ragged(mean, batch.rows.lengths)
 
     def _extend(self, batch: Batch, allowed: Bools) -> Extended:
         """Give the teacher the component's tags.

@@ -13,6 +13,7 @@ from spacy.language import Language
 from spacy.tokens import Doc, DocBin, Span
 from spacy.training import Example
 from spacy.util import fix_random_seed
+from spacy.vocab import Vocab
 from thinc.api import Config
 from thinc.types import Ragged
 from typer.testing import CliRunner
@@ -34,6 +35,7 @@ from tests.training.resuming import same
 from tests.training.training_runs import OUTPUT, Interrupted, contents, interrupted_after, make_config
 
 SIZES = [2, 0, 3, 1]
+EXAMPLES = [Example(doc, doc) for doc in (Doc(Vocab(), words=["word"] * size) for size in SIZES)]
 NER: dict[str, Any] = {"model": {"@architectures": "spacy-bert-ner.TokenClassifier.v1", "tok2vec": CNN}}
 
 
@@ -67,9 +69,8 @@ def draw_gold(lattice: Lattice, annotated: Sequence[str], seed: int = 4) -> Any:
 
 
 def learn(loss: Any, lattice: Lattice, teacher: Any, annotated: Any, scores: Any, gold: Any) -> tuple[float, Any]:
-    vocab = spacy.blank("en").vocab
-    examples = [Example(doc, doc) for doc in (Doc(vocab, words=["word"] * size) for size in SIZES)]
-    batch = Batch(loss, lattice, Ragged(scores, np.ones(len(scores), "i")), examples, gold, int)
+    rows: Any = Ragged(scores, np.ones(len(scores), "i"))
+    batch = Batch(loss, lattice, rows, EXAMPLES, gold, int)
     found, gradient = Keeping(teacher, annotated).learn(batch)
     return found, gradient.dataXd
 

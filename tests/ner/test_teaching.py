@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-import spacy
 import torch
 from spacy.tokens import Doc
 from spacy.training import Example
+from spacy.vocab import Vocab
 from thinc.types import Ragged
 
 from spacy_bert_ner.decoding import Lattice
@@ -22,6 +22,7 @@ from tests.decoding.test_decoding import SMALL, draw_scores, list_legal, total
 from tests.ner.test_losses import lattices, slope
 
 SIZES = [2, 0, 4, 1, 3]
+EXAMPLES = [Example(doc, doc) for doc in (Doc(Vocab(), words=["word"] * size) for size in SIZES)]
 
 
 def softmax(scores: Any) -> Any:
@@ -78,10 +79,7 @@ def test_the_soft_sequence_loss_is_the_cross_entropy_over_legal_sequences(lattic
 
 
 def draw_batch(lattice: Lattice, loss: Any, logits: Any, gold: Any, rows_of_batch: Any = int) -> Batch:
-    vocab = spacy.blank("en").vocab
-    docs = [Doc(vocab, words=["word"] * size) for size in SIZES]
-    examples = [Example(doc, doc) for doc in docs]
-    return Batch(loss, lattice, Ragged(logits, np.ones(len(logits), "i")), examples, gold, rows_of_batch)
+    return Batch(loss, lattice, Ragged(logits, np.ones(len(logits), "i")), EXAMPLES, gold, rows_of_batch)
 
 
 @pytest.mark.parametrize("loss", ["token", "sequence"])

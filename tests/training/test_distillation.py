@@ -190,9 +190,12 @@ def test_targets_are_completed_after_an_interruption(
     if torn:
         with (OUTPUT / "targets" / "targets.f16").open("ab") as file:
             file.write(b"half a row")
-    monkeypatch.setattr(
-        targets_module.Teachers, "log_probs", lambda self, docs: judged.append(len(docs)) or judge(self, docs)
-    )
+
+    def counted(self: Any, docs: list[Doc]) -> Any:
+        judged.append(len(docs))
+        return judge(self, docs)
+
+    monkeypatch.setattr(targets_module.Teachers, "log_probs", counted)
     same(distill(folder), expected)
     assert sum(judged) == len(Targets(OUTPUT / "targets")) - 7 * blocks
 
