@@ -18,10 +18,12 @@ from spacy_bert_ner.ner.component import BertNER
 from spacy_bert_ner.ner.decoded import tag_logits
 from spacy_bert_ner.ner.teacher import translate
 from spacy_bert_ner.tags import get_scheme
+from spacy_bert_ner.training import running
 from spacy_bert_ner.training.distillation import targets as targets_module
 from spacy_bert_ner.training.distillation.targets import PLACE, Targets, TargetState, checksum_of
 from spacy_bert_ner.training.distillation.taught_corpus import TaughtCorpus
 from spacy_bert_ner.training.distillation.texts import LONGEST_TEXT, Texts, shuffle_stream
+from spacy_bert_ner.training.parallel.group import Group
 from spacy_bert_ner.training.training_error import RunError
 from tests.training.distilling import (
     TEXTS,
@@ -33,6 +35,7 @@ from tests.training.distilling import (
     text_docs,
     write_problem,
 )
+from tests.training.parallel_runs import together
 from tests.training.resuming import same
 from tests.training.training_runs import OUR_OPTIMIZER, OUTPUT, Interrupted, interrupted_after
 
@@ -227,7 +230,7 @@ def test_other_documents_than_the_teachers_saw_are_refused(folder: Path) -> None
     targets = Targets(OUTPUT / "targets")
     annotated = corpus_examples(folder, nlp)
     with pytest.raises(RunError, match=r"Document 0 .* is none that the teachers saw there"):
-        TaughtCorpus(annotated[1:], Texts(), targets)
+        TaughtCorpus(annotated[2:], Texts(), targets)
     assert checksum_of(annotated[0].predicted) != checksum_of(annotated[2].predicted)
 
 
@@ -307,3 +310,14 @@ def test_epochs_count_the_texts_as_well(folder: Path, capsys: pytest.CaptureFixt
     annotated = sum(len(each.reference) for each in corpus_examples(folder, spacy.blank("en"))[::2])
     ratio = 1 + sum(map(len, text_docs(spacy.blank("en")))) / annotated
     assert more == pytest.approx(plain * ratio, rel=0.3)
+
+
+def test_several_processes_share_the_targets(folder: Path) -> None:
+    results = together(2, train_student)
+    assert results == [None, None]
+    assert len(Targets(OUTPUT / "targets")) == len(all_docs(folder, spacy.blank("en")))
+    assert spacy.load(OUTPUT / "model-last").pipe_names == ["bert_ner"]
+
+
+def train_student(group: Group) -> None:
+    running.train(Path("config.cfg"), OUTPUT, teaching=distillation_of(), group=group)
