@@ -24,7 +24,7 @@ from spacy_bert_ner.encoder.vectors import first_pieces
 
 from .losses import RULED_OUT
 from .soft_losses import log_softmax
-from .teacher import Teacher, translate
+from .teacher import Teacher, translate_tags
 from .teaching import Batch
 
 
@@ -91,7 +91,7 @@ class Keeping:
         What it knows as `O` is `O` or a label that it lacks: as the component divides that now, among what is allowed.
         """
         docs = [example.predicted for example in batch.examples]
-        known = translate(self.teacher.log_probs(docs), self.teacher.lattice, batch.lattice)
+        known = translate_tags(self.teacher.log_probs(docs), self.teacher.lattice, batch.lattice)
         logits: Array = to_numpy(batch.rows.dataXd).astype(np.float64)[first_pieces(batch.lengths)]
         labels = [tag.partition("-")[2] for tag in batch.lattice.tags]
         is_new = np.array([label not in self.teacher.lattice.labels for label in labels])

@@ -75,7 +75,7 @@ class Teacher:
         return log_softmax(tag_logits(self.model, own, self.name)).astype(np.float32)
 
 
-def translate(log_probs: LogProbs, lattice: Lattice, wanted: Lattice) -> Floats:
+def translate_tags(log_probs: LogProbs, lattice: Lattice, wanted: Lattice) -> Floats:
     """Give a distribution the tags of another model, by their names.
 
     Labels that the other model lacks are outside to it: what their tags have goes to `O`. Labels that only the other

@@ -15,7 +15,7 @@ from thinc.types import Ragged
 from spacy_bert_ner.decoding import Lattice
 from spacy_bert_ner.ner.losses import loss_of_rows
 from spacy_bert_ner.ner.soft_losses import soft_sequence_loss, soft_token_loss
-from spacy_bert_ner.ner.teacher import translate
+from spacy_bert_ner.ner.teacher import translate_tags
 from spacy_bert_ner.ner.teaching import Batch, Distilling
 from spacy_bert_ner.tags import get_scheme
 from tests.decoding.test_decoding import SMALL, draw_scores, list_legal, total
@@ -155,7 +155,7 @@ def lattice_of(scheme: str, labels: Sequence[str]) -> Lattice:
 def test_distributions_are_translated_by_name(scheme: str) -> None:
     theirs, ours = lattice_of(scheme, ["LOC", "MISC", "PER"]), lattice_of(scheme, ["PER", "DATE", "LOC"])
     probabilities = np.random.default_rng(0).dirichlet(np.ones(len(theirs.tags)), size=6)
-    found = np.exp(translate(np.log(probabilities).astype("f"), theirs, ours))
+    found = np.exp(translate_tags(np.log(probabilities).astype("f"), theirs, ours))
     np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-5)
     by_name = dict(zip(theirs.tags, probabilities.T, strict=True))
     for tag, column in zip(ours.tags, found.T, strict=True):
@@ -168,4 +168,4 @@ def test_distributions_are_translated_by_name(scheme: str) -> None:
 
 def test_another_tag_scheme_is_refused_by_name() -> None:
     with pytest.raises(ValueError, match=r"scheme is BIO, the component's BILUO.*set scheme = \"BIO\""):
-        translate(np.zeros((1, 3), "f"), lattice_of("BIO", ["PER"]), lattice_of("BILUO", ["PER"]))
+        translate_tags(np.zeros((1, 3), "f"), lattice_of("BIO", ["PER"]), lattice_of("BILUO", ["PER"]))

@@ -16,11 +16,11 @@ from spacy_bert_ner.cli import bert_ner_cli
 from spacy_bert_ner.decoding import Lattice
 from spacy_bert_ner.ner.component import BertNER
 from spacy_bert_ner.ner.decoded import tag_logits
-from spacy_bert_ner.ner.teacher import translate
+from spacy_bert_ner.ner.teacher import translate_tags
 from spacy_bert_ner.tags import get_scheme
 from spacy_bert_ner.training import running
 from spacy_bert_ner.training.distillation import targets as targets_module
-from spacy_bert_ner.training.distillation.targets import PLACE, Targets, TargetState, checksum_of
+from spacy_bert_ner.training.distillation.targets import FIRST_ROW, Targets, TargetState, checksum_of
 from spacy_bert_ner.training.distillation.taught_corpus import TaughtCorpus
 from spacy_bert_ner.training.distillation.texts import LONGEST_TEXT, Texts, shuffle_stream
 from spacy_bert_ner.training.parallel.group import Group
@@ -79,7 +79,7 @@ def test_several_teachers_are_averaged_by_label(folder: Path) -> None:
     targets = Targets(OUTPUT / "targets")
     pipe = other.get_pipe("bert_ner")
     assert isinstance(pipe, BertNER)
-    theirs = np.exp(translate(np.log(probabilities(other, docs)).astype("f"), pipe.lattice, targets.lattice))
+    theirs = np.exp(translate_tags(np.log(probabilities(other, docs)).astype("f"), pipe.lattice, targets.lattice))
     expected = (probabilities(first, docs) + theirs) / 2
     np.testing.assert_allclose(np.exp(targets.rows.astype("f8")), expected, rtol=0.02, atol=1e-4)
 
@@ -94,7 +94,7 @@ def test_examples_find_their_own_rows(folder: Path) -> None:
     examples = [type(each)(each.predicted.copy(), each.reference) for each in corpus(nlp)]
     found = np.exp(targets.look_up(examples, student))
     theirs = np.log(probabilities(teacher, [each.predicted for each in examples])).astype("f")
-    np.testing.assert_allclose(found, np.exp(translate(theirs, targets.lattice, student)), rtol=0.02, atol=1e-4)
+    np.testing.assert_allclose(found, np.exp(translate_tags(theirs, targets.lattice, student)), rtol=0.02, atol=1e-4)
 
 
 def test_an_epoch_holds_every_document_once_well_mixed(folder: Path) -> None:
@@ -102,7 +102,7 @@ def test_an_epoch_holds_every_document_once_well_mixed(folder: Path) -> None:
     nlp, texts = spacy.blank("en"), Texts(("texts.jsonl",))
     annotated = corpus_examples(folder, nlp)
     corpus = TaughtCorpus(annotated, texts, Targets(OUTPUT / "targets"))
-    first, second = ([each.predicted.user_data[PLACE] for each in corpus(nlp)] for _ in range(2))
+    first, second = ([each.predicted.user_data[FIRST_ROW] for each in corpus(nlp)] for _ in range(2))
     assert Counter(first) == Counter(second)
     assert len(set(first)) == len(first) == len(annotated) + len(TEXTS) * 4
     assert first != second
@@ -143,7 +143,7 @@ def test_the_student_is_an_ordinary_model_that_predicts_as_its_teacher(folder: P
     assert isinstance(student_pipe, BertNER)
     assert isinstance(teacher_pipe, BertNER)
     theirs = np.log(probabilities(teacher, docs)).astype("f")
-    wanted = translate(theirs, teacher_pipe.lattice, student_pipe.lattice)
+    wanted = translate_tags(theirs, teacher_pipe.lattice, student_pipe.lattice)
     agreed = (probabilities(nlp, docs).argmax(axis=1) == wanted.argmax(axis=1)).mean()
     assert agreed > 0.9
     assert student_pipe.labels == ("LOC", "ORG", "PER")

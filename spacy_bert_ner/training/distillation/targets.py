@@ -24,7 +24,7 @@ from spacy.training import Example
 from spacy_bert_ner.arrays import Array, Floats, Ints
 from spacy_bert_ner.decoding import Lattice
 from spacy_bert_ner.ner.streaming import MAX_BATCH_WORDS, batch_documents
-from spacy_bert_ner.ner.teacher import translate
+from spacy_bert_ner.ner.teacher import translate_tags
 from spacy_bert_ner.storage.files import write_atomically
 from spacy_bert_ner.tags import get_scheme
 from spacy_bert_ner.training.fingerprint import Fingerprint, differences
@@ -36,7 +36,7 @@ STATE_FILE, ROWS_FILE, DOCUMENTS_FILE = "targets.json", "targets.f16", "document
 ROW_TYPE, DOCUMENT_TYPE = np.dtype("<f2"), np.dtype("<i8")
 BLOCK_DOCUMENTS = 128
 # Where a predicted document says at which row its tokens begin.
-PLACE = "bert_ner_targets"
+FIRST_ROW = "bert_ner_targets"
 
 
 @dataclass
@@ -179,7 +179,7 @@ class Targets:
                 f"augmenter gives other documents each time. Set [training] seed, or delete {self.folder} if the "
                 "data have changed"
             )
-        doc.user_data[PLACE] = int(self._starts[number])
+        doc.user_data[FIRST_ROW] = int(self._starts[number])
         return example
 
     def look_up(self, examples: Sequence[Example], lattice: Lattice) -> Floats:
@@ -190,10 +190,10 @@ class Targets:
         RETURNS (Floats): Logarithms of probabilities. (tokens, tags)
         """
         found = [self._rows_of(example.predicted) for example in examples]
-        return translate(np.concatenate(found).astype(np.float32), self.lattice, lattice)
+        return translate_tags(np.concatenate(found).astype(np.float32), self.lattice, lattice)
 
     def _rows_of(self, doc: Doc) -> Array:
-        start = doc.user_data[PLACE]
+        start = doc.user_data[FIRST_ROW]
         return self.rows[start : start + len(doc)]
 
 

@@ -10,7 +10,7 @@ from spacy.tokens import Doc
 
 from spacy_bert_ner.decoding import Lattice
 from spacy_bert_ner.ner.component import BertNER
-from spacy_bert_ner.ner.teacher import LogProbs, Teacher, translate
+from spacy_bert_ner.ner.teacher import LogProbs, Teacher, translate_tags
 from spacy_bert_ner.training.training_error import RunError
 
 
@@ -74,5 +74,5 @@ class Teachers:
 
     def log_probs(self, docs: Sequence[Doc]) -> LogProbs:
         """RETURNS (LogProbs): Logarithms of the mean distributions. (tokens, tags) docs (Sequence[Doc]): Documents."""
-        found = [translate(each.log_probs(docs), each.lattice, self.lattice) for each in self._teachers]
+        found = [translate_tags(each.log_probs(docs), each.lattice, self.lattice) for each in self._teachers]
         return (reduce(np.logaddexp, found) - np.log(len(found))).astype(np.float32)
