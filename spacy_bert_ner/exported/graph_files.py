@@ -4,6 +4,7 @@ bert_ner/model            sizes and checksums of the files beside it, and the to
          encoder.onnx     ids, shapes, mask ─► vectors
          encoder.weights  the large constants of encoder.onnx, which names it
          head.onnx        vectors of words, means of their other occurrences ─► logits
+         probe.onnx       a product of the largest numbers: see exact_products.py
          tokenizer.json   words ─► pieces
          ner.json         all else that a client outside Python needs: see description.py
 """
@@ -18,9 +19,9 @@ import srsly
 from spacy_bert_ner.storage.files import write_atomically
 from spacy_bert_ner.storage.stored_files import StoredFile, describe_file
 
-ENCODER, WEIGHTS, HEAD = "encoder.onnx", "encoder.weights", "head.onnx"
+ENCODER, WEIGHTS, HEAD, PROBE = "encoder.onnx", "encoder.weights", "head.onnx", "probe.onnx"
 TOKENIZER, DESCRIPTION = "tokenizer.json", "ner.json"
-NAMES = (ENCODER, WEIGHTS, HEAD, TOKENIZER)
+NAMES = (ENCODER, WEIGHTS, HEAD, PROBE, TOKENIZER)
 
 
 class Readable(Protocol):

@@ -15,7 +15,8 @@ from spacy_bert_ner.encoder.locks import HOLDERS
 from spacy_bert_ner.encoder.pieces import WordPieces
 from spacy_bert_ner.encoder.settings import EncoderSettings, check_window
 
-from .graph_files import ENCODER, HEAD, TOKENIZER, GraphFiles
+from .exact_products import products_are_exact
+from .graph_files import ENCODER, HEAD, PROBE, TOKENIZER, GraphFiles
 from .sessions import GraphSession, choose_threads
 
 NOT_EXPORTED = "Nothing was exported here yet: python -m spacy bert-ner export MODEL OUT, and load OUT"
@@ -106,7 +107,8 @@ class OnnxShim(Shim):
                 if self._files is None:
                     raise ValueError(NOT_EXPORTED)
                 threads = 1 if self._forked else choose_threads()
-                self._sessions[name] = GraphSession(self._files.graph(name), threads)
+                wide = not products_are_exact(self._files.read(PROBE))
+                self._sessions[name] = GraphSession(self._files.graph(name), threads, wide=wide)
             return self._sessions[name]
 
     @contextmanager

@@ -25,13 +25,14 @@ class GraphSession:
 
     graph (Graph): The graph.
     threads (int): Threads by which a run computes.
+    wide (bool): Whether products of int8 are summed in 32 bits by all means: see exact_products.py.
     RAISES: ImportError where ONNX Runtime is not installed; ValueError where it cannot read the graph.
 
     `inputs` (list[str]) are their names.
     """
 
-    def __init__(self, graph: Graph, threads: int) -> None:
-        self._session = open_session(graph, threads)
+    def __init__(self, graph: Graph, threads: int, *, wide: bool = False) -> None:
+        self._session = open_session(graph, threads, wide)
         self.inputs = [each.name for each in self._session.get_inputs()]
 
     def run(self, inputs: Mapping[str, Array]) -> Array:
@@ -49,7 +50,7 @@ class GraphSession:
         return int(self._session.get_outputs()[0].shape[-1])
 
 
-def open_session(graph: Graph, threads: int) -> "InferenceSession":
+def open_session(graph: Graph, threads: int, wide: bool) -> "InferenceSession":
     """Make ONNX Runtime read a graph. RAISES: As GraphSession."""
     try:
         import onnxruntime
@@ -60,8 +61,8 @@ def open_session(graph: Graph, threads: int) -> "InferenceSession":
     options.log_severity_level = ERRORS_ALONE
     # Batches come in many shapes: what is planned for one of them is of no use for another.
     options.enable_mem_pattern = False
-    # Processors without VNNI add products of int8 in 16 bits, which are too few; ONNX Runtime then takes others.
-    options.add_session_config_entry("session.x64quantprecision", "1")
+    if wide:
+        options.add_session_config_entry("session.x64quantprecision", "1")
     if graph.weights:
         sizes = [len(content) for content in graph.weights.values()]
         options.add_external_initializers_from_files_in_memory(list(graph.weights), list(graph.weights.values()), sizes)

@@ -13,7 +13,7 @@ from spacy_bert_ner.encoder.model import get_shim
 from spacy_bert_ner.encoder.network.kinds import TRANSFORMER_KINDS, NetworkShape, find_obstacle
 from spacy_bert_ner.encoder.settings import ENCODER as ENCODER_ARCHITECTURE
 from spacy_bert_ner.encoder.shim import EncoderShim
-from spacy_bert_ner.exported.graph_files import ENCODER, HEAD, TOKENIZER, WEIGHTS, Content, GraphFiles
+from spacy_bert_ner.exported.graph_files import ENCODER, HEAD, PROBE, TOKENIZER, WEIGHTS, Content, GraphFiles
 from spacy_bert_ner.exported.onnx_classifier import ONNX_CLASSIFIER, get_onnx_shim
 from spacy_bert_ner.ner.component import BertNER
 from spacy_bert_ner.ner.state import without_settings
@@ -22,6 +22,7 @@ from spacy_bert_ner.storage.provenance import require
 from .equality import largest_difference
 from .head_graph import write_head
 from .network_graph import write_encoder
+from .probe_graph import write_probe
 
 # Of logits. Sums in another order differ by some 1e-5 of them.
 TOLERANCE = 1e-3
@@ -120,6 +121,7 @@ def fill_model(new: Model, old: Model) -> None:
         ENCODER: encoder,
         WEIGHTS: encoder_weights,
         HEAD: head,
+        PROBE: write_probe(),
         TOKENIZER: pieces["tokenizer"].encode("utf8"),
     }
     new.set_dim("nO", len(weight))

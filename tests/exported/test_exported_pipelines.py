@@ -14,6 +14,9 @@ from spacy.language import Language
 from spacy.tokens import Doc
 
 from spacy_bert_ner.calibration.workflow import calibrate
+from spacy_bert_ner.exported import onnx_shim
+from spacy_bert_ner.exported.graph_files import Graph
+from spacy_bert_ner.exported.sessions import GraphSession
 from spacy_bert_ner.storage.models import DamagedModelError
 from tests.exported.pipelines import TEXTS, component_of, confidences, export, found, logits_of, make_random
 from tests.scenarios import examples_of, train
@@ -98,7 +101,7 @@ def test_forked_processes_after_it_has_run(nlp: Language) -> None:
     assert found(nlp.pipe(TEXTS, n_process=2, batch_size=2)) == expected
 
 
-@pytest.mark.parametrize("name", ["encoder.onnx", "encoder.weights", "head.onnx", "tokenizer.json"])
+@pytest.mark.parametrize("name", ["encoder.onnx", "encoder.weights", "head.onnx", "probe.onnx", "tokenizer.json"])
 @pytest.mark.parametrize("harm", ["cut", "changed", "missing"])
 def test_damage_is_named(folder: Path, tmp_path: Path, name: str, harm: str) -> None:
     spacy.load(folder).to_disk(tmp_path)
@@ -111,6 +114,21 @@ def test_damage_is_named(folder: Path, tmp_path: Path, name: str, harm: str) -> 
         path.write_bytes(content[:middle] if harm == "cut" else content[:middle] + b"?!" + content[middle + 2 :])
     with pytest.raises(DamagedModelError, match=f"{name} is (missing|damaged)"):
         spacy.load(tmp_path)
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_sums_are_wide_where_the_processor_needs_it(exact: bool, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bool] = []
+
+    def make_session(graph: Graph, threads: int, *, wide: bool) -> GraphSession:
+        asked.append(wide)
+        return GraphSession(graph, threads, wide=wide)
+
+    monkeypatch.setattr(onnx_shim, "products_are_exact", lambda probe: exact)
+    monkeypatch.setattr(onnx_shim, "GraphSession", make_session)
+    nlp = spacy.load(folder)
+    assert found([nlp(TEXTS[0])])
+    assert asked == [not exact] * 2
 
 
 def test_training_is_refused(nlp: Language) -> None:

@@ -13,10 +13,12 @@ from torch import Tensor, nn
 from spacy_bert_ner.encoder.model import get_shim
 from spacy_bert_ner.encoder.network.kinds import NetworkShape
 from spacy_bert_ner.encoder.network.module import Encoder
+from spacy_bert_ner.exported.exact_products import ROWS, extreme_rows, extreme_weight, products_are_exact
 from spacy_bert_ner.exported.graph_files import WEIGHTS, Graph
 from spacy_bert_ner.exported.sessions import GraphSession
 from spacy_bert_ner.exporting.head_graph import write_head
 from spacy_bert_ner.exporting.network_graph import write_encoder
+from spacy_bert_ner.exporting.probe_graph import write_probe
 from tests.exported.pipelines import component_of, make_random
 
 SCALE, ZERO_POINT = 0.05, 120
@@ -110,3 +112,23 @@ def test_a_memory_in_int8(tiny_bert: Path) -> None:
     assert encoder.memory is not None
     added = encoder.memory.add(nn.functional.gelu(encoder.memory.compare(both)))
     np.testing.assert_allclose(found, rows["vectors"] + added.numpy(), atol=0.02)
+
+
+@pytest.mark.parametrize("count", ROWS)
+def test_the_probe_is_exact_on_every_processor_if_sums_are_wide(count: int) -> None:
+    rows = extreme_rows(count)
+    found = GraphSession(Graph(write_probe()), 1, wide=True).run({"rows": rows})
+    assert np.array_equal(found, rows.astype(np.int64) @ extreme_weight().astype(np.int64).T)
+
+
+@pytest.mark.parametrize("saturated", [False, True])
+def test_what_saturates_is_seen(saturated: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    def multiply(session: GraphSession, inputs: dict[str, Any]) -> Any:
+        products = inputs["rows"].astype(np.int64)[..., None] * extreme_weight().T.astype(np.int64)
+        pairs = products[:, ::2] + products[:, 1::2]
+        return (np.clip(pairs, -(2**15), 2**15 - 1) if saturated else pairs).sum(1)
+
+    monkeypatch.setattr(GraphSession, "run", multiply)
+    products_are_exact.cache_clear()
+    assert products_are_exact(write_probe()) is not saturated
+    products_are_exact.cache_clear()
