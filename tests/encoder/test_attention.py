@@ -1,6 +1,7 @@
 """Attention and dropout without padding, against independent references."""
 
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -43,7 +44,9 @@ def reference(qkv: Tensor, lengths: list[int], heads: int, bias: Tensor | None) 
 def test_groups_hold_all_windows_in_order(lengths: list[int]) -> None:
     groups = group_windows(lengths)
     assert [size for one in groups for size in one.sizes] == lengths
-    assert {one.count for one in groups} <= {1, TOGETHER}
+    assert {one.count for one in groups} <= set(range(1, TOGETHER + 1))
+    # No two could be one.
+    assert all(one.length != other.length or one.count == TOGETHER for one, other in pairwise(groups))
     assert all(0 <= one.length - size < STEP and one.length % STEP == 0 for one in groups for size in one.sizes)
     ends = [0, *(one.rows.stop for one in groups)]
     assert [one.rows.start for one in groups] == ends[:-1]

@@ -23,8 +23,8 @@ from .dropout import draw_bytes, keep_mask
 
 CPU = torch.device("cpu")
 
-# Windows of the same length that attend together on a processor: oneDNN makes and keeps a program for every shape of
-# matrices that it meets, so that there should be few. A GPU takes as many as there are.
+# Maximum number of windows of the same length that attend together on a processor: their probabilities should stay in
+# its caches, and oneDNN makes and keeps a program for every shape of matrices. A GPU takes as many as there are.
 TOGETHER = 4
 # Lengths come in multiples of it: windows end at word boundaries, and would seldom be of the same length.
 STEP = 4
@@ -62,16 +62,14 @@ def group_windows(lengths: Sequence[int], device: torch.device = CPU) -> list[Wi
 
     lengths (Sequence[int]): Rows of each window.
     device (torch.device): Where they attend.
-    RETURNS (list[WindowGroup]): The groups, on a processor each of TOGETHER windows or of one.
+    RETURNS (list[WindowGroup]): The groups, on a processor each of TOGETHER windows at most.
     """
     step = STEP if device.type == "cpu" else GPU_STEP
     groups, start = [], 0
     for length, same in groupby(lengths, key=lambda size: round_up(size, step)):
         sizes = tuple(same)
         together = TOGETHER if device.type == "cpu" else len(sizes)
-        full = len(sizes) - len(sizes) % together
-        parts = [sizes[i : i + together] for i in range(0, full, together)] + [(size,) for size in sizes[full:]]
-        for part in parts:
+        for part in (sizes[i : i + together] for i in range(0, len(sizes), together)):
             # Once for all layers: on a GPU each small tensor costs a launch.
             keep = None if device.type == "cpu" else _keep(part, length, device)
             groups.append(WindowGroup(start, length, part, keep))
