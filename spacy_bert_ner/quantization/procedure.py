@@ -9,7 +9,7 @@ from spacy.tokens import Doc
 from spacy.training import Example
 
 from spacy_bert_ner.calibration.workflow import calibrate
-from spacy_bert_ner.encoder.ranges import METHODS
+from spacy_bert_ner.encoder.ranges import METHODS, choose_method
 
 from .predictions import EntityPlace, Predictions, gold_entities, predict_tags
 from .quantizer import QuantizationPlan, Quantizer
@@ -143,7 +143,7 @@ def weigh(
     for method in METHODS:
         methods[method] = moved(QuantizationPlan(method, parts))
         say(f"Ranges by {method}: tags move by {methods[method]:.5f} nats")
-    best = min(methods, key=lambda method: methods[method])
+    best = choose_method(methods)
     costs = {part: moved(QuantizationPlan(best, frozenset({part}))) for part in sorted(parts)}
     shares = {part: quantizer.share(part) for part in costs}
     return QuantizationPlan(best, parts), Quantization(best, methods, costs, shares)

@@ -28,7 +28,7 @@ from spacy_bert_ner.encoder.network.int8_probe import find_int8_obstacle
 from spacy_bert_ner.encoder.observing import KEPT_INPUTS, InputStatistics, observe
 from spacy_bert_ner.encoder.quantized import Dequantized, linears_of
 from spacy_bert_ner.encoder.quantizing import LARGEST, InputRange, quantize_encoder, quantize_rows
-from spacy_bert_ner.encoder.ranges import METHODS, find_range, find_ranges
+from spacy_bert_ner.encoder.ranges import METHODS, SMOOTHING_GAIN, choose_method, find_range, find_ranges
 from spacy_bert_ner.storage.models import DamagedModelError
 from spacy_bert_ner.training.optimizer import build_adamw
 from tests.encoder.encoders import Encoders, doc_of, long_doc, make, predict
@@ -210,6 +210,14 @@ def test_statistics_of_parts_are_those_of_the_whole() -> None:
     assert torch.equal(whole.rows.sort(0).values, parts.rows.sort(0).values)
 
 
+@pytest.mark.parametrize(
+    ("gain", "chosen"), [(-0.001, "bounds"), (0.5 * SMOOTHING_GAIN, "bounds"), (2 * SMOOTHING_GAIN, "smoothing")]
+)
+def test_smoothing_must_be_worth_its_cost(gain: float, chosen: str) -> None:
+    moved = {"bounds": 0.002, "percentile": 0.004, "squared error": 0.003, "smoothing": 0.002 - gain}
+    assert choose_method(moved) == chosen
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_ranges(method: str) -> None:
     rows = torch.randn(KEPT_INPUTS, 40)
@@ -223,7 +231,9 @@ def test_ranges(method: str) -> None:
     elif method == "smoothing":
         assert own.smoothing is not None
         assert own.smoothing[3] == own.smoothing.max()
-        assert find_range(seen, weight, method, "mix").smoothing is None
+        # Where no norm stands before it, the smallest error decides.
+        elsewhere, by_error = (find_range(seen, weight, how, "mix") for how in (method, "squared error"))
+        assert (elsewhere.low, elsewhere.high, elsewhere.smoothing) == (by_error.low, by_error.high, None)
         assert own.low <= float((rows / own.smoothing).min()) + 1e-6
         assert own.high >= float((rows / own.smoothing).max()) - 1e-6
     elif method == "percentile":
