@@ -22,15 +22,17 @@ def encode_documents(layout: PieceLayout, pieces: WordPieces, max_pieces: int, e
     RETURNS (Tensor): (pieces, width), in the order of the layout, on the encoder's device.
     """
     device = next(encoder.parameters()).device
-    outputs, read = [], []
+    outputs, rows, read, first = [], [], [], 0
     for batch in fill_batches(layout, pieces, batch_windows(window_lengths(layout, pieces), max_pieces)):
-        ids, shapes, rows = (torch.from_numpy(part).to(device) for part in (batch.ids, batch.shapes, batch.rows))
-        outputs.append(encoder(ids, shapes, batch.sizes)[rows])
+        ids, shapes = (torch.from_numpy(part).to(device) for part in (batch.ids, batch.shapes))
+        outputs.append(encoder(ids, shapes, batch.sizes))
+        rows.append(batch.rows + first)
         read.append(batch.pieces)
-    # Each piece is read once, in the order of the batches: where it is among what was read.
-    order = np.empty(len(layout.ids), dtype=np.int64)
-    order[np.concatenate(read)] = np.arange(len(order))
-    vectors = torch.cat(outputs)[torch.from_numpy(order).to(device)]
+        first += len(outputs[-1])
+    # Each piece is read once, in the order of the batches: from which row of all outputs.
+    source = np.empty(len(layout.ids), dtype=np.int64)
+    source[np.concatenate(read)] = np.concatenate(rows)
+    vectors = torch.cat(outputs)[torch.from_numpy(source).to(device)]
     if encoder.memory is None:
         return vectors
     return cast(Tensor, encoder.memory(vectors, layout.recurrences(), max_pieces))
