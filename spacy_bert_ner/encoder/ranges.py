@@ -11,8 +11,8 @@ from .quantizing import InputRange
 # How ranges are found: all that was seen; all but one value in 10,000; what gives the smallest mean squared error; all
 # that was seen once channels were evened out (Xiao et al. 2023, SmoothQuant), and the smallest error elsewhere.
 METHODS = ("bounds", "percentile", "squared error", "smoothing")
-# Smoothing multiplies an input more, 2 % of a forward pass: tags must move by so much less for it. In nats a token; what
-# lies below moved no F1 that was measured.
+# Smoothing multiplies an input more, 2 % of a forward pass: tags must move by so much less for it. In nats a token; of
+# half of it no F1 fell, with three seeds of a MiniLM.
 SMOOTHING_GAIN = 0.0005
 PERCENTILE = 0.9999
 # Shares of the bounds that are tried for the smallest error; of the upper one alone, too, as there is next to nothing
