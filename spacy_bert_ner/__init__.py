@@ -11,11 +11,12 @@ if TYPE_CHECKING:
     from spacy_bert_ner.annotating import annotate
     from spacy_bert_ner.calibration.workflow import calibrate
     from spacy_bert_ner.evaluation import evaluate
+    from spacy_bert_ner.ner.best_readings import readings
     from spacy_bert_ner.ner.component import BertNER
     from spacy_bert_ner.training.optimizer import build_adamw
     from spacy_bert_ner.training.running import train
 
-__all__ = ["BertNER", "annotate", "build_adamw", "calibrate", "evaluate", "train"]
+__all__ = ["BertNER", "annotate", "build_adamw", "calibrate", "evaluate", "readings", "train"]
 __version__ = "0.2.0"
 
 _HOMES = {
@@ -24,6 +25,7 @@ _HOMES = {
     "build_adamw": ".training.optimizer",
     "calibrate": ".calibration.workflow",
     "evaluate": ".evaluation",
+    "readings": ".ner.best_readings",
     "train": ".training.running",
 }
 

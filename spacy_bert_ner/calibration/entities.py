@@ -10,13 +10,16 @@ from spacy.training import Example
 from spacy.util import minibatch
 from tqdm import tqdm
 
-from spacy_bert_ner.arrays import Bools, Ints
+from spacy_bert_ner.arrays import Array, Bools, Ints
 from spacy_bert_ner.ner.component import BertNER
 from spacy_bert_ner.ner.decoded import DecodedBatch
 from spacy_bert_ner.rawtext.retokenizing import is_raw
 from spacy_bert_ner.rawtext.scorer import unannotated_characters
 
 from .fitting import TEMPERATURES, ScoreTable
+
+# A batch of a gold corpus, and what the best tags make of it.
+Decoded = tuple[list[Example], DecodedBatch]
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,13 +55,11 @@ def judge_entities(nlp: Language, name: str, examples: Iterable[Example]) -> Jud
     return tabulate_entities(decode_examples(nlp, name, examples))
 
 
-def decode_examples(
-    nlp: Language, name: str, examples: Iterable[Example]
-) -> Iterator[tuple[list[Example], DecodedBatch]]:
+def decode_examples(nlp: Language, name: str, examples: Iterable[Example]) -> Iterator[Decoded]:
     """Decode a gold corpus, in one pass of the network.
 
     nlp, name, examples: As in `judge_entities`; documents without a token are left out.
-    RETURNS (Iterator[tuple[list[Example], DecodedBatch]]): Batches of `nlp.batch_size` documents.
+    RETURNS (Iterator[Decoded]): Batches of `nlp.batch_size` documents.
     """
     component: BertNER = nlp.get_pipe(name)  # type: ignore[assignment]
     examples = [eg for eg in examples if len(eg.predicted)]
@@ -75,38 +76,58 @@ def decode_examples(
         yield [eg for eg, _ in pairs], batch
 
 
-def tabulate_entities(decoded: Iterable[tuple[list[Example], DecodedBatch]]) -> JudgedEntities:
+def tabulate_entities(decoded: Iterable[Decoded]) -> JudgedEntities:
     """Tabulate the scores of decoded entities. decoded: See decode_examples. RETURNS (JudgedEntities): The entities."""
-    tables, right, label, document, text, raw = [np.zeros((len(TEMPERATURES), 0))], [], [], [], [], []
-    done = 0
+    tables, right, label, document, raw = [np.zeros((len(TEMPERATURES), 0))], [], [], [], []
+    text: list[str] = []
+    last = -1
     for examples, batch in decoded:
         scores = ScoreTable.of(lambda temperature, batch=batch: batch.judge(temperature).posterior).scores  # type: ignore[misc]
-        gold = [_gold(eg, batch.lattice.labels) for eg in examples]
-        unknown = [unannotated_characters(eg.reference) for eg in examples]
-        forms = [is_raw(eg) for eg in examples]
-        # A document's second form follows its first.
-        numbers = done + np.cumsum(np.logical_not(forms)) - 1
-        judged = []
-        for i, start, end, label_index in _entities(batch):
-            span = examples[i].predicted[start:end]
-            judged.append(not unknown[i][span.start_char : span.end_char].any())
-            if not judged[-1]:
-                continue
-            right.append((start, end, label_index) in gold[i])
-            label.append(label_index)
-            document.append(numbers[i])
-            text.append(span.text)
-            raw.append(forms[i])
-        tables.append(scores[:, np.array(judged, dtype=bool)])
-        done = int(numbers[-1]) + 1
+        numbers, forms = number_forms(examples, last)
+        last = int(numbers[-1])
+        known, is_right = judge_batch(examples, batch)
+        tables.append(scores[:, known])
+        right.append(is_right[known])
+        label.append(batch.spans.label[known])
+        document.append(numbers[batch.doc[known]])
+        raw.append(forms[batch.doc[known]])
+        text += [examples[i].predicted[start:end].text for i, start, end, _ in _entities(batch, known)]
+    none = [np.zeros(0, dtype=bool)]
     return JudgedEntities(
         ScoreTable(TEMPERATURES, np.concatenate(tables, axis=1)),
-        np.array(right, dtype=bool),
-        np.array(label, dtype=np.int64),
-        np.array(document, dtype=np.int64),
+        np.concatenate(none + right),
+        np.concatenate(none + label).astype(np.int64),
+        np.concatenate(none + document).astype(np.int64),
         text,
-        np.array(raw, dtype=bool),
+        np.concatenate(none + raw),
     )
+
+
+def judge_batch(examples: Sequence[Example], batch: DecodedBatch) -> tuple[Bools, Bools]:
+    """Compare the entities of a batch with the gold ones.
+
+    RETURNS (tuple[Bools, Bools]): Is all text that an entity touches annotated? Is there a gold entity with exactly
+        this span and label? (entities,) each
+    """
+    gold = [_gold(eg, batch.lattice.labels) for eg in examples]
+    unknown = [unannotated_characters(eg.reference) for eg in examples]
+    known, right = [], []
+    for i, start, end, label in _entities(batch):
+        span = examples[i].predicted[start:end]
+        known.append(not unknown[i][span.start_char : span.end_char].any())
+        right.append((start, end, label) in gold[i])
+    return np.array(known, dtype=bool), np.array(right, dtype=bool)
+
+
+def number_forms(examples: Sequence[Example], last: int) -> tuple[Ints, Bools]:
+    """Number the documents of a batch.
+
+    last (int): Number of the document before it; -1 for none.
+    RETURNS (tuple[Ints, Bools]): The number of each example's document, and whether it is raw text, its second form,
+        which follows its first. (examples,) each
+    """
+    forms = np.array([is_raw(eg) for eg in examples], dtype=bool)
+    return last + np.cumsum(~forms), forms
 
 
 def entity_texts(docs: Iterable[Doc]) -> set[str]:
@@ -114,8 +135,9 @@ def entity_texts(docs: Iterable[Doc]) -> set[str]:
     return {ent.text for doc in docs for ent in doc.ents}
 
 
-def _entities(batch: DecodedBatch) -> Iterator[tuple[int, int, int, int]]:
-    return zip(*(map(int, field) for field in (batch.doc, batch.start, batch.end, batch.spans.label)), strict=True)
+def _entities(batch: DecodedBatch, chosen: Array | slice = slice(None)) -> Iterator[tuple[int, int, int, int]]:
+    fields = (batch.doc, batch.start, batch.end, batch.spans.label)
+    return zip(*(field[chosen].tolist() for field in fields), strict=True)
 
 
 def _gold(example: Example, labels: Sequence[str]) -> set[tuple[int, int, int]]:

@@ -12,6 +12,8 @@ from .wrapping import CommandError, explained
 if TYPE_CHECKING:
     from spacy.language import Language
 
+    from spacy_bert_ner.calibration.promising import PromiseRequest
+
 MEASURES_SHOWN = ("ece", "brier", "log_loss", "auc", "precision_above_0.9")
 
 
@@ -22,11 +24,21 @@ def calibrate_cli(
     train: TrainingCorpus = None,
     figures: Json = None,
     component: Annotated[str | None, Opt("--component", help="Its bert_ner, where it has several")] = None,
+    precision: Annotated[
+        float | None, Opt("--precision", help="Promise that so many of the entities are right: 0.98 leaves out others")
+    ] = None,
+    recall: Annotated[
+        float | None, Opt("--recall", help="Promise that so many gold entities are covered: 0.99 adds what it takes")
+    ] = None,
+    by_type: Annotated[bool, Opt("--by-type", help="Promise it of each entity type by itself")] = False,
+    labels: Annotated[str | None, Opt("--labels", help="Of these entity types alone, with commas")] = None,
+    certainty: Annotated[float, Opt("--certainty", help="Of all that is promised, together")] = 0.95,
     force: Force = False,
     code: Code = None,
     gpu_id: GpuId = -1,
 ) -> None:
-    """Fit the confidences of a trained pipeline to development data, and write the pipeline with them."""
+    """Fit the confidences of a trained pipeline to development data, and promise a precision or a recall by them."""
+    promise = ask_promise(precision, recall, by_type=by_type, labels=labels, certainty=certainty)
     check_corpus(dev)
     check_corpus(train)
     check_target(output, force)
@@ -40,11 +52,39 @@ def calibrate_cli(
     seen = [example.reference for example in read_examples(train, nlp)] if train else []
     examples = read_examples(dev, nlp)
     with explained(f"{model} cannot be calibrated on {dev}"):
-        measures = calibrate(nlp, name, examples, seen)
+        measures = calibrate(nlp, name, examples, seen, promise)
     write_pipeline(nlp, output)
     write_figures(figures, measures)
     show_measures(measures)
+    if measures["promise"]:
+        show_promise(measures["promise"], dev)
     msg.good(f"Wrote {output}")
+
+
+def ask_promise(
+    precision: float | None, recall: float | None, *, by_type: bool, labels: str | None, certainty: float
+) -> "PromiseRequest | None":
+    """Read what is to be promised off the options, which are the command's.
+
+    RETURNS (PromiseRequest | None): That; None for nothing.
+    RAISES: CommandError where they contradict each other, or are out of range.
+    """
+    from spacy_bert_ner.calibration.promising import PromiseRequest
+
+    if precision is not None and recall is not None:
+        raise CommandError("--precision and --recall", "A pipeline keeps one promise: write two pipelines")
+    if precision is None and recall is None:
+        if by_type or labels:
+            raise CommandError(
+                f"{'--by-type' if by_type else '--labels'} promises nothing by itself", "Add --precision"
+            )
+        return None
+    chosen = None if labels is None else tuple(label.strip() for label in labels.split(",") if label.strip())
+    with explained("This cannot be promised"):
+        if precision is not None:
+            return PromiseRequest("precision", precision, certainty, by_type, chosen)
+        assert recall is not None
+        return PromiseRequest("recall", recall, certainty, by_type, chosen)
 
 
 def find_component(nlp: "Language", model: str, chosen: str | None = None) -> str:
@@ -82,3 +122,47 @@ def show_measures(measures: dict[str, Any]) -> None:
     msg.table(rows, header=header, divider=True, aligns=("l", *"rrrr"))
     offsets = ", ".join(f"{label} {offset:+.2f}" for label, offset in measures["offsets"].items())
     msg.info(f"Temperature {measures['temperature']:.3f}, log-odds {offsets}")
+
+
+def show_promise(promise: dict[str, Any], dev: Path) -> None:
+    """Print what is promised, what it costs, and what it rests on.
+
+    promise (dict[str, Any]): "promise" of calibration.workflow.calibrate.
+    dev (Path): The development data.
+    """
+    is_recall = promise["measure"] == "recall"
+    rows = [
+        (
+            row["name"],
+            f"{row['promised']:.2%}",
+            f"{row['threshold']:g}",
+            f"{row['spans']:.1%}",
+            f"{row['observed']:.2%}",
+            f"{row['observed_raw']:.2%}",
+            f"{row['entities']:,} in {row['documents']:,}",
+        )
+        for row in promise["rows"]
+    ]
+    counted = "gold entities in documents" if is_recall else "entities in documents"
+    header = ("promise", promise["measure"], "threshold", "entities set", "on dev", "dev, raw text", counted)
+    msg.table(rows, header=header, divider=True, aligns=("l", *"rrrrrr"))
+    for row in promise["rows"]:
+        if row["promised"] < promise["least"]:
+            msg.warn(*describe_shortfall(row, promise))
+    what = "are covered, no word outside of what is set" if is_recall else "that are set are right"
+    msg.info(
+        f"With a certainty of {promise['certainty']:.0%} for all of it together, so many entities {what}, on texts "
+        f"like {dev}, whose documents are taken as independent of each other. {dev} has fitted the confidences, too, "
+        "and chosen the checkpoint if it was training's dev set, which makes its figures somewhat better than those of "
+        "other texts: evaluate says whether the promise holds on a test set"
+    )
+
+
+def describe_shortfall(row: dict[str, Any], promise: dict[str, Any]) -> tuple[str, str]:
+    """RETURNS (tuple[str, str]): That a promise cannot be made as asked for, what can be, and what helps."""
+    title = f"{row['name']}: {promise['measure']} {promise['least']:.2%} cannot be promised"
+    if not row["promised"]:
+        return f"{title}, nor any other", f"{row['entities']:,} entities say too little: none is left out or added"
+    short = 100 * (promise["least"] - row["promised"])
+    advice = "More documents, a lower --certainty or a better model can show more"
+    return f"{title}: {row['promised']:.2%} can, {short:.2f} points less, and is", advice

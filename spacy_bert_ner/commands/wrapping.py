@@ -24,6 +24,7 @@ EXTRAS = {
     "markupsafe": "train",
     "matplotlib": "train",
     "pyarrow": "train",
+    "scipy": "train",
     "setuptools": "train",
     "transformers": "train",
     "spacy_transformers": "bridge",

@@ -118,15 +118,38 @@ def _judge(lattice: Lattice, logits: Array, sizes: Ints, spans: Spans, temperatu
 
     RETURNS (Array): (entities, labels).
     """
-    arcs = Arcs.of(lattice, np.maximum(centre(logits), temperature * _FLOOR) / temperature)
-    before, after = _forward_backward(arcs, sizes)
-    # Boundary b of sequence s is at place offset[s] + s + b, for a sequence has one boundary more than tokens.
-    first_place = offsets(sizes + 1)
-    start, end = first_place[spans.sequence] + spans.start, first_place[spans.sequence] + spans.end
-    final = first_place[spans.sequence + 1] - 1
-    around = before[start] + after[end] - before[final]
+    arcs = temper(lattice, logits, temperature)
+    around = Surroundings.of(arcs, sizes).around(spans.sequence, spans.start, spans.end)
     within = _sum_within(arcs, offsets(sizes)[spans.sequence], spans)
     return np.exp(np.minimum(within + around[:, None], 0.0))
+
+
+def temper(lattice: Lattice, logits: Array, temperature: float) -> Arcs:
+    """RETURNS (Arcs): Logits divided by a temperature, none so low that a span's posterior could not be computed."""
+    return Arcs.of(lattice, np.maximum(centre(logits), temperature * _FLOOR) / temperature)
+
+
+class Surroundings(NamedTuple):
+    """Sums over what legal sequences can have before and after a span.
+
+    before, after (Array): Logarithms of the sums of legal prefixes and suffixes, closed at each boundary, of which a
+        sequence has one more than tokens. (rows + sequences,)
+    first (Ints): Place of each sequence's first boundary. (sequences + 1,)
+    """
+
+    before: Array
+    after: Array
+    first: Ints
+
+    @classmethod
+    def of(cls, arcs: Arcs, sizes: Ints) -> "Surroundings":
+        """Walk all sequences both ways."""
+        return cls(*_forward_backward(arcs, sizes), offsets(sizes + 1))
+
+    def around(self, sequence: Ints, start: Ints, end: Ints) -> Array:
+        """RETURNS (Array): Logarithm of prefixes x suffixes / all, for spans within their sequences. (spans,)"""
+        first, final = self.first[sequence], self.first[sequence + 1] - 1
+        return self.before[first + start] + self.after[first + end] - self.before[final]
 
 
 def _sum_within(arcs: Arcs, offset: Ints, spans: Spans) -> Array:
@@ -145,10 +168,7 @@ def _sum_within(arcs: Arcs, offset: Ints, spans: Spans) -> Array:
 
 
 def _forward_backward(arcs: Arcs, sizes: Ints) -> tuple[Array, Array]:
-    """Sum the legal prefixes, and the legal suffixes, that are closed at each boundary.
-
-    RETURNS (tuple[Array, Array]): Logarithms of both sums. (rows + sequences,) each
-    """
+    """Sum the legal prefixes, and the legal suffixes, closed at each boundary. RETURNS: see Surroundings."""
     # Suffixes are prefixes of the reversed text, in which first tokens are last: one walk serves both ways.
     first, last = np.exp(arcs.first), np.exp(arcs.last)
     # Label by label: .sum() over the labels of a single row would add in another order than over those of many.

@@ -34,12 +34,14 @@ class Judged:
     ignored (list[Entity]): Predictions that touch text without gold annotation: neither right nor wrong, as in
         spaCy's scorer.
     scores (dict[Entity, float]): Scores of predicted entities, in [0, 1], where the pipeline gives them.
+    blank (frozenset[int]): Offsets of white space within gold entities, in characters; empty where they count tokens.
     """
 
     gold: list[Entity]
     found: list[Entity]
     ignored: list[Entity] = field(default_factory=list)
     scores: dict[Entity, float] = field(default_factory=dict)
+    blank: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -156,6 +158,7 @@ def judge_raw_text(
         found=[ent for ent in found if ent not in ignored],
         ignored=ignored,
         scores={ent: scores[key] for ent, key in found.items() if key in scores},
+        blank=frozenset(i for ent in gold for i in range(ent.start, ent.end) if predicted.text[i].isspace()),
         cut_otherwise=cut_otherwise,
         unreachable=sum(ent.start not in begins or ent.end not in ends for ent in gold),
     )

@@ -29,6 +29,7 @@ from .counts import (
 from .document_records import RawRecord, TokenRecord
 from .error_kinds import Case, describe_errors, find_cases
 from .excerpts import Confused, Excerpt, confident_errors, confused_strings
+from .kept_promises import describe_promises
 from .listing import list_errors
 from .parity import check_parity, score_by_spacy
 from .predicting import NO_RENAMING, Predicted, predict_on_gold_tokens, predict_on_raw_text, read_gold
@@ -112,6 +113,7 @@ def evaluate(
         **_measure(prediction, cases, strings, how),
         raw_text=_describe_raw_text(on_text, how) if on_text else None,
         calibrated=is_calibrated(nlp),
+        promises=describe_promises(nlp, prediction.records, on_text.records if on_text else None, rename, how),
         comparison=_compare(prediction, second, other.meta, how) if other and second else None,
         corpus=_describe_corpus(corpus, gold),
         labels=Labels(corpus=sorted(labels), pipeline=sorted(prediction.labels | pipeline_labels(nlp))),

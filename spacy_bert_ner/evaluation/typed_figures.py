@@ -152,6 +152,42 @@ class RawTextFigures(Figures):
     recall_by_tokens: dict[str, TokenRecall]
 
 
+PromiseVerdict = Literal["held", "below, by chance or not", "broken", "nothing to judge"]
+
+
+class PromisedShare(TypedDict):
+    """What is there of a promised share.
+
+    share: None without entities.
+    interval: Its lower and upper end; None for fewer than two documents, or without entities.
+    entities: Of how many it is the share: predicted ones for a precision, gold ones for a recall.
+    verdict: "broken" where all of the interval is below what was promised.
+    """
+
+    share: float | None
+    interval: list[float] | None
+    entities: int
+    verdict: PromiseVerdict
+
+
+class PromisedRow(TypedDict):
+    """A promised share, and what is there of it. raw_text: None where it was not measured."""
+
+    promised: float
+    gold_tokens: PromisedShare
+    raw_text: PromisedShare | None
+
+
+class PromiseFigures(TypedDict):
+    """Whether a component's promise holds: see ner.promise.Promise. rows: By label, or "all"."""
+
+    component: str
+    measure: str
+    least: float
+    certainty: float
+    rows: dict[str, PromisedRow]
+
+
 class Difference(TypedDict):
     """A rate of this pipeline less that of the other one."""
 
@@ -243,6 +279,7 @@ class Metrics(TokenFigures):
 
     raw_text: RawTextFigures | None
     calibrated: bool
+    promises: list[PromiseFigures]
     comparison: Comparison | None
     corpus: CorpusFigures
     labels: Labels

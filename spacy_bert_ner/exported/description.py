@@ -15,8 +15,8 @@ from .graph_files import DESCRIPTION, ENCODER, HEAD, TOKENIZER
 from .onnx_shim import OnnxShim
 from .padding import LENGTH_STEP
 
-# Of ner.json; a client refuses one that it does not know.
-DESCRIPTION_FORMAT = 1
+# Of ner.json; a client refuses one that it does not know. The second one is that of a pipeline with a promise.
+DESCRIPTION_FORMAT, FORMAT_WITH_PROMISE = 1, 2
 
 
 def write_description(
@@ -34,15 +34,17 @@ def write_description(
     settings (EncoderSettings): For window and stride.
     pieces (str): Which pieces of a word carry its label.
     scheme (TagScheme): How tags spell entities.
-    state (Mapping[str, Any]): The component's `cfg`: labels, temperature, offsets, threshold.
+    state (Mapping[str, Any]): The component's `cfg`: labels, temperature, offsets, promise, settings.
     """
+    promise = state["promise"] if state["keep_promise"] else None
     described = {
-        "format": DESCRIPTION_FORMAT,
+        "format": FORMAT_WITH_PROMISE if promise else DESCRIPTION_FORMAT,
         **describe_graphs(shim, settings, pieces),
         **describe_decoding(scheme, state["labels"]),
         "temperature": state["temperature"],
         "offsets": {label: state["offsets"].get(label, 0.0) for label in state["labels"]},
         "threshold": state["threshold"],
+        **({"promise": promise} if promise else {}),
     }
     write_atomically(folder / DESCRIPTION, (json.dumps(described, indent=2, ensure_ascii=False) + "\n").encode("utf8"))
 

@@ -3,6 +3,7 @@
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -23,11 +24,12 @@ PLACE_KEYS = ("start_char", "end_char", "label")
 class DocEntities:
     """The entities found in one document.
 
-    entities (list[Entity]): In the order of the text, without overlaps.
+    entities (list[Entity]): In the order of the text, by their first tokens.
     scores (ndarray): Confidence: the calibrated probability of exactly that span and label. (entities,)
     any_label (ndarray): Probability that exactly that span is an entity, whatever its label. (entities,)
     runner_up (list[str]): The best other label for that span, "" where there is none. (entities,)
     runner_up_scores (ndarray): Its probability. (entities,)
+    pieces (list[Entity] | None): Where entities may overlap, what doc.ents gets: see `cut_overlaps`.
     """
 
     entities: list[Entity]
@@ -35,6 +37,12 @@ class DocEntities:
     any_label: npt.NDArray[np.float32]
     runner_up: list[str]
     runner_up_scores: npt.NDArray[np.float32]
+    pieces: list[Entity] | None = None
+
+    @property
+    def disjoint(self) -> list[Entity]:
+        """RETURNS (list[Entity]): What doc.ents gets, in the order of the text, without overlaps."""
+        return self.entities if self.pieces is None else self.pieces
 
     @classmethod
     def empty(cls) -> "DocEntities":
@@ -155,11 +163,13 @@ def look_up(attrs: Mapping[str, Any], span: Span) -> float | None:
     # The user may have shortened one of them, so that they are no longer parallel.
     if not len(starts) == len(ends) == len(labels) == len(scores):
         return None
-    start = span.start_char
-    i = bisect_left(starts, start)
-    if i == len(starts) or starts[i] != start or ends[i] != span.end_char or labels[i] != span.label_:
-        return None
-    return float(scores[i])
+    place = span.start_char, span.end_char, span.label_
+    for i in range(bisect_left(starts, place[0]), len(starts)):
+        if starts[i] != place[0]:
+            break
+        if (starts[i], ends[i], labels[i]) == place:
+            return float(scores[i])
+    return None
 
 
 def install_extension() -> None:
@@ -181,3 +191,24 @@ def trim_whitespace(doc: Doc, entity: Entity) -> Entity:
     while start < end and doc[end - 1].is_space:
         end -= 1
     return Entity(start, end, label)
+
+
+def cut_overlaps(doc: Doc, entities: Sequence[Entity], order: Sequence[int]) -> list[Entity]:
+    """Give each token to one entity only, the first that holds it; what is left of the others stays, in pieces.
+
+    So every token that any of the entities holds is in an entity still, as those who mask entities need it.
+
+    doc (Doc): The document.
+    entities (Sequence[Entity]): Entities that may overlap.
+    order (Sequence[int]): Their indices, those first that are to stay whole.
+    RETURNS (list[Entity]): Entities and pieces, none of white space alone, in the order of the text.
+    """
+    free, pieces = [True] * len(doc), []
+    for start, end, label in (entities[i] for i in order):
+        for is_free, run in groupby(range(start, end), lambda i: free[i]):
+            tokens = list(run)
+            piece = trim_whitespace(doc, Entity(tokens[0], tokens[-1] + 1, label))
+            if is_free and piece.start < piece.end:
+                pieces.append(piece)
+        free[start:end] = [False] * (end - start)
+    return sorted(pieces)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
+import numpy as np
 from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.training import Example, validate_get_examples
@@ -34,6 +35,7 @@ overwrite = false
 annotate_ents = true
 spans_key = "bert_ner"
 threshold = 0.0
+keep_promise = true
 sentence_boundaries = true
 loss = "token"
 
@@ -71,6 +73,7 @@ def make_bert_ner(
     annotate_ents: bool,
     spans_key: str | None,
     threshold: float,
+    keep_promise: bool,
     sentence_boundaries: bool,
     loss: Loss,
     scorer: Callable | None,
@@ -85,6 +88,8 @@ def make_bert_ner(
         which doc.ents belongs to another component.
     spans_key (str | None): Where in doc.spans entities and their confidences go; null switches that off.
     threshold (float): Entities of a lower confidence are dropped: their tokens are outside.
+    keep_promise (bool): Whether the thresholds that `calibrate --precision` or `--recall` has found decide which
+        entities are set, beside `threshold`.
     sentence_boundaries (bool): Whether sentence starts that the document has, from a component upstream, end entities.
     loss (str): What training minimises: "token", the cross-entropy of each token's tag by itself, or "sequence", the
         negative log-likelihood of the whole tag sequence among all legal ones, for which the first piece of each word
@@ -98,6 +103,7 @@ def make_bert_ner(
         annotate_ents=annotate_ents,
         spans_key=spans_key,
         threshold=threshold,
+        keep_promise=keep_promise,
         sentence_boundaries=sentence_boundaries,
         loss=loss,
     )
@@ -208,6 +214,7 @@ class BertNER(CheckedPipe):
     #   pipe ─► annotate_stream: batches of documents; one that fails takes no other with it
     #     predict
     #       decode: model.predict: words ─► pieces ─► windows ─► encoder ─► logits;  best legal tags of every document
+    #       extend: for a promised recall, further spans that are probable enough
     #       judge: posteriors of the entities ─► calibrated confidences
     #     set_annotations: doc.ents, doc.spans["bert_ner"]
 
@@ -229,9 +236,14 @@ class BertNER(CheckedPipe):
         docs = list(docs)
         if not any(len(doc) for doc in docs):
             return [DocEntities.empty() for _ in docs]
-        batch = self.decode(docs)
-        judged = batch.judge(self.cfg["temperature"], self.cfg["offsets"])
-        return batch.split(docs, judged, self.settings.threshold)
+        batch, temperature, offsets = self.decode(docs), self.cfg["temperature"], self.cfg["offsets"]
+        promise = self.promise if self.settings.keep_promise else None
+        least = np.full(len(self.labels), self.settings.threshold)
+        if promise is not None and promise.measure == "precision":
+            least = np.maximum(least, promise.floors(self.labels))
+        elif promise is not None:
+            batch = batch.extend(promise.floors(self.labels), promise.longest, temperature, offsets)
+        return batch.split(docs, batch.judge(temperature, offsets), least)
 
     def decode(self, docs: Sequence[Doc]) -> DecodedBatch:
         """Compute every token's logits and find the best legal tags.
@@ -250,7 +262,7 @@ class BertNER(CheckedPipe):
         """
         for doc, prediction in zip(docs, scores, strict=True):
             if self.settings.annotate_ents:
-                set_entities(doc, prediction.entities, overwrite=self.settings.overwrite)
+                set_entities(doc, prediction.disjoint, overwrite=self.settings.overwrite)
             if self.settings.spans_key is not None:
                 set_spans(doc, prediction, self.settings.spans_key)
 

@@ -18,6 +18,7 @@ class ComponentSettings:
     annotate_ents: bool = True
     spans_key: str | None = "bert_ner"
     threshold: float = 0.0
+    keep_promise: bool = True
     sentence_boundaries: bool = True
     loss: Loss = "token"
 

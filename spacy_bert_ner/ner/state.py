@@ -1,6 +1,6 @@
 """What training and calibration find out about a component, and how that is saved and read back.
 
-bert_ner/cfg                   labels, temperature, offsets; beside them the settings, which a config overrules
+bert_ner/cfg                   labels, temperature, offsets, promise; beside them the settings, which a config overrules
          model                 the head, and how the encoder is built
          encoder.safetensors   the encoder's weights
 """
@@ -15,13 +15,14 @@ from typing import Any, Self, TypeGuard
 
 import srsly
 from spacy.pipeline import TrainablePipe
-from thinc.api import Model
+from thinc.api import Model, Optimizer
 
 from spacy_bert_ner.decoding import Lattice
 from spacy_bert_ner.storage.models import ANEW, DamagedModelError
 from spacy_bert_ner.tags import get_scheme
 
 from .component_settings import ComponentSettings
+from .promise import Promise
 
 SETTING_NAMES = frozenset(field.name for field in fields(ComponentSettings))
 
@@ -55,6 +56,16 @@ class CheckedPipe(TrainablePipe):
     def lattice(self) -> Lattice:
         """RETURNS (Lattice): The legal tag sequences."""
         return _lattice(self.settings.scheme, self.labels)
+
+    @property
+    def promise(self) -> Promise | None:
+        """RETURNS (Promise | None): What calibration has promised."""
+        return Promise.from_state(self.cfg["promise"], self.labels)
+
+    def finish_update(self, sgd: Optimizer) -> None:
+        """Make a step of training, after which nothing is promised any more."""
+        self.cfg["promise"] = None
+        super().finish_update(sgd)
 
     def from_bytes(self, bytes_data: bytes, *, exclude: Iterable[str] = ()) -> Self:
         """Load the component from bytes; the settings of its config stay as they are. RETURNS: The component."""
@@ -104,7 +115,7 @@ def _lattice(scheme: str, labels: tuple[str, ...]) -> Lattice:
 
 def new_state(settings: ComponentSettings) -> dict[str, Any]:
     """RETURNS (dict[str, Any]): The `cfg` of a component that is not trained: what is saved as JSON."""
-    return {"labels": [], "temperature": 1.0, "offsets": {}, **asdict(settings)}
+    return {"labels": [], "temperature": 1.0, "offsets": {}, "promise": None, **asdict(settings)}
 
 
 def without_settings(state: Mapping[str, Any]) -> dict[str, Any]:
@@ -130,6 +141,10 @@ def check_state(state: Mapping[str, Any], where: str) -> None:
         raise DamagedModelError(
             f"{where}: offsets = {offsets!r}, expected numbers for some of the labels {', '.join(labels)}. {ANEW}"
         )
+    try:
+        Promise.from_state(state.get("promise"), labels)
+    except ValueError as error:
+        raise DamagedModelError(f"{where}: {error}. {ANEW}") from error
 
 
 def check_state_file(path: Path) -> None:

@@ -8,8 +8,10 @@ from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.training import Example
 
+from spacy_bert_ner.calibration.promising import PromiseRequest
 from spacy_bert_ner.calibration.workflow import calibrate
 from spacy_bert_ner.encoder.ranges import METHODS, choose_method
+from spacy_bert_ner.ner.component import BertNER
 
 from .predictions import EntityPlace, Predictions, gold_entities, predict_tags
 from .quantizer import QuantizationPlan, Quantizer
@@ -102,13 +104,18 @@ def quantize(
     plan, after = keep_within_loss(plan, found.costs, floor, target, predicted, say)
     quantizer.apply(plan)
     found.floats = sorted(quantizer.parts - plan.parts)
+    component: BertNER = nlp.get_pipe(name)  # type: ignore[assignment]
+    promise = PromiseRequest.again(component.promise) if component.promise else None
     if not annotated:
         found.f1 = {"agreement": after.f1(target)}
+        if promise is not None:
+            component.cfg["promise"] = None
+            say(f"The {promise.measure} that was promised of the floats is no longer: that takes annotated documents")
         return found
     scores = before.f1(target), after.f1(target)
     found.f1 = {"before": scores[0], "after": scores[1], "lost": scores[0] - scores[1]}
     say("Calibrating anew")
-    measures = calibrate(nlp, name, read(), train)
+    measures = calibrate(nlp, name, read(), train, promise)
     found.calibration = {"before": before.calibration_error(target), "after": measures["after"]["ece"]}
     return found
 

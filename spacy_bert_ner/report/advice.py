@@ -17,6 +17,7 @@ def advise(metrics: Metrics) -> list[str]:
     if metrics["f1"] is None:
         return [nothing_to_measure(metrics["corpus"]) or "Neither the corpus nor the pipeline's output has an entity."]
     found = [*_costliest_errors(metrics), *_weakest_slice(metrics), *_raw_text(metrics), *_scores(metrics)]
+    found += _promises(metrics)
     return found or ["Nothing stands out."]
 
 
@@ -99,3 +100,15 @@ def _scores(metrics: Metrics) -> Iterator[str]:
                 f"{percent(summary['precision'], 1)} per cent are right. {what_to_do}"
             )
             return
+
+
+def _promises(metrics: Metrics) -> Iterator[str]:
+    """Say of each promise whether it holds."""
+    for promise in metrics["promises"]:
+        for name, row in promise["rows"].items():
+            for where, found in (("", row["gold_tokens"]), (" on raw text", row["raw_text"])):
+                if found and found["share"] is not None and found["verdict"] != "held":
+                    yield (
+                        f"Promised {promise['measure']} of {name}{where}: {percent(row['promised'])} per cent, found "
+                        f"{percent(found['share'])} of {found['entities']:,} entities: {found['verdict']}."
+                    )

@@ -89,7 +89,7 @@ def declared_labels(nlp: Language) -> list[str]:
 
 
 def calibrations(nlp: Language) -> dict[str, dict[str, Any]]:
-    """RETURNS (dict[str, dict[str, Any]]): By component, its calibration, where it has one."""
+    """RETURNS (dict[str, dict[str, Any]]): By component, its calibration, where it has one, and its promise."""
     found = {}
     for name, component in nlp.pipeline:
         cfg = getattr(component, "cfg", None)
@@ -97,4 +97,6 @@ def calibrations(nlp: Language) -> dict[str, dict[str, Any]]:
             offsets = cfg.get("offsets", {})
             calibrated = cfg["temperature"] != 1.0 or bool(offsets)
             found[name] = {"calibrated": calibrated, "temperature": cfg["temperature"], "offsets": offsets}
+            if cfg.get("promise"):
+                found[name]["promise"] = cfg["promise"]
     return found

@@ -65,3 +65,50 @@ def test_a_pipeline_that_finds_nothing_says_so(case: tuple[Path, Path], tmp_path
     result = invoke("calibrate", tmp_path / "untrained", case[1], tmp_path / "final")
     assert (result.exit_code, "finds no entity in what is annotated of the dev set" in said(result)) == (1, True)
     assert not (tmp_path / "final").exists()
+
+
+def test_it_promises_and_says_of_what(case: tuple[Path, Path], tmp_path: Path) -> None:
+    figures = tmp_path / "figures.json"
+    asked = ("--precision", "0.3", "--by-type", "--labels", "PER, LOC", "--certainty", "0.6", "--json", figures)
+    result = invoke("calibrate", *case, tmp_path / "final", *asked)
+    assert result.exit_code == 0, result.output
+    promise = json.loads(figures.read_text(encoding="utf8"))["promise"]
+    assert (promise["least"], promise["certainty"], promise["by_type"]) == (0.3, 0.6, True)
+    assert [row["name"] for row in promise["rows"]] == ["PER", "LOC"]
+    assert "certainty of 60%" in said(result)
+    assert "has fitted the confidences, too, and chosen the checkpoint" in said(result)
+    pipe: Any = spacy.load(tmp_path / "final").get_pipe("bert_ner")
+    assert pipe.promise.promised == pytest.approx({row["name"]: row["promised"] for row in promise["rows"]})
+    again = invoke("calibrate", tmp_path / "final", case[1], tmp_path / "without")
+    assert again.exit_code == 0
+    without: Any = spacy.load(tmp_path / "without").get_pipe("bert_ner")
+    assert without.promise is None
+
+
+def test_what_cannot_be_promised_is_said_with_what_can(case: tuple[Path, Path], tmp_path: Path) -> None:
+    result = invoke("calibrate", *case, tmp_path / "final", "--recall", "0.999")
+    assert result.exit_code == 0, result.output
+    assert "all: recall 99.90% cannot be promised" in said(result)
+    assert "points less, and is" in said(result) or "nor any other" in said(result)
+    report = tmp_path / "report.html"
+    result = invoke("evaluate", tmp_path / "final", case[1], "--report", report)
+    assert result.exit_code == 0, result.output
+    assert "Are promises kept?" in report.read_text(encoding="utf8")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--precision", "0.9", "--recall", "0.9"), "A pipeline keeps one promise"),
+        (("--precision", "98"), "precision 98: expected a share above 0 and below 1, such as 0.98"),
+        (("--recall", "0.9", "--certainty", "1"), "certainty 1: expected a share above 0.5"),
+        (("--by-type",), "--by-type promises nothing by itself"),
+        (("--precision", "0.9", "--labels", "DATE"), "Label 'DATE' is none of the component's: LOC, ORG, PER"),
+    ],
+)
+def test_promises_that_are_none(
+    case: tuple[Path, Path], tmp_path: Path, options: tuple[str, ...], message: str
+) -> None:
+    result = invoke("calibrate", *case, tmp_path / "final", *options)
+    assert (result.exit_code, message in said(result)) == (1, True), result.output
+    assert not (tmp_path / "final").exists()

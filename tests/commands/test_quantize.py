@@ -9,6 +9,7 @@ import spacy
 from spacy.tokens import DocBin
 from spacy.training import Example
 
+from spacy_bert_ner.ner.promise import Promise
 from spacy_bert_ner.quantization import procedure
 from spacy_bert_ner.quantization.predictions import Predictions
 from tests.commands.tiny import invoke, said, save_corpus, save_model
@@ -55,12 +56,35 @@ def test_it_writes_a_pipeline_in_int8_and_says_what_that_costs(case: tuple[Path,
 def test_texts_without_annotation(case: tuple[Path, Path], tmp_path: Path) -> None:
     nlp = spacy.blank("en")
     DocBin(docs=map(nlp.make_doc, TEXTS)).to_disk(tmp_path / "texts.spacy")
-    before = (case[0] / "bert_ner" / "cfg").read_bytes()
+    before = json.loads((case[0] / "bert_ner" / "cfg").read_text(encoding="utf8"))
     result = invoke("quantize", case[0], tmp_path / "texts.spacy", tmp_path / "int8")
     assert result.exit_code == 0, result.output
     assert "3 documents without annotation" in said(result)
-    assert (tmp_path / "int8" / "bert_ner" / "cfg").read_bytes() == before
+    after = json.loads((tmp_path / "int8" / "bert_ner" / "cfg").read_text(encoding="utf8"))
+    assert {key: after[key] for key in before} == before
     assert found(spacy.load(tmp_path / "int8")) == found(spacy.load(case[0]))
+
+
+@pytest.mark.parametrize("annotated", [False, True])
+def test_a_promise_is_made_anew_where_that_is_possible(
+    case: tuple[Path, Path], tmp_path: Path, annotated: bool
+) -> None:
+    nlp = spacy.load(case[0])
+    pipe: Any = nlp.get_pipe("bert_ner")
+    shares = dict.fromkeys(pipe.labels, 0.25)
+    pipe.cfg["promise"] = Promise("precision", 0.25, 0.75, True, shares, shares).to_state()
+    nlp.to_disk(tmp_path / "precise")
+    DocBin(docs=map(nlp.make_doc, TEXTS)).to_disk(tmp_path / "texts.spacy")
+    texts = case[1] if annotated else tmp_path / "texts.spacy"
+    result = invoke("quantize", tmp_path / "precise", texts, tmp_path / "int8")
+    assert result.exit_code == 0, result.output
+    made: Any = spacy.load(tmp_path / "int8").get_pipe("bert_ner")
+    assert ("The precision that was promised of the floats is no longer" in said(result)) == (not annotated)
+    if annotated:
+        assert (made.promise.measure, made.promise.least, made.promise.certainty) == ("precision", 0.25, 0.75)
+        assert made.promise != pipe.promise
+    else:
+        assert made.promise is None
 
 
 def test_a_loss_that_is_too_large(case: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,7 @@ from spacy_bert_ner.calibration.workflow import calibrate
 from spacy_bert_ner.exported import onnx_shim
 from spacy_bert_ner.exported.graph_files import Graph
 from spacy_bert_ner.exported.sessions import GraphSession
+from spacy_bert_ner.ner.promise import Promise
 from spacy_bert_ner.storage.models import DamagedModelError
 from tests.exported.pipelines import TEXTS, component_of, confidences, export, found, logits_of, make_random
 from tests.scenarios import examples_of, train
@@ -168,4 +169,19 @@ def test_calibration_is_written_for_all_clients(nlp: Language, tmp_path: Path) -
     nlp.to_disk(tmp_path)
     described = json.loads((tmp_path / "bert_ner" / "ner.json").read_text(encoding="utf8"))
     assert described["temperature"] == component_of(nlp).cfg["temperature"]
+    assert (described["format"], "promise" in described) == (1, False)
     assert confidences(spacy.load(tmp_path).pipe(TEXTS)) == confidences(nlp.pipe(TEXTS))
+
+
+def test_a_promise_is_written_for_all_clients_and_kept(nlp: Language, tmp_path: Path) -> None:
+    component = component_of(nlp)
+    (label, *_) = component.labels
+    promise = Promise("recall", 0.5, 0.75, True, {label: 0.5}, {label: 0.0625})
+    component.cfg["promise"] = promise.to_state()
+    try:
+        nlp.to_disk(tmp_path)
+        described = json.loads((tmp_path / "bert_ner" / "ner.json").read_text(encoding="utf8"))
+        assert (described["format"], described["promise"]) == (2, promise.to_state())
+        assert component_of(spacy.load(tmp_path)).promise == promise
+    finally:
+        component.cfg["promise"] = None
