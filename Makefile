@@ -47,5 +47,5 @@ demo: $(INSTALLED)
 		--vars.name bert_ner_sample --vars.license CC0-1.0 --vars.epochs 20 --vars.batch_words 400
 
 clean:
-	rm -rf .venv .venv-bridge assets training metrics packages corpus/*.spacy project.lock build *.egg-info
+	rm -rf .venv .venv-bridge assets training metrics packages corpus/*.spacy project.lock .coverage.json build *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
