@@ -176,7 +176,8 @@ def score(model: Path, corpus: Path, figures: Path) -> dict[str, Any]:
         ["evaluate", str(model), str(corpus), "--json", str(figures), "--resamples", "100"], figures.with_suffix(".log")
     )
     found = json.loads(figures.read_text(encoding="utf8"))
-    by_label = {label: round(100 * each["f1"], 2) for label, each in found["types"].items()}
+    # None where there is neither a gold entity nor a predicted one.
+    by_label = {label: round(100 * (each["f1"] or 0.0), 2) for label, each in found["types"].items()}
     return {
         "f1": round(100 * found["f1"], 2),
         "raw_f1": round(100 * found["raw_text"]["f1"], 2),
