@@ -16,8 +16,8 @@ figures say how often a promise is broken, on gold tokens or on raw text, whiche
 
 By type, a promise is broken where it is for any of the types; the types by themselves are listed, too. "as asked" is
 the share of promises that could be made as high as they were asked for; the others promise less, and are checked by
-that. "spans" is how many entities are set, to how many without the promise. With --test, promises are made on the whole
-of DEV and read on TEST, with intervals by bootstrap over documents.
+that. "amount" is how many entities (for a recall, words) are set, to how many without the promise. With --test,
+promises are made on the whole of DEV and read on TEST, with intervals by bootstrap over documents.
 """
 
 import argparse
@@ -51,12 +51,12 @@ REQUESTS = [PromiseRequest(measure, least, by_type=by) for measure, least in ASK
 
 
 class Checked(NamedTuple):
-    """What became of a promise: the share on both forms, what was promised, and how many spans are set to before."""
+    """What became of a promise: the share on both forms, what was promised, and how much is set to before."""
 
     gold_tokens: float
     raw_text: float
     promised: float
-    spans: float
+    amount: float
 
     @property
     def broken(self) -> bool:
@@ -142,7 +142,7 @@ def simulate(
 ) -> list[Split]:
     """Make and check promises. RETURNS (list[Split]): One for each random split."""
     rng = np.random.default_rng(seed)
-    documents = int(max(judged.counted.document.max(), judged.spans.document.max())) + 1
+    documents = int(max(judged.counted.document.max(), judged.amount.document.max())) + 1
     half, found = documents // 2, []
     for _ in range(splits):
         order = rng.permutation(documents)
@@ -157,7 +157,7 @@ def simulate(
 
 def draw(judged: PromiseData, documents: Ints) -> PromiseData:
     """RETURNS (PromiseData): What there is of documents, each as often as it is named, as one of its own."""
-    return PromiseData(*(draw_from(own, documents) for own in (judged.counted, judged.spans)))
+    return PromiseData(*(draw_from(own, documents) for own in (judged.counted, judged.amount)))
 
 
 def draw_from(judged: Judgements, documents: Ints) -> Judgements:
@@ -178,10 +178,10 @@ def check(row: PromiseRow, judged: PromiseData, labels: Sequence[str], request: 
         right, whole = (above, np.ones_like(above)) if request.measure == "recall" else (form.right & above, above)
         # Where there is nothing, nothing is broken.
         shares.append(float(right.sum() / whole.sum()) if whole.any() else 1.0)
-    plain = own.spans.score[~own.spans.raw]
+    plain = own.amount.score[~own.amount.raw]
     unchanged = plain >= (0.0 if request.measure == "precision" else 1.0)
-    spans = (plain >= row.threshold).sum() / max(unchanged.sum(), 1)
-    return Checked(shares[0], shares[1], row.promised, float(spans))
+    amount = (plain >= row.threshold).sum() / max(unchanged.sum(), 1)
+    return Checked(shares[0], shares[1], row.promised, float(amount))
 
 
 def summarise_splits(splits: Sequence[Split]) -> dict[str, dict[str, float]]:
@@ -195,7 +195,7 @@ def summarise_splits(splits: Sequence[Split]) -> dict[str, dict[str, float]]:
             "broken, measured": float(np.mean([one.broken for one in own])),
             "broken, measured, gold tokens": float(np.mean([one.gold_tokens < one.promised for one in own])),
             "broken, true": float(np.mean([split.true[name].broken for split in splits])),
-            "spans": float(np.mean([one.spans for one in own])),
+            "amount": float(np.mean([one.amount for one in own])),
         }
     if len(found) > 1:
         found["any"] = {
@@ -224,7 +224,7 @@ def read_on(request: PromiseRequest, dev: PromiseData, test: PromiseData, labels
             "gold tokens": checked.gold_tokens,
             "raw text": checked.raw_text,
             "intervals": ends,
-            "spans": checked.spans,
+            "amount": checked.amount,
             "broken": checked.broken,
         }
     return found
@@ -240,14 +240,14 @@ def count_documents(judged: Judgements, threshold: float, request: PromiseReques
 
 def show(found: dict[str, dict[str, dict[str, float]]], read: dict[str, dict[str, Any]]) -> None:
     """Print what was found."""
-    columns = ("as asked", "promised", "broken, measured", "broken, measured, gold tokens", "broken, true", "spans")
+    columns = ("as asked", "promised", "broken, measured", "broken, measured, gold tokens", "broken, true", "amount")
     rows = [
         (name, group, *(f"{figures[column]:.3f}" if column in figures else "" for column in columns))
         for name, groups in found.items()
         for group, figures in groups.items()
     ]
     msg.table(rows, header=("promise", "of", *columns), divider=True, aligns=("l", "l", *"rrrrrr"))
-    parts = ("promised", "gold tokens", "raw text", "spans")
+    parts = ("promised", "gold tokens", "raw text", "amount")
     rows = [
         (model, name, group, *(f"{figures[part]:.4f}" for part in parts), "broken" if figures["broken"] else "held")
         for model, own in read.items()

@@ -79,27 +79,44 @@ def judge_gold(
         its own: others can cover more, never less.
     lowest (float): The lowest threshold.
     RETURNS (tuple[Judgements, Judgements]): The gold entities of these labels, 0 the score of those that nothing
-        covers; and the spans that are set, COVERED the score of those of the best tags.
+        covers; and the words that are set. COVERED is the score of what the best tags cover.
     """
     gold: list[Judgements] = []
-    spans: list[Judgements] = []
+    words: list[Judgements] = []
     for numbers, examples, batch in _numbered(decoded):
         index = {label: i for i, label in enumerate(batch.lattice.labels)}
         floors = np.array([lowest if label in labels else np.inf for label in index])
         batch = batch.extend(floors, LONGEST_ADDED, temperature, offsets)
         score = np.where(batch.is_best, COVERED, batch.judge(temperature, offsets).posterior)
-        counts = np.isfinite(floors)[batch.spans.label]
-        spans.append(_judgements(batch.spans.label, score, numbers[batch.doc]).take(counts))
-        cover = _cover(batch, np.where(counts, score, 0.0))
+        cover = _cover(batch, np.where(np.isfinite(floors)[batch.spans.label], score, 0.0))
         rows = [
-            (index[label], (cover[i][index[label]] if own_label else cover[i].max(axis=0))[place].min(), i)
+            (index[label], _least(cover[i][:, place], index[label] if own_label else None), i)
             for i, example in enumerate(examples)
             for label, place in _gold_tokens(example)
             if label in labels
         ]
         label_of, scores, owner = np.array(rows, dtype=np.float64).reshape(-1, 3).T
         gold.append(_judgements(label_of.astype(np.int64), scores, numbers[owner.astype(np.int64)]))
-    return _join(gold), _join(spans)
+        words += [_words(own, number, each_label=own_label) for own, number in zip(cover, numbers, strict=True)]
+    return _join(gold), _join(words)
+
+
+def _least(cover: Floats, label: int | None) -> float:
+    """Find the threshold up to which all tokens of an entity are covered, by any label or by its own.
+
+    cover (Floats): That of its tokens. (labels, tokens)
+    RETURNS (float): It; whatever its label, what the best tags have covers a token.
+    """
+    most = cover.max(axis=0)
+    return float((most if label is None else np.where(most == COVERED, most, cover[label])).min())
+
+
+def _words(cover: Floats, number: Ints, *, each_label: bool) -> Judgements:
+    """RETURNS (Judgements): The words of a document that are set, once, or once for each label."""
+    if not each_label:
+        cover = np.where(np.arange(len(cover))[:, None] == cover.argmax(axis=0), cover, 0.0)
+    label, token = np.nonzero(cover)
+    return _judgements(label, cover[label, token], np.broadcast_to(number, (len(label), 2)))
 
 
 def _judgements(label: Ints, score: Floats, numbers: Ints) -> Judgements:
@@ -114,9 +131,7 @@ def _cover(batch: DecodedBatch, score: Floats) -> list[Floats]:
     cover = [np.zeros((len(batch.lattice.labels), size)) for size in sizes]
     places = (x.tolist() for x in (batch.doc, batch.start, batch.end, batch.spans.label, score))
     for i, start, end, label, own in zip(*places, strict=True):
-        # What the best tags have covers entities of any label.
-        rows = cover[i][:, start:end] if own == COVERED else cover[i][label, start:end]
-        np.maximum(rows, own, out=rows)
+        np.maximum(cover[i][label, start:end], own, out=cover[i][label, start:end])
     return cover
 
 

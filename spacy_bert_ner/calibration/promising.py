@@ -12,13 +12,15 @@ from .bounds import share_bounds
 from .entities import Decoded
 from .judgements import Judgements, judge_gold, judge_predicted
 
-# The thresholds that are tried, fixed beforehand, in the order in which they are tested: for a recall from the lowest,
-# which covers most. The last one of a recall adds no span.
+# The thresholds that are tried, fixed beforehand, in the order in which they are tested, and where the test begins. For a
+# recall from the lowest threshold, which covers most; the last one adds no span.
 RECALL_THRESHOLDS: Floats = np.round(np.geomspace(0.001, 1.0, 31), 4)
-# For a precision from the highest down, the last of which leaves out nothing; but too few entities are left at the
-# highest to show anything, so that the test begins at several: 0.99, 0.9707 and 0.9.
+RECALL_STARTS = (0, 10, 20)  # 0.001, 0.01, 0.1
+# For a precision from the highest down, where too few entities are left to show anything; the last one keeps all.
 PRECISION_THRESHOLDS: Floats = np.round(1 - np.geomspace(0.001, 1.0, 46), 4)
-PRECISION_STARTS = (15, 22, 30)
+PRECISION_STARTS = (15, 22, 30)  # 0.99, 0.9707, 0.9
+# What may be given up of the highest share that can be promised, for a threshold that changes less.
+_CLOSE = 0.005
 
 
 @dataclass(frozen=True)
@@ -64,15 +66,15 @@ class PromiseData:
     """The dev set as a promise looks at it.
 
     counted (Judgements): What the share is of: entities that are set, for a precision; gold ones, for a recall.
-    spans (Judgements): What is set at each threshold.
+    amount (Judgements): What is set at each threshold: entities, for a precision; words, for a recall.
     """
 
     counted: Judgements
-    spans: Judgements
+    amount: Judgements
 
     def of(self, labels: Sequence[int]) -> "PromiseData":
         """RETURNS (PromiseData): What there is of some labels."""
-        return PromiseData(*(x.take(np.isin(x.label, labels)) for x in (self.counted, self.spans)))
+        return PromiseData(*(x.take(np.isin(x.label, labels)) for x in (self.counted, self.amount)))
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ class PromiseRow:
     labels (tuple[str, ...]): The labels of the group.
     promised (float): The share.
     threshold (float): The confidence by which it is kept.
-    spans (float): How many spans are set, to how many were without the promise.
+    amount (float): How much is set, to how much was without the promise: entities for a precision, words for a recall.
     observed (float): The share on the dev set itself. Like all counts here, on annotated tokens.
     observed_raw (float): The same on raw text.
     entities, documents (int): How many entities count, predicted ones without the promise for a precision, gold ones
@@ -94,7 +96,7 @@ class PromiseRow:
     labels: tuple[str, ...]
     promised: float
     threshold: float
-    spans: float
+    amount: float
     observed: float
     observed_raw: float
     entities: int
@@ -178,7 +180,7 @@ def _promise_one(
     """Make a promise for a group of labels, of whose entities alone there are judgements."""
     is_recall = request.measure == "recall"
     thresholds = RECALL_THRESHOLDS if is_recall else PRECISION_THRESHOLDS
-    starts = (0,) if is_recall else PRECISION_STARTS
+    starts = RECALL_STARTS if is_recall else PRECISION_STARTS
     forms = [judged.counted.take(judged.counted.raw == raw) for raw in (False, True)]
     tables = [_count(form, thresholds, is_recall) for form in forms]
     levels = risk * np.arange(1, len(starts) + 1) / len(starts)
@@ -187,7 +189,7 @@ def _promise_one(
     if promised == 0:
         # Nothing is known, so nothing is changed.
         place = len(thresholds) - 1
-    spans = judged.spans.score[~judged.spans.raw]
+    amount = judged.amount.score[~judged.amount.raw]
     observed, observed_raw = (_share(right[:, place].sum(), counted[:, place].sum()) for right, counted in tables)
     entities = tables[0][1][:, -1]
     return PromiseRow(
@@ -195,7 +197,7 @@ def _promise_one(
         labels=labels,
         promised=promised,
         threshold=float(thresholds[place]),
-        spans=_share((spans >= thresholds[place]).sum(), (spans >= thresholds[-1]).sum()),
+        amount=_share((amount >= thresholds[place]).sum(), (amount >= thresholds[-1]).sum()),
         observed=observed,
         observed_raw=observed_raw,
         entities=int(entities.sum()),
@@ -224,8 +226,8 @@ def _walk(bounds: Floats, least: float, starts: Sequence[int]) -> tuple[int, flo
     of several starts together, and lost where it is not.
 
     bounds (Floats): Lower bounds of the share, at the risk of one start, of two, and so on. (starts, thresholds)
-    RETURNS (tuple[int, float]): The furthest threshold, and the share; where it is shown at none, the start with the
-        highest bound at its own risk, and that.
+    RETURNS (tuple[int, float]): The furthest threshold, and the share; where it is shown at none, the furthest start
+        whose bound at its own risk is close to the highest, and that bound.
     """
     held, reached = 0, -1
     for place in range(bounds.shape[1]):
@@ -236,7 +238,8 @@ def _walk(bounds: Floats, least: float, starts: Sequence[int]) -> tuple[int, flo
             held = 0
     if reached >= 0:
         return reached, least
-    best = max(starts, key=lambda start: float(bounds[0, start]))
+    own = bounds[0, list(starts)]
+    best = starts[int(np.flatnonzero(own >= own.max() - _CLOSE)[-1])]
     # Rounded down, as it is printed.
     return best, float(np.floor(bounds[0, best] * 1e4) / 1e4)
 

@@ -136,7 +136,7 @@ def show_promise(promise: dict[str, Any], dev: Path) -> None:
             row["name"],
             f"{row['promised']:.2%}",
             f"{row['threshold']:g}",
-            f"{row['spans']:.1%}",
+            f"{row['amount']:.1%}",
             f"{row['observed']:.2%}",
             f"{row['observed_raw']:.2%}",
             f"{row['entities']:,} in {row['documents']:,}",
@@ -144,7 +144,15 @@ def show_promise(promise: dict[str, Any], dev: Path) -> None:
         for row in promise["rows"]
     ]
     counted = "gold entities in documents" if is_recall else "entities in documents"
-    header = ("promise", promise["measure"], "threshold", "entities set", "on dev", "dev, raw text", counted)
+    header = (
+        "promise",
+        promise["measure"],
+        "threshold",
+        f"{'words' if is_recall else 'entities'} set",
+        "on dev",
+        "dev, raw text",
+        counted,
+    )
     msg.table(rows, header=header, divider=True, aligns=("l", *"rrrrrr"))
     for row in promise["rows"]:
         if row["promised"] < promise["least"]:

@@ -100,7 +100,7 @@ def test_a_precision_that_can_be_promised() -> None:
     assert set(promise.thresholds.values()) == {row.threshold}
     assert 0 < row.threshold < 0.99
     assert row.observed > 0.95
-    assert 0.3 < row.spans < 1
+    assert 0.3 < row.amount < 1
     assert row.observed_raw == row.observed
     # More certainty, or a higher share, costs entities.
     (surer,) = make_promise(PromiseRequest("precision", 0.95, 0.999), judged, LABELS)[1]
@@ -108,7 +108,7 @@ def test_a_precision_that_can_be_promised() -> None:
     assert surer.threshold >= row.threshold
     assert higher.threshold > row.threshold
     (low,) = make_promise(PromiseRequest("precision", 0.5), judged, LABELS)[1]
-    assert (low.threshold, low.spans) == (0.0, 1.0)
+    assert (low.threshold, low.amount) == (0.0, 1.0)
 
 
 def test_by_type_each_has_a_threshold_and_a_part_of_the_risk() -> None:
