@@ -12,7 +12,7 @@ from .bounds import share_bounds
 from .entities import Decoded
 from .judgements import Judgements, judge_gold, judge_predicted
 
-# The thresholds that are tried, fixed beforehand, in the order in which they are tested, and where the test begins. For a
+# The thresholds that are tried, fixed beforehand, in the order of the test, and where in that order it begins. For a
 # recall from the lowest threshold, which covers most; the last one adds no span.
 RECALL_THRESHOLDS: Floats = np.round(np.geomspace(0.001, 1.0, 31), 4)
 RECALL_STARTS = (0, 10, 20)  # 0.001, 0.01, 0.1
