@@ -47,6 +47,7 @@ SHORTER = {
     ("bert-ner", "train"): ["--training.max_steps", "2", "--training.eval_frequency", "2"],
     ("bert-ner", "distill"): ["--training.max_steps", "2", "--training.eval_frequency", "2"],
     ("bert-ner", "learning-curve"): ["--training.max_steps", "2", "--training.eval_frequency", "2"],
+    ("bert-ner", "audit", "config.cfg"): ["--training.max_steps", "2", "--training.eval_frequency", "2"],
     ("bert-ner", "evaluate"): ["--resamples", "100"],
     ("find-threshold",): ["--n_trials", "2"],
     ("package",): ["--build", "none"],

@@ -56,13 +56,28 @@ MAY_IMPORT: dict[str, set[str]] = {
         "terminal",
     },
     "inspection": {"encoder", "ner", "rawtext", "training"},
+    "auditing": {
+        "arrays",
+        "calibration",
+        "data",
+        "decoding",
+        "evaluation",
+        "ner",
+        "rawtext",
+        "report",
+        "storage",
+        "tags",
+        "training",
+    },
     "exported": {"arrays", "checks", "encoder", "processors", "storage", "tags"},
     "exporting": {"arrays", "encoder", "exported", "ner", "storage"},
     "packaging": {"storage"},
     "annotating": {"child_processes", "ner", "processors", "storage"},
     "serving": {"processors"},
+    "suggesting": {"annotating", "arrays", "data", "encoder", "ner", "storage"},
     "commands": {
         "annotating",
+        "auditing",
         "bridge",
         "calibration",
         "data",
@@ -76,6 +91,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "report",
         "serving",
         "storage",
+        "suggesting",
         "tags",
         "terminal",
         "training",
@@ -87,6 +103,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 # What computes an entity, and what must not reach it by any way.
 INNER = ("ner", "encoder", "exported", "decoding")
 OUTER = {
+    "auditing",
     "exporting",
     "quantization",
     "data",
@@ -98,6 +115,7 @@ OUTER = {
     "annotating",
     "report",
     "packaging",
+    "suggesting",
 }
 
 

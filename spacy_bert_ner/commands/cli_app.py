@@ -12,6 +12,7 @@ from spacy_bert_ner import __version__
 from spacy_bert_ner.terminal import follow_terminal
 
 from .annotate import annotate_cli
+from .audit import audit_cli
 from .calibrate import calibrate_cli
 from .convert import convert_cli
 from .debug import debug_cli
@@ -24,6 +25,7 @@ from .learning_curve import learning_curve_cli
 from .package import package_cli
 from .quantize import quantize_cli
 from .serve import serve_cli
+from .suggest import suggest_cli
 from .train import train_cli
 from .upgrade import upgrade_cli
 from .verify import verify_cli
@@ -38,6 +40,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "train": train_cli,
     "distill": distill_cli,
     "learning-curve": learning_curve_cli,
+    "audit": audit_cli,
     "calibrate": calibrate_cli,
     "quantize": quantize_cli,
     "evaluate": evaluate_cli,
@@ -46,10 +49,11 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "verify": verify_cli,
     "upgrade": upgrade_cli,
     "annotate": annotate_cli,
+    "suggest": suggest_cli,
     "serve": serve_cli,
 }
 # Options that these do not know are settings of the config.
-TAKE_SETTINGS = {"debug", "distill", "learning-curve", "train"}
+TAKE_SETTINGS = {"audit", "debug", "distill", "learning-curve", "train"}
 
 bert_ner_cli = typer.Typer(
     name="bert-ner",

@@ -127,7 +127,11 @@ class Quote:
 def quote(record: TokenRecord, case: Case) -> Quote:
     """RETURNS (Quote): The sentence of an entity and its prediction, or what of it is near."""
     entities = [ent for ent in (case.gold, case.found) if ent]
-    first, last = min(ent.start for ent in entities), max(ent.end for ent in entities)
+    return quote_tokens(record, min(ent.start for ent in entities), max(ent.end for ent in entities))
+
+
+def quote_tokens(record: TokenRecord, first: int, last: int) -> Quote:
+    """RETURNS (Quote): The sentence of tokens `first` to `last`, the end exclusive, or what of it is near."""
     begin, finish = (0, len(record.words))
     if record.sentence_of:
         begin, finish = record.sentence_of[first][0], record.sentence_of[last - 1][1]

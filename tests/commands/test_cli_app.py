@@ -39,8 +39,8 @@ def command(name: str) -> Command:
 
 def test_every_step_is_a_command() -> None:
     steps = (
-        "fetch convert init-config debug train distill learning-curve calibrate quantize evaluate export package "
-        "verify upgrade annotate serve"
+        "fetch convert init-config debug train distill learning-curve audit calibrate quantize evaluate export package "
+        "verify upgrade annotate suggest serve"
     )
     assert steps.split() == NAMES
 
