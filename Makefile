@@ -44,7 +44,7 @@ test-bridge: $(BRIDGE_INSTALLED)
 
 demo: $(INSTALLED)
 	$(BIN)/python -m spacy project run all . --vars.corpus corpus/sample --vars.encoder minilm --vars.gpu_id -1 \
-		--vars.name bert_ner_sample --vars.license CC0-1.0 --vars.epochs 20 --vars.batch_words 400
+		--vars.name bert_ner_sample --vars.license CC0-1.0
 
 clean:
 	rm -rf .venv .venv-bridge assets training metrics packages corpus/*.spacy project.lock .coverage.json build *.egg-info
