@@ -60,7 +60,11 @@ def test_what_nobody_has_annotated_is_marked_by_the_model(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("name", FILES)
-@given(text=st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1), data=st.data())
+# No character twice: tools count characters, bytes or UTF-16 units, and where the same text stands at what two of them
+# mean, the reader refuses to choose.
+@given(
+    text=st.lists(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, unique=True).map("".join), data=st.data()
+)
 def test_any_text(name: str, tmp_path_factory: pytest.TempPathFactory, text: str, data: st.DataObject) -> None:
     folder = tmp_path_factory.mktemp("tasks")
     start = data.draw(st.integers(0, len(text) - 1))
