@@ -106,21 +106,21 @@ def test_it_goes_on_where_it_was_killed(
     assert contents(folder / "out") == whole
 
 
-@pytest.mark.parametrize(
-    ("change", "named"),
-    [
-        (("--training.max_steps", "61"), "training.max_steps: 60 then, 61 now"),
-        (("--folds", "2"), "--folds: 3 then, 2 now"),
-        (("--epochs", "2"), "--epochs: null then, 2.0 now"),
-    ],
-)
-def test_another_audit_is_not_mixed_in(folder: Path, trained: list[str], change: tuple[str, str], named: str) -> None:
+CHANGES = [
+    (("--training.max_steps", "61"), "training.max_steps: 60 then, 61 now"),
+    (("--folds", "2"), "--folds: 3 then, 2 now"),
+    (("--epochs", "2"), "--epochs: null then, 2.0 now"),
+]
+
+
+def test_another_audit_is_not_mixed_in(folder: Path, trained: list[str]) -> None:
     audit()
     del trained[:]
-    result = invoke("audit", "config.cfg", "out", "--folds", "3", *SETTINGS, *change)
-    assert result.exit_code == 1
-    assert named in said(result)
-    assert "--fresh" in said(result)
+    for change, named in CHANGES:
+        result = invoke("audit", "config.cfg", "out", "--folds", "3", *SETTINGS, *change)
+        assert result.exit_code == 1
+        assert named in said(result)
+        assert "--fresh" in said(result)
     save(folder / "train.spacy", make_corpus())
     changed = invoke("audit", "config.cfg", "out", "--folds", "3", *SETTINGS)
     assert (changed.exit_code, "content of train.spacy" in said(changed)) == (1, True)
