@@ -1,6 +1,5 @@
 """`audit`: where is the annotation probably wrong? Judged by models that were not trained on it."""
 
-import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +15,7 @@ from .arguments import check_corpora, check_corpus, load_pipeline, set_up
 from .calibrate import find_component
 from .options import Arg, CheckpointEvery, Code, Epochs, Evaluations, Fresh, GpuId, Opt, Processes
 from .overrides import options_of, read_overrides
-from .train import parse_epochs, train_or_exit
+from .train import parse_epochs, refuse_torchrun, train_or_exit
 from .wrapping import CommandError, explained
 
 if TYPE_CHECKING:
@@ -57,8 +56,7 @@ def audit_cli(
     from spacy_bert_ner.auditing.audit_error import AuditError
     from spacy_bert_ner.training.training_error import RunError
 
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise CommandError("audit is not for torchrun", "Several processes on one machine: --processes N")
+    refuse_torchrun("audit")
     if not source.exists():
         raise CommandError(f"{source} does not exist", "Expected a training config, or with --model documents (.spacy)")
     try:

@@ -1,6 +1,5 @@
 """`learning-curve`: would more annotation help? Trains on a quarter, half, three quarters and all of the data."""
 
-import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +13,7 @@ from spacy_bert_ner.terminal import divider
 from .arguments import check_corpora
 from .options import CheckpointEvery, Code, Epochs, Evaluations, Fresh, GpuId, Opt, Processes, TrainingConfig
 from .overrides import options_of, read_overrides
-from .train import parse_epochs, train_or_exit
+from .train import parse_epochs, refuse_torchrun, train_or_exit
 from .wrapping import CommandError
 
 if TYPE_CHECKING:
@@ -40,8 +39,7 @@ def learning_curve_cli(
 
     The config's settings can be overridden, as for train: --training.dropout 0.2.
     """
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise CommandError("learning-curve is not for torchrun", "Several processes on one machine: --processes N")
+    refuse_torchrun("learning-curve")
     overrides = read_overrides(ctx.args, config, options_of(ctx))
     check_corpora(config, overrides)
     from spacy_bert_ner.training.training_error import RunError

@@ -1,6 +1,7 @@
 """`train`: training as by `spacy train`, resumed where it was interrupted."""
 
 import math
+import os
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -73,6 +74,12 @@ def read_kept(model: str | None, annotated: list[str]) -> "KeptLabels | None":
         return KeptLabels(model, tuple(annotated))
     except RunError as error:
         raise CommandError("Training cannot begin", str(error)) from error
+
+
+def refuse_torchrun(command: str) -> None:
+    """End a command of several trainings that torchrun has started. command (str): Its name. RAISES: CommandError."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise CommandError(f"{command} is not for torchrun", "Several processes on one machine: --processes N")
 
 
 def parse_epochs(epochs: str) -> float | None:
