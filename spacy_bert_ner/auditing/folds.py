@@ -9,7 +9,8 @@ from .audit_error import AuditError
 
 # Runs of so many words that documents share show that one repeats the other.
 RUN_WORDS = 8
-# Of the runs of the shorter one; and how many documents may share a run before it is a formula that says nothing.
+# Of the runs of the shorter one; and how many different documents may share a run before it is a formula that says
+# nothing.
 REPEATED, FORMULA = 0.5, 20
 _SEED = 0
 
@@ -22,19 +23,17 @@ def group_repeated(documents: Sequence[Sequence[str]]) -> list[int]:
     documents (Sequence[Sequence[str]]): Their words.
     RETURNS (list[int]): The group of each, which is the index of its first document.
     """
-    runs = [_runs(words) for words in documents]
+    first: dict[tuple[str, ...], int] = {}
+    # However many equal ones there are, they are one document.
+    groups = [first.setdefault(tuple(words), i) for i, words in enumerate(documents)]
+    runs = {i: _runs(words) for words, i in first.items()}
     sharing: dict[tuple[str, ...], list[int]] = defaultdict(list)
-    for i, own in enumerate(runs):
+    for i, own in runs.items():
         for run in own:
             sharing[run].append(i)
     shared: Counter[tuple[int, int]] = Counter()
-    groups = list(range(len(documents)))
-    for run, owners in sharing.items():
-        if len(run) < RUN_WORDS:
-            # All the words there are.
-            for other in owners[1:]:
-                _join(groups, owners[0], other)
-        elif len(owners) <= FORMULA:
+    for owners in sharing.values():
+        if len(owners) <= FORMULA:
             shared.update(combinations(owners, 2))
     for (left, right), count in shared.items():
         if count >= REPEATED * min(len(runs[left]), len(runs[right])):
@@ -43,8 +42,7 @@ def group_repeated(documents: Sequence[Sequence[str]]) -> list[int]:
 
 
 def _runs(words: Sequence[str]) -> set[tuple[str, ...]]:
-    if len(words) < RUN_WORDS:
-        return {tuple(words)}
+    """RETURNS (set[tuple[str, ...]]): All runs; none of a document that is shorter, which only its equals repeat."""
     return {tuple(words[i : i + RUN_WORDS]) for i in range(len(words) - RUN_WORDS + 1)}
 
 

@@ -38,6 +38,17 @@ def test_repetition_is_passed_on() -> None:
     assert group_repeated(chain) == [0, 0, 0, 0]
 
 
+@pytest.mark.parametrize("length", [0, 1, 7, 8, 40])
+def test_equal_documents_stay_together_however_many(length: int) -> None:
+    copies = [LONG[:length]] * (FORMULA + 5)
+    assert group_repeated([["other"], *copies]) == [0] + [1] * len(copies)
+
+
+def test_copies_of_a_document_do_not_make_a_formula_of_it() -> None:
+    copies = [LONG] * FORMULA
+    assert group_repeated([*copies, LONG[:30]]) == [0] * (FORMULA + 1)
+
+
 def test_a_formula_that_many_documents_end_with_joins_none() -> None:
     documents = [[f"d{i}", f"e{i}", *FORMULA_WORDS] for i in range(FORMULA + 1)]
     assert group_repeated(documents) == list(range(FORMULA + 1))
