@@ -5,6 +5,9 @@ A place is a run of tokens that entities of the annotation and likely other ones
     words       officials of  the  Bank    of  England
     annotated                      ORG         LOC         two entities and
     suggested                      └───── ORG ─────┘       one other: one place, not three
+
+Where the suggested reading does not hold the other one, each of the two is a place: that one is wrong says nothing of
+the other.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -75,12 +78,25 @@ def find_places(document: int, spans: SpanPosteriors) -> list[ReadPlace]:
 
     document (int): Its index.
     spans (SpanPosteriors): What a model says of it.
-    RETURNS (list[ReadPlace]): One for every annotated entity, or several that likely other spans connect, and one for
-        every likely span beside them; in the order of the text.
+    RETURNS (list[ReadPlace]): One for every annotated entity, or several that suggested other spans connect, and one
+        for every likely span beside them; in the order of the text.
     """
     others = _choose_others(spans)
     members = sorted([*((entity, True) for entity in spans.gold), *((entity, False) for entity in others)])
-    return [_read(document, group, spans.posterior) for group in _connected(members)]
+    return [place for group in _connected(members) for place in _divide(document, group, spans.posterior)]
+
+
+def _divide(
+    document: int, group: Sequence[tuple[Entity, bool]], posterior: Mapping[Entity, float]
+) -> Iterator[ReadPlace]:
+    """Read a group of entities as one place, or as several where the reading would drop what it says nothing of."""
+    place = _read(document, group, posterior)
+    contradicted = [entity for entity in place.annotated if any(overlap(entity, other) for other in place.suggested)]
+    if len(place.annotated) < 2 or len(contradicted) == len(place.annotated):
+        yield place
+        return
+    left = [(entity, is_gold) for entity, is_gold in group if is_gold or entity in place.suggested]
+    yield from (_read(document, part, posterior) for part in _connected(left))
 
 
 def _choose_others(spans: SpanPosteriors) -> list[Entity]:

@@ -53,6 +53,27 @@ def test_what_does_not_touch_is_apart() -> None:
     ]
 
 
+LONGER, BRIDGE, BEHIND = Entity(3, 6, "LOC"), Entity(0, 4, "ORG"), Entity(4, 6, "PER")
+
+
+@pytest.mark.parametrize(
+    ("posterior", "expected"),
+    [
+        # Neither the bridge nor one of the two.
+        ({A: 0.97, B: 0.01, WHOLE: 0.02}, [([A], [], 0.01), ([B], [], 0.97)]),
+        # Another span in place of the second one, which says nothing of the first.
+        ({A: 0.95, LONGER: 0.02, BRIDGE: 0.03, BEHIND: 0.9}, [([A], [], 0.02), ([LONGER], [BEHIND], 0.9)]),
+    ],
+)
+def test_what_is_suggested_of_one_entity_drops_no_other(
+    posterior: dict[Entity, float], expected: list[tuple[list[Entity], list[Entity], float]]
+) -> None:
+    gold = [entity for entity in posterior if entity in (A, B, LONGER)]
+    places = find_places(0, spans(gold, posterior))
+    assert [(list(place.annotated), list(place.suggested)) for place in places] == [each[:2] for each in expected]
+    assert [place.suggested_posterior for place in places] == pytest.approx([each[2] for each in expected])
+
+
 def test_entities_that_cannot_be_judged_are_left_alone() -> None:
     assert find_places(0, SpanPosteriors((), {WHOLE: 0.9}, unjudged=(A,))) == []
 
@@ -79,6 +100,9 @@ def test_every_entity_has_one_place_and_places_do_not_overlap(
     for place in places:
         assert place.kind in DOUBT_KINDS
         assert place.annotated != place.suggested
+        # What is dropped is contradicted, or all that there is.
+        contradicted = [x for x in place.annotated if any(overlap(x, other) for other in place.suggested)]
+        assert len(place.annotated) < 2 or contradicted == list(place.annotated)
         assert 0 <= place.annotated_posterior <= 1
         assert 0 <= place.suggested_posterior <= 1
     # Nothing that is likelier than not is passed over, unless something likelier overlaps it.
