@@ -122,13 +122,19 @@ class PointStore:
     """The points of a learning curve, each written when its run is finished.
 
     folder (Path): Where they are.
+    RAISES: RunError where something else is there.
     """
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / POINTS
-        found = srsly.read_json(self.path) if self.path.exists() else {"points": [], "fingerprints": {}}
-        self.points = {point["part"]: DataPoint(**point) for point in found["points"]}
-        self._fingerprints: dict[str, Fingerprint] = found["fingerprints"]
+        try:
+            found = srsly.read_json(self.path) if self.path.exists() else {"points": [], "fingerprints": {}}
+            self.points = {point["part"]: DataPoint(**point) for point in found["points"]}
+            self._fingerprints: dict[str, Fingerprint] = dict(found["fingerprints"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise RunError(
+                f"{self.path} is no learning curve: name another folder with --output, or replace it with --fresh"
+            ) from error
 
     def is_done(self, part: str, fingerprint: Fingerprint) -> bool:
         """Say whether there is a part's point.

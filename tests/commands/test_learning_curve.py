@@ -98,6 +98,14 @@ def test_another_curve_is_not_mixed_in(folder: Path, trained: list[str]) -> None
     assert trained == list(CURVE_PARTS)
 
 
+@pytest.mark.parametrize("content", ["{}", "[1]", "{", '{"points": [{"part": "quarter"}], "fingerprints": {}}'])
+def test_what_is_no_curve_is_refused(folder: Path, content: str) -> None:
+    (folder / "curve").mkdir()
+    (folder / "curve" / "learning-curve.json").write_text(content)
+    result = invoke("learning-curve", "config.cfg", "--output", "curve")
+    assert (result.exit_code, "learning-curve.json is no learning curve" in said(result)) == (1, True)
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [(("--training.max_epochs", "-1"), "is streamed"), (("--training.droput", "1"), "--training.dropout")],
