@@ -7,6 +7,7 @@ folds/fold-1/              its training, with checkpoints, until then; a file "t
 
 import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,29 +62,43 @@ class FoldStore:
     def __init__(self, output: Path) -> None:
         self.output = output
         self.identity = output / IDENTITY
+        self.folds = output / "folds"
 
     def open(self, fingerprint: Fingerprint, *, fresh: bool) -> None:
         """Begin an audit, or go on with it.
 
         fingerprint (Fingerprint): What makes it the same audit.
         fresh (bool): Whether to begin anew.
-        RAISES: AuditError where the folder holds the audit of something else.
+        RAISES: AuditError where the folder holds the audit of something else, or what no audit has written.
         """
-        if self.identity.exists() and not fresh:
-            different = differences(srsly.read_json(self.identity), fingerprint)
+        found = self._read_identity(fingerprint)
+        if found is not None and not fresh:
+            different = differences(found, fingerprint)
             if different:
                 raise AuditError(
                     f"{self.output} holds the audit of something else:\n  " + "\n  ".join(different) + "\nTo finish "
                     "that, put it back; to start over in its place, add --fresh; to keep it, name another folder."
                 )
             return
-        if (self.output / "folds").exists():
-            shutil.rmtree(self.output / "folds")
+        if self.folds.exists():
+            if found is None:
+                raise AuditError(f"{self.folds} is there already, and no audit has made it: name another folder")
+            shutil.rmtree(self.folds)
         write_atomically(self.identity, srsly.json_dumps(fingerprint, indent=2).encode("utf8") + b"\n")
+
+    def _read_identity(self, like: Fingerprint) -> Fingerprint | None:
+        """RETURNS (Fingerprint | None): Of the audit that the folder holds. RAISES: AuditError where it is no audit."""
+        if not self.identity.exists():
+            return None
+        with suppress(ValueError):
+            found = srsly.read_json(self.identity)
+            if isinstance(found, dict) and all(isinstance(found.get(kind), dict) for kind in like):
+                return found
+        raise AuditError(f"{self.identity} is there already, and no audit has written it: name another folder")
 
     def run_folder(self, fold: Fold) -> Path:
         """RETURNS (Path): Where a fold is trained."""
-        return self.output / "folds" / f"fold-{fold.number}"
+        return self.folds / f"fold-{fold.number}"
 
     def is_done(self, fold: Fold) -> bool:
         """RETURNS (bool): Whether a fold's documents have been judged."""
@@ -96,6 +111,10 @@ class FoldStore:
     def mark_trained(self, fold: Fold) -> None:
         """Remember that a fold's training has ended."""
         write_atomically(self.run_folder(fold) / TRAINED, b"")
+
+    def clear(self, fold: Fold) -> None:
+        """Remove a fold's training: what is kept of it is what its model says."""
+        shutil.rmtree(self.run_folder(fold), ignore_errors=True)
 
     def write(self, fold: Fold, judged: Sequence[SpanPosteriors]) -> None:
         """Write what a fold's model says of its documents, in one step. judged: In their order."""

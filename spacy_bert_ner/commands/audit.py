@@ -1,6 +1,5 @@
 """`audit`: where is the annotation probably wrong? Judged by models that were not trained on it."""
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from time import monotonic
@@ -141,6 +140,10 @@ def audit_by_folds(
     )
     store.open(fingerprint, fresh=fresh)
     todo = [fold for fold in parts if not store.is_done(fold)]
+    for fold in parts:
+        # Where the process was killed between the two.
+        if store.is_done(fold):
+            store.clear(fold)
     if todo:
         msg.info(describe_cost(docs, parts, len(todo)))
     for left, fold in zip(range(len(todo), 0, -1), todo, strict=True):
@@ -198,8 +201,7 @@ def judge_fold(
         msg.warn("The posteriors are not calibrated", reason)
     with explained(f"Fold {fold.number} cannot be judged"):
         store.write(fold, list(judge_annotation(nlp, name, [docs[i] for i in fold.held_out])))
-    # What is kept is what it says.
-    shutil.rmtree(run)
+    store.clear(fold)
 
 
 def finish(

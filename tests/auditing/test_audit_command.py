@@ -106,6 +106,17 @@ def test_it_goes_on_where_it_was_killed(
     assert contents(folder / "out") == whole
 
 
+def test_what_is_left_of_a_fold_that_is_done_is_removed(folder: Path, trained: list[str]) -> None:
+    audit("--training.max_steps", "1")
+    whole = contents(folder / "out")
+    checkpoints = folder / "out" / "folds" / "fold-2" / "checkpoints"
+    checkpoints.mkdir(parents=True)
+    (checkpoints / "large").write_bytes(b"")
+    audit("--training.max_steps", "1")
+    assert contents(folder / "out") == whole
+    assert len(trained) == 3
+
+
 CHANGES = [
     (("--training.max_steps", "61"), "training.max_steps: 60 then, 61 now"),
     (("--folds", "2"), "--folds: 3 then, 2 now"),
@@ -225,6 +236,17 @@ def test_a_corpus_without_annotation_is_refused(judged: Path) -> None:
     nlp = spacy.blank("en")
     DocBin(docs=[nlp.make_doc("Jane met IBM")]).to_disk(judged / "raw.spacy")
     assert "No token of raw.spacy is annotated" in said(invoke("audit", "raw.spacy", "out", "--model", "model"))
+
+
+@pytest.mark.parametrize("fresh", [(), ("--fresh",)])
+@pytest.mark.parametrize(("name", "content"), [("folds/mine.txt", "x"), ("audit.json", "{}"), ("audit.json", "[")])
+def test_what_no_audit_has_written_stays(judged: Path, name: str, content: str, fresh: tuple[str, ...]) -> None:
+    place = judged / "out" / name
+    place.parent.mkdir(parents=True)
+    place.write_text(content)
+    result = invoke("audit", "dev.spacy", "out", "--model", "model", *fresh)
+    assert (result.exit_code, "name another folder" in said(result)) == (1, True)
+    assert place.read_text() == content
 
 
 def test_another_model_is_not_mixed_in(judged: Path) -> None:
