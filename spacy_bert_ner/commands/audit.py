@@ -150,6 +150,8 @@ def audit_by_folds(
         divider(f"fold {fold.number} of {folds}: {len(fold.training)} documents train, {len(fold.held_out)} are judged")
         started = monotonic()
         train_fold(config, store, fold, docs, setting, overrides, fresh, asked, options)
+        # Training may have done so in other processes, or before an interruption.
+        set_up(options["code"], options["use_gpu"])
         judge_fold(store, fold, docs, config, overrides, component)
         if left > 1:
             minutes = (monotonic() - started) / 60

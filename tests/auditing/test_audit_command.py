@@ -106,6 +106,24 @@ def test_it_goes_on_where_it_was_killed(
     assert contents(folder / "out") == whole
 
 
+def test_code_is_imported_where_a_fold_is_judged_that_was_trained_before(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "own.py").write_text("from pathlib import Path\nPath('imported').touch()\n")
+    seen = []
+
+    def load(name: str) -> None:
+        seen.append((folder / "imported").exists())
+        raise RunError("killed")
+
+    monkeypatch.setattr(command, "load_pipeline", load)
+    args = ("audit", "config.cfg", "out", "--folds", "2", "--training.max_steps", "1", "--code", "own.py")
+    assert invoke(*args).exit_code == 1
+    (folder / "imported").unlink()
+    assert invoke(*args).exit_code == 1
+    assert seen == [True, True]
+
+
 def test_what_is_left_of_a_fold_that_is_done_is_removed(folder: Path, trained: list[str]) -> None:
     audit("--training.max_steps", "1")
     whole = contents(folder / "out")
