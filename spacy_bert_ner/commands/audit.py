@@ -1,20 +1,21 @@
 """`audit`: where is the annotation probably wrong? Judged by models that were not trained on it."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from wasabi import msg
 
 from spacy_bert_ner.terminal import divider
 
-from .arguments import check_corpora, check_corpus, load_pipeline, set_up
+from .arguments import check_corpus, load_pipeline, set_up
 from .calibrate import find_component
 from .options import Arg, CheckpointEvery, Code, Epochs, Evaluations, Fresh, GpuId, Opt, Processes
-from .overrides import options_of, read_overrides
-from .train import parse_epochs, refuse_torchrun, train_or_exit
+from .train import refuse_torchrun, train_or_exit
+from .training_request import TrainingRequest, read_request
 from .wrapping import CommandError, explained
 
 if TYPE_CHECKING:
@@ -22,6 +23,22 @@ if TYPE_CHECKING:
 
     from spacy_bert_ner.auditing.fold_run import Fold, FoldStore
     from spacy_bert_ner.auditing.places import SpanPosteriors
+
+
+@dataclass(frozen=True)
+class AuditRequest:
+    """What is asked of an audit, whoever judges.
+
+    output (Path): Folder for the doubts, and for the folds' runs.
+    count (int): How many doubts are listed.
+    component (str | None): The `bert_ner` that judges, where the pipeline has several.
+    fresh (bool): Whether to start over.
+    """
+
+    output: Path
+    count: int
+    component: str | None
+    fresh: bool
 
 
 def audit_cli(
@@ -58,38 +75,38 @@ def audit_cli(
     refuse_torchrun("audit")
     if not source.exists():
         raise CommandError(f"{source} does not exist", "Expected a training config, or with --model documents (.spacy)")
+    request = AuditRequest(output, count, component, fresh)
     try:
         if model is not None:
-            judge_held_out(source, output, model, component, count, fresh, ctx.args, code, gpu_id)
+            if ctx.args:
+                raise CommandError(
+                    f"No such option: {ctx.args[0]}", "Settings of a config are for audits without --model"
+                )
+            judge_held_out(source, model, request, code, gpu_id)
             return
         if source.suffix == ".spacy" or source.is_dir():
             raise CommandError(
                 f"{source} is no training config",
                 "To audit documents that a pipeline was not trained on: --model MODEL; else name the training config",
             )
-        overrides = read_overrides(ctx.args, source, options_of(ctx))
-        check_corpora(source, overrides)
-        asked = {"epochs": parse_epochs(epochs), "evaluations": evaluations}
-        options = {"use_gpu": gpu_id, "code": code, "interval": 60 * checkpoint_every, "processes": processes}
-        audit_by_folds(source, output, overrides, folds, component, count, fresh, asked, options)
+        training = read_request(
+            ctx,
+            source,
+            code=code,
+            gpu_id=gpu_id,
+            fresh=fresh,
+            epochs=epochs,
+            evaluations=evaluations,
+            checkpoint_every=checkpoint_every,
+            processes=processes,
+        )
+        audit_by_folds(training, folds, request)
     except (AuditError, RunError) as error:
         raise CommandError("The audit cannot go on", str(error)) from error
 
 
-def judge_held_out(
-    corpus: Path,
-    output: Path,
-    model: str,
-    component: str | None,
-    count: int,
-    fresh: bool,
-    args: Sequence[str],
-    code: Path | None,
-    gpu_id: int,
-) -> None:
+def judge_held_out(corpus: Path, model: str, request: AuditRequest, code: Path | None, gpu_id: int) -> None:
     """Audit documents by a pipeline that was not trained on them, and write the files."""
-    if args:
-        raise CommandError(f"No such option: {args[0]}", "Settings of a config are for audits without --model")
     check_corpus(corpus)
     set_up(code, gpu_id)
     from spacy_bert_ner.auditing.audit_run import check_annotated, read_every_document
@@ -97,48 +114,35 @@ def judge_held_out(
     from spacy_bert_ner.auditing.judging import judge_annotation
 
     nlp = load_pipeline(model)
-    name = find_component(nlp, model, component)
+    name = find_component(nlp, model, request.component)
     docs = read_every_document(corpus)
     check_annotated(docs, corpus)
-    FoldStore(output).open(identify_model(model, corpus, component, code, gpu_id), fresh=fresh)
+    identity = identify_model(model, corpus, request.component, code, gpu_id)
+    FoldStore(request.output).open(identity, fresh=request.fresh)
     with explained(f"{model} cannot judge {corpus}"):
         judged = list(judge_annotation(nlp, name, docs))
-    finish(docs, judged, output, count, corpus=corpus, judge=f"{model}, which must not have been trained on it")
+    finish(docs, judged, request, corpus=corpus, judge=f"{model}, which must not have been trained on it")
 
 
-def audit_by_folds(
-    config: Path,
-    output: Path,
-    overrides: dict[str, Any],
-    folds: int,
-    component: str | None,
-    count: int,
-    fresh: bool,
-    asked: dict[str, Any],
-    options: dict[str, Any],
-) -> None:
+def audit_by_folds(training: TrainingRequest, folds: int, request: AuditRequest) -> None:
     """Audit a config's training corpus: train on all folds but one, judge that, for each that is not done.
 
-    config, output, overrides, folds, component, count, fresh: As on the command line.
-    asked, options (dict[str, Any]): See training.running.train; what is asked for makes another audit.
+    training (TrainingRequest): The training on all of the corpus.
+    folds (int): How many.
+    request (AuditRequest): What is written.
     RAISES: AuditError, and RunError, where the folder holds the audit of something else.
     """
-    from spacy.util import load_config
-
     from spacy_bert_ner.auditing.audit_run import check_annotated, read_every_document
     from spacy_bert_ner.auditing.fold_run import FoldStore, describe_cost, make_folds
     from spacy_bert_ner.auditing.folds import assign_folds
     from spacy_bert_ner.training import data_curve
 
-    setting, path = data_curve.locate_corpus(load_config(config, overrides=overrides, interpolate=False))
+    setting, path = data_curve.locate_corpus(training.load_config())
     docs = read_every_document(path)
     check_annotated(docs, path)
     parts = make_folds(assign_folds([[token.text for token in doc] for doc in docs], folds))
-    store = FoldStore(output)
-    fingerprint = data_curve.fingerprint_of(
-        config, overrides, options["code"], options["use_gpu"], **asked, folds=folds, component=component
-    )
-    store.open(fingerprint, fresh=fresh)
+    store = FoldStore(request.output)
+    store.open(training.identify(folds=folds, component=request.component), fresh=request.fresh)
     todo = [fold for fold in parts if not store.is_done(fold)]
     for fold in parts:
         # Where the process was killed between the two.
@@ -149,47 +153,36 @@ def audit_by_folds(
     for left, fold in zip(range(len(todo), 0, -1), todo, strict=True):
         divider(f"fold {fold.number} of {folds}: {len(fold.training)} documents train, {len(fold.held_out)} are judged")
         started = monotonic()
-        train_fold(config, store, fold, docs, setting, overrides, fresh, asked, options)
+        train_fold(training, store, fold, docs, setting)
         # Training may have done so in other processes, or before an interruption.
-        set_up(options["code"], options["use_gpu"])
-        judge_fold(store, fold, docs, config, overrides, component)
+        set_up(training.code, training.use_gpu)
+        judge_fold(training, store, fold, docs, request.component)
         if left > 1:
             minutes = (monotonic() - started) / 60
             msg.info(f"{minutes:.0f} minutes for this fold: about {minutes * (left - 1):.0f} for the other {left - 1}")
     judge = f"{folds} models, each trained on the other folds"
-    finish(docs, store.read(parts), output, count, corpus=path, judge=judge)
+    finish(docs, store.read(parts), request, corpus=path, judge=judge)
 
 
 def train_fold(
-    config: Path,
-    store: "FoldStore",
-    fold: "Fold",
-    docs: "Sequence[Doc]",
-    setting: str,
-    overrides: dict[str, Any],
-    fresh: bool,
-    asked: dict[str, Any],
-    options: dict[str, Any],
+    training: TrainingRequest, store: "FoldStore", fold: "Fold", docs: "Sequence[Doc]", setting: str
 ) -> None:
-    """Train on all documents that a fold does not hold out, unless that has been done."""
+    """Train on all documents that a fold does not hold out, unless that has been done.
+
+    setting (str): Names the training corpus, by dotted path.
+    """
     from spacy_bert_ner.training.data_curve import write_part
 
     if store.is_trained(fold):
         return
     run = store.run_folder(fold)
     write_part([docs[i] for i in fold.training], run / "train.spacy")
-    given = overrides | {setting: str(run / "train.spacy")}
-    train_or_exit(config, run, overrides=given, fresh=fresh, **asked, **options)
+    train_or_exit(training.with_setting(setting, str(run / "train.spacy")), run)
     store.mark_trained(fold)
 
 
 def judge_fold(
-    store: "FoldStore",
-    fold: "Fold",
-    docs: "Sequence[Doc]",
-    config: Path,
-    overrides: dict[str, Any],
-    component: str | None,
+    training: TrainingRequest, store: "FoldStore", fold: "Fold", docs: "Sequence[Doc]", component: str | None
 ) -> None:
     """Judge the documents that a fold holds out by its best pipeline, calibrated on the config's dev set."""
     from spacy_bert_ner.auditing.fold_calibration import calibrate_fold
@@ -199,7 +192,7 @@ def judge_fold(
     best = str(run / "model-best")
     nlp = load_pipeline(best)
     name = find_component(nlp, best, component)
-    if reason := calibrate_fold(nlp, name, config, overrides, [docs[i] for i in fold.training]):
+    if reason := calibrate_fold(nlp, name, training.load_config(), [docs[i] for i in fold.training]):
         msg.warn("The posteriors are not calibrated", reason)
     with explained(f"Fold {fold.number} cannot be judged"):
         store.write(fold, list(judge_annotation(nlp, name, [docs[i] for i in fold.held_out])))
@@ -209,8 +202,7 @@ def judge_fold(
 def finish(
     docs: "Sequence[Doc]",
     judged: "Sequence[SpanPosteriors]",
-    output: Path,
-    count: int,
+    request: AuditRequest,
     *,
     corpus: Path,
     judge: str,
@@ -221,8 +213,8 @@ def finish(
     from spacy_bert_ner.auditing.places import DOUBT_KINDS
 
     ranking = rank_doubts(docs, judged)
-    figures = describe_audit(docs, ranking, count, corpus=corpus, judge=judge)
-    written = write_audit(output, docs, ranking, count, figures)
+    figures = describe_audit(docs, ranking, request.count, corpus=corpus, judge=judge)
+    written = write_audit(request.output, docs, ranking, request.count, figures)
     divider("Doubtful annotation")
     rows = [(DOUBT_KINDS[kind], f"{number:,}") for kind, number in figures["kinds"].items()]
     msg.table(rows, header=("of those listed", "places"), divider=True, aligns=("l", "r"))

@@ -5,10 +5,9 @@ from typing import Annotated, Any
 
 import typer
 
-from .arguments import check_corpora
 from .options import CheckpointEvery, Code, Epochs, Evaluations, Fresh, GpuId, Opt, Processes, TrainingConfig
-from .overrides import options_of, read_overrides
-from .train import Output, parse_epochs, train_or_exit
+from .train import Output, train_or_exit
+from .training_request import read_request
 from .wrapping import CommandError
 
 
@@ -39,22 +38,19 @@ def distill_cli(
 
     The config's settings can be overridden, as for train: --training.dropout 0.2.
     """
-    overrides = read_overrides(ctx.args, config, options_of(ctx))
-    check_corpora(config, overrides)
-    settings = {"weight": weight, "temperature": temperature, "match": match, "targets": targets}
-    train_or_exit(
+    request = read_request(
+        ctx,
         config,
-        output,
-        teaching=read_distillation(teacher, texts or [], text_field, settings),
-        overrides=overrides,
-        use_gpu=gpu_id,
         code=code,
+        gpu_id=gpu_id,
         fresh=fresh,
-        interval=60 * checkpoint_every,
-        epochs=parse_epochs(epochs),
+        epochs=epochs,
         evaluations=evaluations,
+        checkpoint_every=checkpoint_every,
         processes=processes,
     )
+    settings = {"weight": weight, "temperature": temperature, "match": match, "targets": targets}
+    train_or_exit(request, output, read_distillation(teacher, texts or [], text_field, settings))
 
 
 def read_distillation(teachers: list[str], texts: list[str], field: str, settings: dict[str, Any]) -> Any:

@@ -3,17 +3,16 @@
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from wasabi import msg
 
 from spacy_bert_ner.terminal import divider
 
-from .arguments import check_corpora
 from .options import CheckpointEvery, Code, Epochs, Evaluations, Fresh, GpuId, Opt, Processes, TrainingConfig
-from .overrides import options_of, read_overrides
-from .train import parse_epochs, refuse_torchrun, train_or_exit
+from .train import refuse_torchrun, train_or_exit
+from .training_request import TrainingRequest, read_request
 from .wrapping import CommandError
 
 if TYPE_CHECKING:
@@ -40,57 +39,52 @@ def learning_curve_cli(
     The config's settings can be overridden, as for train: --training.dropout 0.2.
     """
     refuse_torchrun("learning-curve")
-    overrides = read_overrides(ctx.args, config, options_of(ctx))
-    check_corpora(config, overrides)
+    request = read_request(
+        ctx,
+        config,
+        code=code,
+        gpu_id=gpu_id,
+        fresh=fresh,
+        epochs=epochs,
+        evaluations=evaluations,
+        checkpoint_every=checkpoint_every,
+        processes=processes,
+    )
     from spacy_bert_ner.training.training_error import RunError
 
-    asked = {"epochs": parse_epochs(epochs), "evaluations": evaluations}
-    options = {"use_gpu": gpu_id, "code": code, "interval": 60 * checkpoint_every, "processes": processes}
     try:
-        points = train_parts(config, output, overrides, fresh, asked, options)
+        points = train_parts(request, output)
     except RunError as error:
         raise CommandError("The learning curve cannot go on", str(error)) from error
     show_points(points)
 
 
-def train_parts(
-    config: Path,
-    output: Path,
-    overrides: dict[str, Any],
-    fresh: bool,
-    asked: dict[str, Any],
-    options: dict[str, Any],
-) -> "list[DataPoint]":
+def train_parts(request: TrainingRequest, output: Path) -> "list[DataPoint]":
     """Train on each part that has no point yet.
 
-    config (Path): Training config.
+    request (TrainingRequest): The training on all of the data.
     output (Path): Where the curve and the runs go.
-    overrides (dict[str, Any]): Settings of the config, by dotted path.
-    fresh (bool): Whether to begin anew.
-    asked, options (dict[str, Any]): See training.running.train; what is asked for makes another curve.
     RETURNS (list[DataPoint]): All points, from the smallest part on.
     RAISES: RunError where the folder holds the curve of something else.
     """
-    from spacy.util import load_config
-
     from spacy_bert_ner.training import data_curve
 
-    setting, path = data_curve.locate_corpus(load_config(config, overrides=overrides, interpolate=False))
+    setting, path = data_curve.locate_corpus(request.load_config())
     docs = data_curve.read_documents(path)
-    if fresh and (output / data_curve.POINTS).exists():
+    if request.fresh and (output / data_curve.POINTS).exists():
         (output / data_curve.POINTS).unlink()
     store = data_curve.PointStore(output)
     for part, share in data_curve.CURVE_PARTS.items():
-        run, chosen, given = output / part, docs, overrides
+        run, chosen, own = output / part, docs, request
         if share < 1:
             chosen = data_curve.choose_documents(docs, share)
-            given = overrides | {setting: str(run / "train.spacy")}
+            own = request.with_setting(setting, str(run / "train.spacy"))
             data_curve.write_part(chosen, run / "train.spacy")
-        asking = data_curve.fingerprint_of(config, given, options["code"], options["use_gpu"], **asked)
-        if not store.is_done(part, asking):
+        identity = own.identify()
+        if not store.is_done(part, identity):
             divider(f"{part}: {len(chosen)} of {len(docs)} documents")
-            train_or_exit(config, run, overrides=given, fresh=fresh, **asked, **options)
-            store.add(data_curve.best_point(part, chosen, run), asking)
+            train_or_exit(own, run)
+            store.add(data_curve.best_point(part, chosen, run), identity)
         if share < 1:
             # What is kept of them is their points: who wants a pipeline wants that of all the data.
             for name in ("model-best", "model-last"):

@@ -1,21 +1,19 @@
 """`train`: training as by `spacy train`, resumed where it was interrupted."""
 
-import math
 import os
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from wasabi import msg
 
-from .arguments import check_corpora
 from .options import CheckpointEvery, Code, Epochs, Evaluations, Fresh, GpuId, Opt, Processes, TrainingConfig
-from .overrides import options_of, read_overrides
+from .training_request import TrainingRequest, read_request
 from .wrapping import PLACE, CommandError
 
 Output = Annotated[Path, Opt("--output", "--output-path", "-o", help="Folder for model-best and model-last")]
 if TYPE_CHECKING:
+    from spacy_bert_ner.training.distillation.distillation import Distillation
     from spacy_bert_ner.training.kept_labels import KeptLabels
 
 # The exit code that shells give to an interrupted process.
@@ -44,21 +42,18 @@ def train_cli(
 
     The config's settings can be overridden: --training.dropout 0.2.
     """
-    overrides = read_overrides(ctx.args, config, options_of(ctx))
-    check_corpora(config, overrides)
-    train_or_exit(
+    request = read_request(
+        ctx,
         config,
-        output,
-        teaching=read_kept(keep, annotated or []),
-        overrides=overrides,
-        use_gpu=gpu_id,
         code=code,
+        gpu_id=gpu_id,
         fresh=fresh,
-        interval=60 * checkpoint_every,
-        epochs=parse_epochs(epochs),
+        epochs=epochs,
         evaluations=evaluations,
+        checkpoint_every=checkpoint_every,
         processes=processes,
     )
+    train_or_exit(request, output, read_kept(keep, annotated or []))
 
 
 def read_kept(model: str | None, annotated: list[str]) -> "KeptLabels | None":
@@ -82,34 +77,32 @@ def refuse_torchrun(command: str) -> None:
         raise CommandError(f"{command} is not for torchrun", "Several processes on one machine: --processes N")
 
 
-def parse_epochs(epochs: str) -> float | None:
-    """RETURNS (float | None): The number of epochs, None for auto; anything else ends the command."""
-    if epochs == "auto":
-        return None
-    with suppress(ValueError):
-        if math.isfinite(number := float(epochs)) and number > 0:
-            return number
-    msg.fail(f"--epochs {epochs}: expected a number above 0, or auto", exits=1)
-    return None
-
-
-def train_or_exit(config: Path, output: Path, *, processes: int = 1, **options: Any) -> None:
+def train_or_exit(request: TrainingRequest, output: Path, teaching: "Distillation | KeptLabels | None" = None) -> None:
     """Train; where that fails, print the reason and end the process.
 
-    config (Path): Training config.
+    request (TrainingRequest): The training.
     output (Path): Where the pipelines go.
-    processes (int): How many train together.
-    options (Any): See training.running.train.
+    teaching (Distillation | KeptLabels | None): Other models, from which the pipeline learns as well.
     """
     from spacy_bert_ner.training.parallel.group import LostError
     from spacy_bert_ner.training.parallel.launching import train_as_started, train_in_processes
     from spacy_bert_ner.training.training_error import RunError
 
+    options: dict[str, Any] = {
+        "use_gpu": request.use_gpu,
+        "overrides": request.overrides,
+        "code": request.code,
+        "fresh": request.fresh,
+        "interval": request.interval,
+        "epochs": request.epochs,
+        "evaluations": request.evaluations,
+        "teaching": teaching,
+    }
     try:
-        if processes > 1:
-            train_in_processes(processes, config, output, **options)
+        if request.processes > 1:
+            train_in_processes(request.processes, request.config, output, **options)
         else:
-            train_as_started(config, output, **options)
+            train_as_started(request.config, output, **options)
     except LostError as error:
         raise CommandError("Training was broken off", f"{error}\n{how_to_go_on(output)}") from error
     except RunError as error:

@@ -11,12 +11,11 @@ from spacy.tokens import Doc, DocBin, Span
 
 from spacy_bert_ner.commands import audit as command
 from spacy_bert_ner.data.exports.tasks import TASK_FILES
-from spacy_bert_ner.training import running
 from spacy_bert_ner.training.training_error import RunError
 from tests.auditing.corpora import make_corpus, save
 from tests.commands.test_train_command import NER, OPTIMIZER
 from tests.commands.tiny import invoke, said, save_corpus, save_model
-from tests.training.training_runs import make_config
+from tests.training.training_runs import make_config, record_runs
 
 SETTINGS = ("--training.max_steps", "60", "--training.eval_frequency", "30", "--training.dropout", "0.0")
 
@@ -36,15 +35,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def trained(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The folders of the runs that are made."""
-    made: list[str] = []
-
-    def train(config: Path, output: Path, **options: Any) -> Path:
-        made.append(output.name)
-        return original(config, output, **options)
-
-    original = running.train
-    monkeypatch.setattr("spacy_bert_ner.training.parallel.launching.train", train)
-    return made
+    return record_runs(monkeypatch)
 
 
 def audit(*args: Any) -> str:

@@ -9,7 +9,6 @@ import pytest
 import spacy
 from spacy.tokens import DocBin
 
-from spacy_bert_ner.training import running
 from spacy_bert_ner.training.data_curve import (
     CURVE_PARTS,
     DataPoint,
@@ -20,7 +19,7 @@ from spacy_bert_ner.training.data_curve import (
 from spacy_bert_ner.training.training_error import RunError
 from tests.commands.test_train_command import NER, OPTIMIZER
 from tests.commands.tiny import invoke, said
-from tests.training.training_runs import make_config, write_corpus
+from tests.training.training_runs import make_config, record_runs, write_corpus
 
 
 @pytest.fixture
@@ -35,15 +34,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def trained(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The folders of the runs that are made."""
-    made: list[str] = []
-
-    def train(config: Path, output: Path, **options: Any) -> Path:
-        made.append(output.name)
-        return original(config, output, **options)
-
-    original = running.train
-    monkeypatch.setattr("spacy_bert_ner.training.parallel.launching.train", train)
-    return made
+    return record_runs(monkeypatch)
 
 
 def curve(*args: Any) -> str:

@@ -57,6 +57,19 @@ def write_corpus(folder: Path) -> None:
         DocBin(docs=docs * count, store_user_data=True).to_disk(folder / f"{name}.spacy")
 
 
+def record_runs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """RETURNS: The names of the folders of the runs that are made from now on."""
+    made: list[str] = []
+
+    def train(config: Path, output: Path, **options: Any) -> Path:
+        made.append(output.name)
+        return original(config, output, **options)
+
+    original = running.train
+    monkeypatch.setattr("spacy_bert_ner.training.parallel.launching.train", train)
+    return made
+
+
 def bert_config(encoder: Path, **training: Any) -> Config:
     """A config of our encoder and our head."""
     tok2vec = encoder_block(encoder, transformer_config={})
