@@ -37,7 +37,7 @@ def suggest_cli(
     set_up(code, gpu_id)
     from spacy_bert_ner.ner.lengths import lift_max_length
     from spacy_bert_ner.suggesting.selection import choose_texts_to_annotate
-    from spacy_bert_ner.suggesting.suggestion_run import read_texts, write_suggestions
+    from spacy_bert_ner.suggesting.suggestion_run import leave_out_known, read_texts, write_suggestions
     from spacy_bert_ner.suggesting.text_doubts import judge_texts
 
     try:
@@ -55,11 +55,14 @@ def suggest_cli(
     chosen_component = find_component(nlp, model, component)
     with explained(f"{model} cannot judge the texts"):
         known = [example.predicted for example in read_examples(train, nlp)] if train else []
-        judged = list(judge_texts(nlp, chosen_component, (nlp.make_doc(each.text) for each in found.texts)))
+        texts = leave_out_known(found.texts, (doc.text for doc in known))
+        judged = list(judge_texts(nlp, chosen_component, (nlp.make_doc(each.text) for each in texts)))
         chosen = choose_texts_to_annotate(judged, count, by, list(judge_texts(nlp, chosen_component, known)))
+    if len(texts) < len(found.texts):
+        msg.info(f"{len(found.texts) - len(texts):,} texts are in {train} already")
     if not chosen:
         raise CommandError("There is nothing to suggest", "The model is sure of every text, or all are like --train")
-    written = write_suggestions(nlp, chosen_component, found.texts, judged, chosen, output)
+    written = write_suggestions(nlp, chosen_component, texts, judged, chosen, output)
     words = sum(judged[i].words for i in chosen)
     msg.info(f"{len(chosen):,} of {len(found.texts):,} texts, {words:,} words")
     if len(chosen) < count:

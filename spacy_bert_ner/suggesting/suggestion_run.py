@@ -1,6 +1,6 @@
 """From texts to the files of what to annotate next."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -87,6 +87,17 @@ def read_texts(
         reason = failed[0] if failed else f"found nothing in {', '.join(inputs)}"
         raise AnnotationError(f"There is no text to choose from: {reason}")
     return FoundTexts(texts, repeated, found.ignored, failed)
+
+
+def leave_out_known(texts: Sequence[FoundText], known: Iterable[str]) -> list[FoundText]:
+    """Leave out what is annotated already: by its words, as corpora may have lost its white space.
+
+    texts (Sequence[FoundText]): The texts.
+    known (Iterable[str]): Texts that are annotated.
+    RETURNS (list[FoundText]): The others, in order.
+    """
+    ours = {"".join(text.split()) for text in known}
+    return [each for each in texts if "".join(each.text.split()) not in ours]
 
 
 def write_suggestions(

@@ -26,7 +26,7 @@ _DIGITS = 6
 class TextDoubts:
     """What a model says of a text.
 
-    words (int): Its tokens.
+    words (int): Its tokens that are not white space; none of a blank text, which nobody can annotate.
     entropy (Floats): By label, the summed entropy of its spans, in nats. (labels,)
     expected (Floats): By label, how many entities it is expected to hold. (labels,)
     vector (ndarray): The mean of its words' vectors, floats of 32 bits. (width,)
@@ -77,7 +77,8 @@ def _judge(component: BertNER, docs: Sequence[Doc]) -> Iterator[TextDoubts]:
     np.add.at(entropy, (owner[spans.sequence], spans.label), binary_entropy(posterior))
     np.add.at(expected, (owner[spans.sequence], spans.label), posterior)
     for i, doc in enumerate(docs):
-        yield TextDoubts(len(doc), entropy[i], expected[i], vectors[i], _mark(doc, found[i]))
+        words = sum(not token.is_space for token in doc)
+        yield TextDoubts(words, entropy[i], expected[i], vectors[i], _mark(doc, found[i]))
 
 
 def _mark(doc: Doc, found: DocEntities) -> tuple[MarkedSpan, ...]:

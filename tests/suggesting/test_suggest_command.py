@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import spacy
+from spacy.tokens import Doc, DocBin
 
 from spacy_bert_ner.data.exports.tasks import TASK_FILES
 from spacy_bert_ner.suggesting.suggestion_run import SUGGESTIONS
@@ -66,6 +68,29 @@ def test_what_is_annotated_already_is_not_suggested(folder: Path) -> None:
     # The corpus holds all others.
     assert [each["source"] for each in found] == ["new"]
     assert "Fewer than --count 100" in printed
+
+
+@pytest.mark.parametrize("by", ["uncertainty", "diversity", "both"])
+def test_equal_texts_are_known_however_few_there_are(folder: Path, by: str) -> None:
+    nlp = spacy.blank("en")
+    doc = nlp.make_doc(TEXTS[1])
+    # As column files give it: without what white space there was.
+    known = Doc(nlp.vocab, words=[token.text for token in doc])
+    known.set_ents([])
+    DocBin(docs=[known]).to_disk(folder / "train.spacy")
+    (folder / "one.jsonl").write_text(json.dumps({"text": TEXTS[1]}) + "\n", encoding="utf8")
+    result = invoke("suggest", "model", "one.jsonl", "out", "--train", "train.spacy", "--by", by)
+    assert (result.exit_code, "all are like --train" in said(result)) == (1, True), result.output
+    found, printed = suggest(folder, "--train", "train.spacy", "--by", by)
+    assert TEXTS[1] not in [each["text"] for each in found]
+    assert "1 texts are in train.spacy already" in printed
+
+
+def test_blank_texts_are_not_suggested(folder: Path) -> None:
+    with (folder / "texts.jsonl").open("a", encoding="utf8") as file:
+        file.write('{"text": "   "}\n{"text": "\\n \\t"}\n{"text": ""}\n')
+    found, _ = suggest(folder, "--by", "diversity")
+    assert {each["text"] for each in found} <= set(TEXTS)
 
 
 def test_records_without_text_are_named(folder: Path) -> None:
