@@ -32,7 +32,7 @@ class PromiseRequest:
     certainty (float): The probability with which all that is promised holds, above 0.5 and below 1.
     by_type (bool): Whether for each label by itself.
     labels (tuple[str, ...] | None): The labels; None for all of the component's.
-    RAISES: ValueError for a number out of range.
+    RAISES: ValueError for a number out of range, and for no label.
     """
 
     measure: Measure
@@ -46,6 +46,8 @@ class PromiseRequest:
             raise ValueError(f"{self.measure} {self.least:g}: expected a share above 0 and below 1, such as 0.98")
         if not 0.5 < self.certainty < 1:
             raise ValueError(f"certainty {self.certainty:g}: expected a share above 0.5 and below 1, such as 0.95")
+        if self.labels is not None and not self.labels:
+            raise ValueError("No label is named: expected at least one, or None for all of the component's")
 
     @classmethod
     def again(cls, promise: Promise) -> "PromiseRequest":
@@ -54,8 +56,8 @@ class PromiseRequest:
         return cls(*own, tuple(promise.thresholds))
 
     def choose_labels(self, known: Sequence[str]) -> tuple[str, ...]:
-        """RETURNS (tuple[str, ...]): The labels. RAISES: ValueError where one is not among those known."""
-        chosen = tuple(known) if self.labels is None else self.labels
+        """RETURNS (tuple[str, ...]): The labels, each once. RAISES: ValueError where one is not among those known."""
+        chosen = tuple(dict.fromkeys(known if self.labels is None else self.labels))
         if unknown := [label for label in chosen if label not in known]:
             raise ValueError(f"Label {unknown[0]!r} is none of the component's: {', '.join(known)}")
         return chosen

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from spacy_bert_ner.calibration.promising import PromiseRequest
 
+# Of a promise, where --certainty is left out.
+CERTAINTY = 0.95
 MEASURES_SHOWN = ("ece", "brier", "log_loss", "auc", "precision_above_0.9")
 
 
@@ -32,7 +34,9 @@ def calibrate_cli(
     ] = None,
     by_type: Annotated[bool, Opt("--by-type", help="Promise it of each entity type by itself")] = False,
     labels: Annotated[str | None, Opt("--labels", help="Of these entity types alone, with commas")] = None,
-    certainty: Annotated[float, Opt("--certainty", help="Of all that is promised, together")] = 0.95,
+    certainty: Annotated[
+        float | None, Opt("--certainty", help="Of all that is promised, together; by default 0.95")
+    ] = None,
     force: Force = False,
     code: Code = None,
     gpu_id: GpuId = -1,
@@ -62,7 +66,7 @@ def calibrate_cli(
 
 
 def ask_promise(
-    precision: float | None, recall: float | None, *, by_type: bool, labels: str | None, certainty: float
+    precision: float | None, recall: float | None, *, by_type: bool, labels: str | None, certainty: float | None
 ) -> "PromiseRequest | None":
     """Read what is to be promised off the options, which are the command's.
 
@@ -74,17 +78,20 @@ def ask_promise(
     if precision is not None and recall is not None:
         raise CommandError("--precision and --recall", "A pipeline keeps one promise: write two pipelines")
     if precision is None and recall is None:
-        if by_type or labels:
-            raise CommandError(
-                f"{'--by-type' if by_type else '--labels'} promises nothing by itself", "Add --precision"
-            )
+        given = {"--by-type": by_type, "--labels": labels is not None, "--certainty": certainty is not None}
+        if any(given.values()):
+            name = next(name for name, is_given in given.items() if is_given)
+            raise CommandError(f"{name} promises nothing by itself", "Add --precision 0.98, or --recall 0.99")
         return None
     chosen = None if labels is None else tuple(label.strip() for label in labels.split(",") if label.strip())
+    if chosen is not None and not chosen:
+        raise CommandError(f"--labels {labels!r} names no entity type", "Expected some, with commas: --labels PER,ORG")
+    sure = CERTAINTY if certainty is None else certainty
     with explained("This cannot be promised"):
         if precision is not None:
-            return PromiseRequest("precision", precision, certainty, by_type, chosen)
+            return PromiseRequest("precision", precision, sure, by_type, chosen)
         assert recall is not None
-        return PromiseRequest("recall", recall, certainty, by_type, chosen)
+        return PromiseRequest("recall", recall, sure, by_type, chosen)
 
 
 def find_component(nlp: "Language", model: str, chosen: str | None = None) -> str:

@@ -168,9 +168,10 @@ def test_both_forms_must_show_it() -> None:
         ({"least": 1.0}, "precision 1: expected a share above 0 and below 1"),
         ({"least": 98.0}, "precision 98: expected a share above 0 and below 1"),
         ({"certainty": 0.3}, "certainty 0.3: expected a share above 0.5"),
+        ({"labels": ()}, "No label is named"),
     ],
 )
-def test_what_cannot_be_asked_for(values: dict[str, float], message: str) -> None:
+def test_what_cannot_be_asked_for(values: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         PromiseRequest("precision", **{"least": 0.9, **values})
     with pytest.raises(ValueError, match="Label 'MISC' is none of the component's: LOC, PER"):
