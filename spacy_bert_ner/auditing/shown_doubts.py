@@ -8,7 +8,7 @@ from spacy.tokens import Doc
 
 from spacy_bert_ner.data.exports.tasks import AnnotationTask, MarkedSpan
 from spacy_bert_ner.evaluation.document_records import TokenRecord, token_entities
-from spacy_bert_ner.evaluation.excerpts import quote_tokens
+from spacy_bert_ner.evaluation.excerpts import Quote, quote_tokens
 from spacy_bert_ner.rawtext.spaces import known_or_usual_spaces
 from spacy_bert_ner.tags import Entity
 
@@ -30,6 +30,7 @@ class ShownDoubt:
     annotated, suggested (tuple[Entity, ...]): All entities of the text in its characters, as annotated, and as they
         would be with the suggested reading.
     reason (str): Why it is doubted.
+    cuts (tuple[tuple[int, int], ...]): First character and end of every token of the text, omission marks included.
     """
 
     rank: int
@@ -39,6 +40,7 @@ class ShownDoubt:
     annotated: tuple[Entity, ...]
     suggested: tuple[Entity, ...]
     reason: str
+    cuts: tuple[tuple[int, int], ...]
 
 
 def show_doubts(docs: Sequence[Doc], doubts: Sequence[Doubt]) -> list[ShownDoubt]:
@@ -75,7 +77,22 @@ def _show(rank: int, doubt: Doubt, record: TokenRecord) -> ShownDoubt:
         tuple(quoted.place(record.gold)),
         tuple(quoted.place(changed)),
         explain(doubt, record.words),
+        _cut(quoted),
     )
+
+
+def _cut(quoted: Quote) -> tuple[tuple[int, int], ...]:
+    """RETURNS (tuple[tuple[int, int], ...]): First character and end of every token of a quotation."""
+    places = [(at, at + len(word)) for word, at in zip(quoted.words, quoted.starts, strict=True)]
+    # White space at the end is cut off.
+    own = [
+        (start, end) for (start, end), word in zip(places, quoted.words, strict=True) if quoted.text[start:end] == word
+    ]
+    if not own:
+        return ()
+    before = [(0, 1)] if own[0][0] else []
+    behind = [(len(quoted.text) - 1, len(quoted.text))] if own[-1][1] < len(quoted.text) else []
+    return (*before, *own, *behind)
 
 
 def to_record(shown: ShownDoubt) -> dict[str, Any]:
@@ -119,4 +136,4 @@ def to_task(shown: ShownDoubt) -> AnnotationTask:
     annotated, suggested = (
         tuple(MarkedSpan(*entity) for entity in reading) for reading in (shown.annotated, shown.suggested)
     )
-    return AnnotationTask(shown.text, annotated, suggested, "bert-ner audit", meta)
+    return AnnotationTask(shown.text, annotated, suggested, "bert-ner audit", meta, shown.cuts)

@@ -129,9 +129,18 @@ def write_suggestions(
             if round(float(value), _DIGITS)
         }
         meta = {"rank": rank, "source": texts[i].id, "doubt": round(float(doubts.sum()), _DIGITS), "types": by_type}
-        tasks.append(AnnotationTask(texts[i].text, None, judged[i].entities, source, meta))
+        tasks.append(
+            AnnotationTask(texts[i].text, None, judged[i].entities, source, meta, _cut(nlp, texts[i].text, judged[i]))
+        )
         spans = [span._asdict() for span in judged[i].entities]
         lines.append({**meta, "words": judged[i].words, "text": texts[i].text, "entities": spans})
     content = "".join(srsly.json_dumps(line) + "\n" for line in lines)
     write_atomically(output / SUGGESTIONS, content.encode("utf8"))
     return [output / SUGGESTIONS, *write_tasks(tasks, output)]
+
+
+def _cut(nlp: Language, text: str, judged: TextDoubts) -> tuple[tuple[int, int], ...]:
+    """RETURNS (tuple): First character and end of every token; none where a component has split one that counts."""
+    cuts = tuple((token.idx, token.idx + len(token)) for token in nlp.make_doc(text))
+    starts, ends = {start for start, _ in cuts}, {end for _, end in cuts}
+    return cuts if all(span.start in starts and span.end in ends for span in judged.entities) else ()

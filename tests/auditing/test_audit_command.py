@@ -198,6 +198,11 @@ def test_a_model_finds_what_was_broken(judged: Path) -> None:
     for each in found:
         for reading in (each["annotated"], each["suggested"]):
             assert all(each["text"][span["start"] : span["end"]] == span["text"] for span in reading)
+    for line in (judged / "out" / "prodigy.jsonl").read_text(encoding="utf8").splitlines():
+        task = json.loads(line)
+        rebuilt = "".join(token["text"] + " " * token["ws"] for token in task["tokens"])
+        assert rebuilt == task["text"]
+        assert all(span["token_start"] <= span["token_end"] for span in task["spans"])
     figures = json.loads((judged / "out" / "figures.json").read_text(encoding="utf8"))
     assert figures["likely"] >= 4
     page = (judged / "out" / "audit.html").read_text(encoding="utf8")

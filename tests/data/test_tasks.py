@@ -59,6 +59,17 @@ def test_what_nobody_has_annotated_is_marked_by_the_model(tmp_path: Path) -> Non
     assert reread(tmp_path / "label-studio.json") == []
 
 
+def test_prodigy_gets_the_tokens_that_spans_are_of(tmp_path: Path) -> None:
+    tokens = ((0, 4), (5, 7), (9, 13), (14, 16))
+    write_tasks([AnnotationTask(TEXT, SPANS, OTHERS, "model", tokens=tokens)], tmp_path)
+    task = json.loads((tmp_path / "prodigy.jsonl").read_text(encoding="utf8"))
+    assert task["tokens"][0] == {"text": "Jane", "start": 0, "end": 4, "id": 0, "ws": True}
+    assert [token["ws"] for token in task["tokens"]] == [True, False, True, False]
+    for spans in (task["spans"], task["suggested_spans"]):
+        assert [(span["token_start"], span["token_end"]) for span in spans] == [(0, 0), (2, 2)]
+    assert reread(tmp_path / "prodigy.jsonl") == [(TEXT, tuple(CharSpan(*span[:3]) for span in SPANS))]
+
+
 @pytest.mark.parametrize("name", FILES)
 # No character twice: tools count characters, bytes or UTF-16 units, and where the same text stands at what two of them
 # mean, the reader refuses to choose.

@@ -36,6 +36,8 @@ class AnnotationTask:
     suggested (tuple[MarkedSpan, ...]): A model's reading.
     source (str): What the model's reading is called.
     meta (dict[str, Any]): What is shown beside the text: JSON values.
+    tokens (tuple[tuple[int, int], ...]): First character and end of every token; none where they are not known.
+        Prodigy, which marks whole tokens, would else cut the text by itself, and stop at a span of other tokens.
     """
 
     text: str
@@ -43,12 +45,18 @@ class AnnotationTask:
     suggested: tuple[MarkedSpan, ...]
     source: str
     meta: dict[str, Any] = field(default_factory=dict)
+    tokens: tuple[tuple[int, int], ...] = ()
 
 
 def to_prodigy(task: AnnotationTask) -> dict[str, Any]:
     """RETURNS (dict[str, Any]): A Prodigy task: the annotation, or the suggestion where there is none, is marked."""
-    own: dict[str, Any] = {"text": task.text, "spans": _prodigy_spans(_first_reading(task)), "meta": task.meta}
-    return own if task.annotated is None else {**own, "suggested_spans": _prodigy_spans(task.suggested)}
+    own: dict[str, Any] = {"text": task.text, "spans": _prodigy_spans(task, _first_reading(task)), "meta": task.meta}
+    if task.tokens:
+        own["tokens"] = [
+            {"text": task.text[start:end], "start": start, "end": end, "id": i, "ws": task.text[end : end + 1] == " "}
+            for i, (start, end) in enumerate(task.tokens)
+        ]
+    return own if task.annotated is None else {**own, "suggested_spans": _prodigy_spans(task, task.suggested)}
 
 
 def to_doccano(task: AnnotationTask) -> dict[str, Any]:
@@ -71,9 +79,13 @@ def _first_reading(task: AnnotationTask) -> Sequence[MarkedSpan]:
     return task.suggested if task.annotated is None else task.annotated
 
 
-def _prodigy_spans(spans: Iterable[MarkedSpan]) -> list[dict[str, Any]]:
+def _prodigy_spans(task: AnnotationTask, spans: Iterable[MarkedSpan]) -> list[dict[str, Any]]:
+    starts = {start: i for i, (start, _) in enumerate(task.tokens)}
+    ends = {end: i for i, (_, end) in enumerate(task.tokens)}
     return [
         {"start": span.start, "end": span.end, "label": span.label}
+        # The last token, not the one after it.
+        | ({"token_start": starts[span.start], "token_end": ends[span.end]} if task.tokens else {})
         | ({} if span.confidence is None else {"score": span.confidence})
         for span in spans
     ]
