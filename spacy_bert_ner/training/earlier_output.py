@@ -2,18 +2,38 @@
 
 from pathlib import Path
 
-from spacy.training.loop import clean_output_dir
+from spacy.training.loop import DIR_MODEL_BEST, DIR_MODEL_LAST, clean_output_dir
 from thinc.api import Config
+
+from spacy_bert_ner.storage.sources import pipeline_folder
 
 from .checkpoints import Checkpoint, Checkpoints
 from .parallel.group import Group
 from .training_curve import CURVE
+from .training_error import RunError
 
 
 def log_file(config: Config) -> Path | None:
     """RETURNS (Path | None): The file to which spaCy's console logger also writes."""
     output = config.interpolate()["training"].get("logger", {}).get("output_file")
     return Path(output) if output else None
+
+
+def require_elsewhere(output: Path, option: str, name: str) -> None:
+    """Refuse to learn from a pipeline that the run would replace: it would be lost, and the run could not be resumed.
+
+    output (Path): The run's folder.
+    option (str): What names the pipeline, for the error.
+    name (str): Folder or package of the pipeline.
+    RAISES: RunError.
+    """
+    folder = pipeline_folder(name)
+    own = [(output / pipeline).resolve() for pipeline in (DIR_MODEL_BEST, DIR_MODEL_LAST)]
+    if folder is not None and any(folder.resolve().is_relative_to(each) for each in own):
+        raise RunError(
+            f"{option} {name}: this run writes its own pipelines there, and would delete it: name another folder with "
+            "--output"
+        )
 
 
 def make_room(checkpoints: Checkpoints, log: Path | None, saved: Checkpoint | None, group: Group) -> bool:

@@ -29,8 +29,14 @@ class KeptLabels:
     annotated: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if pipeline_folder(self.model) is None:
+        folder = pipeline_folder(self.model)
+        if folder is None or not (folder / "meta.json").is_file():
             raise RunError(f"--keep {self.model}: there is no such pipeline, expected the folder or package of one")
+
+    @property
+    def learnt_from(self) -> list[tuple[str, str]]:
+        """RETURNS (list[tuple[str, str]]): Options and the pipelines that they name."""
+        return [("--keep", self.model)]
 
     def extend(self, fingerprint: Fingerprint) -> Fingerprint:
         """RETURNS (Fingerprint): A run's identity, with this. fingerprint (Fingerprint): Without."""

@@ -26,7 +26,7 @@ from .checkpoints import Checkpoint, Checkpoints
 from .completion import load_completed
 from .distillation.distillation import Distillation
 from .distillation.taught_corpus import TaughtCorpus
-from .earlier_output import log_file, make_room
+from .earlier_output import log_file, make_room, require_elsewhere
 from .fingerprint import Fingerprint, differences, take_fingerprint
 from .interruption import Interruption
 from .kept_labels import KeptLabels
@@ -71,11 +71,13 @@ def train(
     group (Group | None): The processes that train together, each of which calls this with the same arguments but for
         its GPU; only the first one writes. By default this one trains alone.
     RETURNS (Path): model-last.
-    RAISES: RunError where the folder holds an unfinished run of something else, cannot be written to, or holds only
-        damaged checkpoints; and where a loss is NaN or infinite.
+    RAISES: RunError where the folder holds an unfinished run of something else, or one of the other models, cannot be
+        written to, or holds only damaged checkpoints; and where a loss is NaN or infinite.
     """
     group = group or Group()
     checkpoints = Checkpoints(output)
+    for option, name in teaching.learnt_from if teaching is not None else ():
+        require_elsewhere(output, option, name)
     if group.is_first:
         checkpoints.prepare()
     import_code(code)

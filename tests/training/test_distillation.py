@@ -12,6 +12,7 @@ import spacy
 from spacy.tokens import Doc, DocBin
 from typer.testing import CliRunner
 
+from spacy_bert_ner.annotating.run_folder import locked
 from spacy_bert_ner.cli import bert_ner_cli
 from spacy_bert_ner.decoding import Lattice
 from spacy_bert_ner.ner.component import BertNER
@@ -23,6 +24,7 @@ from spacy_bert_ner.training.distillation import targets as targets_module
 from spacy_bert_ner.training.distillation.targets import FIRST_ROW, Targets, TargetState, checksum_of
 from spacy_bert_ner.training.distillation.taught_corpus import TaughtCorpus
 from spacy_bert_ner.training.distillation.texts import LONGEST_TEXT, Texts, shuffle_stream
+from spacy_bert_ner.training.kept_labels import KeptLabels
 from spacy_bert_ner.training.parallel.group import Group
 from spacy_bert_ner.training.training_error import RunError
 from tests.training.distilling import (
@@ -262,6 +264,8 @@ def test_texts_are_read_in_every_format(folder: Path) -> None:
         ({"texts": ("nowhere.jsonl",)}, "--texts nowhere.jsonl: no such file"),
         ({"texts": ("torn.jsonl",)}, "--texts torn.jsonl:2: no JSON"),
         ({"texts": ("other.jsonl",)}, "--texts other.jsonl:1: .*--text-field"),
+        ({"texts": ("blank.txt", "empty.jsonl")}, "--texts blank.txt, empty.jsonl: .* no text"),
+        ({"teachers": ("texts",)}, "texts is no pipeline"),
         ({"texts": ("-",)}, "standard input can be read once only"),
     ],
 )
@@ -273,9 +277,61 @@ def test_what_does_not_fit_is_refused_by_name(folder: Path, settings: dict[str, 
     make_teacher(scheme="BILUO").to_disk("biluo")
     make_teacher_of("LOC").to_disk("poor")
     Path("torn.jsonl").write_text('{"text": "Jane"}\n{"te\n', encoding="utf8")
+    Path("texts").mkdir()
+    Path("blank.txt").write_text("\n  \n", encoding="utf8")
+    Path("empty.jsonl").write_text("", encoding="utf8")
     Path("other.jsonl").write_text('{"body": "Jane"}\n', encoding="utf8")
     with pytest.raises(RunError, match=said):
         distill(folder, distillation_of(**settings))
+
+
+@pytest.mark.parametrize("name", ["model-best", "model-last"])
+@pytest.mark.parametrize("teaching", [lambda name: distillation_of(teachers=(name,)), KeptLabels])
+def test_a_run_does_not_replace_the_pipeline_that_it_learns_from(folder: Path, name: str, teaching: Any) -> None:
+    OUTPUT.mkdir()
+    shutil.copytree("teacher", OUTPUT / name)
+    before = (OUTPUT / name / "bert_ner" / "model").read_bytes()
+    with pytest.raises(RunError, match=rf"out/{name}: this run writes its own pipelines there.*--output"):
+        running.train(Path("config.cfg"), OUTPUT, teaching=teaching(f"out/{name}"))
+    assert (OUTPUT / name / "bert_ner" / "model").read_bytes() == before
+
+
+def test_texts_that_end_too_early_are_named(folder: Path) -> None:
+    distill(folder)
+    texts = Texts(("texts.jsonl",))
+    nlp, targets = spacy.blank("en"), Targets(OUTPUT / "targets")
+    corpus = TaughtCorpus(corpus_examples(folder, nlp), texts, targets)
+    Path("texts.jsonl").write_text(json.dumps({"text": TEXTS[0]}) + "\n", encoding="utf8")
+    with pytest.raises(RunError, match=r"--texts texts.jsonl: .* fewer texts than when .*targets"):
+        list(corpus(nlp))
+
+
+def test_what_a_run_writes_is_no_text(folder: Path) -> None:
+    """The training curve is JSON Lines, too: in a folder of texts it would be among them at the next start."""
+    Path("texts").mkdir()
+    shutil.copy("texts.jsonl", "texts/a.jsonl")
+    for _ in range(2):
+        command = ["distill", "config.cfg", "--output", "texts/out", "--teacher", "teacher", "--texts", "texts"]
+        done = CliRunner().invoke(bert_ner_cli, command)
+        assert done.exit_code == 0, done.output
+        assert Path("texts/out/curve.jsonl").exists()
+    # Not made anew.
+    assert "The targets of" in done.output
+
+
+def test_what_a_kill_leaves_beside_the_targets_is_removed(folder: Path) -> None:
+    place = OUTPUT / "targets"
+    place.mkdir(parents=True)
+    (place / ".targets.json.abc.tmp").write_text("{", encoding="utf8")
+    distill(folder)
+    assert {path.name for path in place.iterdir()} == {"targets.json", "targets.f16", "documents.i64"}
+
+
+def test_targets_are_made_by_one_process_at_a_time(folder: Path) -> None:
+    with locked(Path("shared")), pytest.raises(RunError, match="shared: another process is writing there"):
+        distill(folder, distillation_of(targets=Path("shared")))
+    distill(folder, distillation_of(targets=Path("shared")))
+    assert not Path("shared/.lock").exists()
 
 
 def make_teacher_of(label: str) -> spacy.Language:
@@ -298,6 +354,9 @@ def test_the_command(folder: Path) -> None:
     code, said = run("--teacher", "nowhere")
     assert code == 1
     assert "Distillation cannot begin There is no pipeline nowhere" in said
+    # As options are spelt, and before anything is read.
+    assert run("--teacher", "teacher", "--temperature", "0")[1].endswith("--temperature 0.0: expected a number above 0")
+    assert "'tags', 'sequences'" in run("--teacher", "teacher", "--match", "spans")[1]
 
 
 def test_epochs_count_the_texts_as_well(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,8 @@
 
 import gc
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -14,6 +16,8 @@ from thinc.api import Config
 from tqdm import tqdm
 from wasabi import msg
 
+from spacy_bert_ner.annotating.annotation_error import AnnotationError
+from spacy_bert_ner.annotating.run_folder import locked
 from spacy_bert_ner.decoding import Lattice
 from spacy_bert_ner.ner.teaching import Distilling, Match, check_distilling
 from spacy_bert_ner.storage.provenance import KEY, content_sha256
@@ -53,8 +57,16 @@ class Distillation:
         if not self.teachers:
             raise RunError("No teacher is named, expected at least one: --teacher MODEL")
         for name in self.teachers:
-            if pipeline_folder(name) is None:
+            folder = pipeline_folder(name)
+            if folder is None:
                 raise RunError(f"There is no pipeline {name}, expected the folder or package of a trained one")
+            if not (folder / "meta.json").is_file():
+                raise RunError(f"{folder} is no pipeline, expected the folder of a trained one, such as model-best")
+
+    @property
+    def learnt_from(self) -> list[tuple[str, str]]:
+        """RETURNS (list[tuple[str, str]]): Options and the pipelines that they name."""
+        return [("--teacher", name) for name in self.teachers]
 
     def extend(self, fingerprint: Fingerprint) -> Fingerprint:
         """RETURNS (Fingerprint): A run's identity, with this. fingerprint (Fingerprint): Without."""
@@ -105,7 +117,7 @@ class Distillation:
         annotated: list[Example] = list(corpus(nlp))
         folder = self.targets or place.output / FOLDER
         if place.group.is_first:
-            self._complete_targets(nlp, annotated, folder, place, pipe.lattice)
+            self._require_targets(nlp, annotated, folder, place, pipe.lattice)
             place.group.share(True)
         else:
             # As long as the first process makes them, after each block.
@@ -118,12 +130,13 @@ class Distillation:
         nlp.meta.setdefault(KEY, {})["distillation"] = own | {"content_sha256": self._contents()}
         return TaughtCorpus(annotated, self.texts, targets)
 
-    def _complete_targets(
+    def _require_targets(
         self, nlp: Language, annotated: list[Example], folder: Path, place: RunPlace, student: Lattice
     ) -> None:
-        """Make what is missing of the targets."""
+        """Make what is missing of the targets. RAISES: RunError where another process does so at this time."""
         identity = self.identify_targets(nlp.config.interpolate(), place)
-        state = find_targets(folder, identity, replace=place.fresh or self.targets is None)
+        replace = place.fresh or self.targets is None
+        state = find_targets(folder, identity, replace=replace)
         if state is not None and state.complete:
             msg.info(f"The targets of {state.documents} documents are in {folder}")
             return
@@ -131,24 +144,38 @@ class Distillation:
             msg.warn(f"Among --texts, files of other kinds: {', '.join(self.texts.found.ignored)}")
         teachers = Teachers([load_teacher(name) for name in self.teachers])
         require_fitting(teachers.lattice, student)
-        if state is None:
-            state = TargetState(identity, teachers.lattice.scheme.name, list(teachers.lattice.labels))
-        elif state.rows:
-            msg.info(f"Going on with the targets in {folder}, of which {state.documents} documents are done")
         total = sum(len(example.predicted) for example in annotated) + self.texts.count_words(nlp.meta["lang"])
-        start, done = monotonic(), state.rows
-        with progress_bar(total, done) as bar:
+        with made_here(folder):
+            # Again, as another process may have made some in between.
+            state = find_targets(folder, identity, replace=replace)
+            if state is None:
+                state = TargetState(identity, teachers.lattice.scheme.name, list(teachers.lattice.labels))
+            elif state.rows:
+                msg.info(f"Going on with the targets in {folder}, of which {state.documents} documents are done")
+            start, done = monotonic(), state.rows
+            with progress_bar(total, done) as bar:
 
-            def after_block(rows: int) -> None:
-                bar.update(rows)
-                # Shows the other processes that this one is alive.
-                place.group.share(False)
+                def after_block(rows: int) -> None:
+                    bar.update(rows)
+                    # Shows the other processes that this one is alive.
+                    place.group.share(False)
 
-            make_targets(folder, all_documents(annotated, self.texts, nlp), teachers, state, after_block)
+                make_targets(folder, all_documents(annotated, self.texts, nlp), teachers, state, after_block)
         msg.good(f"Made the targets of {state.rows - done} words in {monotonic() - start:.0f} s", folder)
         # What follows needs the memory.
         del teachers
         gc.collect()
+
+
+@contextmanager
+def made_here(folder: Path) -> Iterator[None]:
+    """Let one process at a time make the targets in a folder. RAISES: RunError where another one does."""
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(locked(folder))
+        except AnnotationError as error:
+            raise RunError(f"Targets in {error}") from error
+        yield
 
 
 def progress_bar(total: int, done: int) -> Any:

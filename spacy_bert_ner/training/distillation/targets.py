@@ -117,6 +117,9 @@ def make_targets(
     after_block (Callable[[int], None]): Called with the number of new rows after each block is written.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    # Left by a killed process.
+    for left_behind in folder.glob(f".{STATE_FILE}.*"):
+        left_behind.unlink()
     state.write(folder)
     with ExitStack() as stack:
         rows = stack.enter_context(

@@ -8,6 +8,8 @@ from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.training import Example
 
+from spacy_bert_ner.training.training_error import RunError
+
 from .targets import Targets
 from .texts import Texts, shuffle_stream
 
@@ -35,6 +37,7 @@ class TaughtCorpus:
 
         nlp (Language): The pipeline, whose tokenizer cuts the texts.
         YIELDS (Example): Every document once.
+        RAISES: RunError where the texts are others than those of which the targets are.
         """
         if not self.is_stream:
             yield from self._annotated
@@ -45,7 +48,13 @@ class TaughtCorpus:
         while listed or left:
             if random.random() * (len(listed) + left) < left:
                 left -= 1
-                yield next(streamed)
+                if (example := next(streamed, None)) is None:
+                    raise RunError(
+                        f"--texts {', '.join(self._texts.names)}: found fewer texts than when the targets in "
+                        f"{self._targets.folder} were made: run the same command again, without changing the texts "
+                        "meanwhile"
+                    )
+                yield example
             else:
                 yield listed.pop()
 

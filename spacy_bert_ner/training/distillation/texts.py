@@ -4,6 +4,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import spacy
 from spacy.language import Language
@@ -30,10 +31,12 @@ class Texts:
 
     names (tuple[str, ...]): Files, folders and globs, as the user typed them.
     field (str): The field that holds the text, where a format has fields.
+    written (tuple[Path, ...]): What the run writes: no text, even inside a named folder.
     """
 
     names: tuple[str, ...] = ()
     field: str = "text"
+    written: tuple[Path, ...] = ()
 
     @cached_property
     def found(self) -> FoundInputs:
@@ -41,7 +44,7 @@ class Texts:
         if STDIN in self.names:
             raise RunError("--texts -: standard input can be read once only, expected files, which each epoch reads")
         try:
-            found = find_sources(self.names, "jsonl", ())
+            found = find_sources(self.names, "jsonl", self.written)
             check_sources(found.sources, self._options)
         except AnnotationError as error:
             raise RunError(f"--texts {error}") from error
@@ -73,11 +76,19 @@ class Texts:
                 yield Example(doc, Doc(nlp.vocab, words=words, spaces=spaces))
 
     def count_words(self, lang: str) -> int:
-        """RETURNS (int): Words of all texts, as a language's tokenizer cuts them. lang (str): Its code."""
+        """Count the words of all texts, as a language's tokenizer cuts them.
+
+        lang (str): Its code.
+        RETURNS (int): The words; 0 where no texts are named.
+        RAISES: RunError where texts are named and hold none.
+        """
         if not self.names:
             return 0
         nlp = spacy.blank(lang)
-        return sum(len(nlp.tokenizer(text)) for text in self)
+        words = sum(len(nlp.tokenizer(text)) for text in self)
+        if not words:
+            raise RunError(f"--texts {', '.join(self.names)}: found no text there, expected files of texts with words")
+        return words
 
 
 def shuffle_stream(examples: Iterator[Example], buffer_words: int = BUFFER_WORDS) -> Iterator[Example]:
