@@ -1,6 +1,7 @@
 """project.yml, its table in README, and the whole workflow on a tiny model."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import srsly
+from weasel.util.config import load_project_config
 
 from tests.processes import run_module
 
@@ -33,6 +35,14 @@ def test_every_input_is_an_earlier_steps_output_or_in_the_repository():
                 dep,
             )
         made |= set(command["outputs"])
+
+
+def test_weasel_reads_every_input_by_itself():
+    """Where two variables are neighbours in a list, it joins them: no such file is ever there."""
+    variables = srsly.read_yaml(PROJECT / "project.yml")["vars"]
+    for read, written in zip(load_project_config(PROJECT)["commands"], COMMANDS, strict=True):
+        filled = [re.sub(r"\$\{vars\.(\w+)\}", lambda found: variables[found[1]], dep) for dep in written["deps"]]
+        assert read["deps"] == filled, read["name"]
 
 
 def test_readme_documents_the_commands_as_they_are(tmp_path):
@@ -82,7 +92,7 @@ def project(tmp_path_factory) -> Path:
 
 
 @pytest.mark.slow
-def test_the_whole_workflow_and_what_reruns(project, tiny_bert):
+def test_the_whole_workflow_and_what_reruns(project, tiny_bert, tiny_encoder):
     first = project_run(project, "all", tiny_bert, epochs=8, learn_rate=0.003, head_factor=5, batch_words=500)
     metrics = json.loads((project / "metrics" / "test.json").read_text(encoding="utf8"))
     assert metrics["counts"]["gold"] == 249
@@ -103,6 +113,22 @@ def test_the_whole_workflow_and_what_reruns(project, tiny_bert):
     steps = ("convert", "train", "calibrate", "evaluate", "package", "verify")
     second = project_run(project, "all", tiny_bert, epochs=8, learn_rate=0.003, head_factor=5, batch_words=500)
     assert [step for step in steps if f"Skipping '{step}': nothing changed" not in second] == []
+
+    # The same pipeline teaches a small one.
+    (project / "texts.jsonl").write_text('{"text": "Jane Smith works in Paris."}\n' * 9, encoding="utf8")
+    student = {
+        "small_encoder": tiny_encoder("distilbert"),
+        "texts": "texts.jsonl",
+        "model": "training/small/model-final",
+        "epochs": 1,
+    }
+    given = {"learn_rate": 0.003, "head_factor": 5, "batch_words": 500, **student}
+    for step in ("fetch-small", "distill", "calibrate-small", "evaluate", "package"):
+        project_run(project, step, tiny_bert, **given)
+    assert '"epoch"' in (project / "training" / "small" / "curve.jsonl").read_text(encoding="utf8")
+    meta = json.loads(next(project.glob("packages/en_bert_ner_tiny-*/meta.json")).read_text(encoding="utf8"))
+    assert [source["name"] for source in meta["sources"]] == ["sample", tiny_encoder("distilbert").name]
+    assert meta["spacy_bert_ner"]["distillation"]["weight"] == 0.7
 
     # A touched source reruns what depends on it: the reports' code has no part in training.
     measuring = project / "spacy_bert_ner" / "evaluation" / "console.py"

@@ -3,7 +3,7 @@
 import re
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from wasabi import msg
 
@@ -45,7 +45,7 @@ def package_cli(
         if not MODULE_NAME.fullmatch(called):
             raise CommandError(f"--name {called}: expected letters, digits and underscores, as in my_names")
         described = partial(describe_package, meta, name=called, version_=version or meta["version"], licence=license)
-    sources = [source_of(assets / part) for part in ("corpus", "encoder")] if assets else []
+    sources = [source_of(asset) for asset in (assets / "corpus", encoder_of(meta, assets))] if assets else []
     if metrics:
         with reading_json(metrics, "what evaluate writes with --json") as scores:
             meta = described(sources=sources, scores=scores)
@@ -57,6 +57,20 @@ def package_cli(
     plugin_wheel = build_plugin_wheel(wheels)
     msg.good(f"Wrote {model_wheel} and {plugin_wheel}")
     msg.info(f"To install: pip install --find-links {wheels} {meta['lang']}_{meta['name']}")
+
+
+def encoder_of(meta: dict[str, Any], assets: Path) -> Path:
+    """Find the encoder that a pipeline was trained from: there may be that of its teacher, too.
+
+    meta (dict[str, Any]): The pipeline's, which says its encoder's checksum.
+    assets (Path): What fetch wrote, and with that of other encoders in folders of their own.
+    RETURNS (Path): The encoder's folder; `assets/encoder` where none is known to be the pipeline's.
+    """
+    from spacy_bert_ner.storage.provenance import KEY, content_sha256
+
+    own = ((meta.get(KEY) or {}).get("data_sha256") or {}).get("encoder")
+    folders = [assets / "encoder", *sorted(assets.glob("*/encoder"))]
+    return next((folder for folder in folders if own and folder.is_dir() and content_sha256(folder) == own), folders[0])
 
 
 def source_of(asset: Path) -> str:

@@ -10,7 +10,7 @@ import pytest
 
 from spacy_bert_ner.packaging import verification
 from spacy_bert_ner.packaging import wheels as building
-from spacy_bert_ner.storage.provenance import KEY
+from spacy_bert_ner.storage.provenance import KEY, content_sha256
 from tests.commands.tiny import invoke, said, save_corpus, save_model
 
 
@@ -124,6 +124,22 @@ def test_what_evaluate_and_fetch_found_goes_into_the_meta(tmp_path: Path, descri
     assert "(PER)" in meta["description"]
     assert "F1 on its test set: 66.67" in meta["description"]
     assert [source["name"] for source in meta["sources"]] == ["mine", "org/name"]
+
+
+def test_the_encoder_is_that_of_the_pipeline(tmp_path: Path, described: list[dict[str, Any]]) -> None:
+    """The workflow `small` has two: the teacher's, and the student's in a folder of its own."""
+    for folder in ("corpus", "encoder", "small/encoder"):
+        (tmp_path / "assets" / folder).mkdir(parents=True)
+        manifest = {"kind": "hub", "source": f"org/{folder}"}
+        (tmp_path / "assets" / folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf8")
+    model = save_model(tmp_path)
+    meta = json.loads((model / "meta.json").read_text(encoding="utf8"))
+    for folder in ("encoder", "small/encoder"):
+        meta[KEY] = {"data_sha256": {"encoder": content_sha256(tmp_path / "assets" / folder)}}
+        (model / "meta.json").write_text(json.dumps(meta), encoding="utf8")
+        result = invoke("package", model, tmp_path / "packages", "--name", "tiny", "--assets", tmp_path / "assets")
+        assert result.exit_code == 0, result.output
+        assert [source["name"] for source in described[-1]["sources"]] == ["org/corpus", f"org/{folder}"]
 
 
 @pytest.mark.parametrize("name", ["my-names", "my names", "__", "../x", "naïve", "a__b"])
