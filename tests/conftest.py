@@ -3,6 +3,7 @@
 What is heavy is imported where it is used: the process that hands the tests out to others reads this file, too.
 """
 
+import gc
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -13,12 +14,23 @@ import hypothesis
 import pytest
 
 # How long an example takes says nothing on a machine that does something else meanwhile.
-hypothesis.settings.register_profile("tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.register_profile(
+    "tests", max_examples=50, deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
 hypothesis.settings.load_profile("tests")
 
 # Words that spaCy's English tokenizer cuts in a way of their own, and the tests' pipelines have.
 CUT_WORDS = ("can't", "cannot", "didn't", "don't", "I'm", "it's", "a.m.", "Dr.", "Mr.", "e.g.")
 SKIPPED: list[str] = []
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage collector pass over what stays to the end: thousands of tests, and all modules.
+
+    Processes that are copies of this one share that memory, too, as long as no collection writes in it.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(tryfirst=True)

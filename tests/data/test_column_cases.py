@@ -117,6 +117,6 @@ def test_cases_are_refused(file: str, options: dict[str, str], message: str) -> 
 
 @pytest.mark.skipif(not DATA.is_dir(), reason="no folder shared/data beside the project")
 def test_conll2003_needs_no_options() -> None:
-    contents = read_file(DATA / "conll2003" / "eng.train")
-    assert len(contents.documents) == 946
+    contents = read_file(DATA / "conll2003" / "eng.testa")
+    assert len(contents.documents) == 216
     assert contents.columns == "tokens in column 1, tags in column 4 of 4"
