@@ -143,8 +143,8 @@ def measure_speed(args: argparse.Namespace) -> dict[str, float]:
 
 
 def measure_memory(args: argparse.Namespace) -> dict[str, Any]:
-    """RETURNS (dict[str, Any]): Of the parent and the largest worker, MiB at the end, and its growth per 100,000 words
-    after two fifths of the words.
+    """RETURNS (dict[str, Any]): Of the parent and the largest worker, after two fifths of the words: the least and the
+    most MiB, and its growth per 100,000 words. A worker gives memory back every 200,000 words, so take some millions.
     """
     process = start(command(args, "texts.jsonl", "memory", "local", args.workers))
     samples: list[tuple[int, float, float]] = []
@@ -159,7 +159,8 @@ def measure_memory(args: argparse.Namespace) -> dict[str, Any]:
     figures: dict[str, Any] = {"words": total, "samples": len(warm)}
     for column, name in ((1, "parent"), (2, "worker")):
         slope = np.polyfit(warm[:, 0] / UNIT, warm[:, column], 1)[0] if len({*warm[:, 0]}) > 1 else float("nan")
-        figures |= {f"{name}, MiB": round(warm[-1, column], 1), f"{name}, MiB per 100,000 words": round(slope, 3)}
+        extent = [round(float(each), 1) for each in (warm[:, column].min(), warm[:, column].max())]
+        figures |= {f"{name}, MiB": extent, f"{name}, MiB per 100,000 words": round(slope, 3)}
     return figures
 
 

@@ -1,7 +1,9 @@
-"""How many processor cores there are to use."""
+"""What this machine has to offer: cores to use, and memory to give back."""
 
+import ctypes
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 # Linux's CPU quota of a container: microseconds of computing time, and the period in which it may use them.
@@ -17,3 +19,9 @@ def usable_cores() -> int:
         return max(1, min(cores, round(int(quota) / int(period))))
     except (OSError, ValueError):
         return cores
+
+
+def trim_memory() -> None:
+    """Give memory that was freed back to the system, where the C library can: glibc keeps most of it."""
+    with suppress(OSError, AttributeError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from spacy_bert_ner.child_processes import describe_exit, end_with_parent, environment
 
 from .scheduling import Event, Task
-from .worker import ONE_THREAD, AnnotationWorker, WorkerSettings, describe_failure
+from .worker import WORKER_ENVIRONMENT, AnnotationWorker, WorkerSettings, describe_failure
 
 # Seconds that a worker may take to exit once its pipe is closed.
 JOIN_TIMEOUT = 10
@@ -40,7 +40,7 @@ class LocalPool:
     def start(self) -> int:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=serve, args=(theirs, self._settings), daemon=True)
-        with environment(ONE_THREAD):
+        with environment(WORKER_ENVIRONMENT):
             process.start()
         # The pipe closes with the worker only if no other process holds its end.
         theirs.close()

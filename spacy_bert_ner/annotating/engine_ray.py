@@ -12,7 +12,7 @@ from typing import Any
 
 from .annotation_error import AnnotationError
 from .scheduling import Event, Task
-from .worker import ONE_THREAD, AnnotationWorker, WorkerSettings
+from .worker import WORKER_ENVIRONMENT, AnnotationWorker, WorkerSettings
 
 
 class Actor:
@@ -59,7 +59,7 @@ class RayPool:
         self._class = self._ray.remote(Actor).options(
             num_cpus=min(1.0, resources.get("CPU", 1.0) / self.workers),
             max_restarts=0,
-            runtime_env={"env_vars": ONE_THREAD},
+            runtime_env={"env_vars": WORKER_ENVIRONMENT},
             **needs,
         )
         self._numbers = count()

@@ -42,7 +42,7 @@ class OutputOptions:
     text_files: str = "lines"
     stdin_format: str = "jsonl"
     shard_size: int = 500
-    batch_words: int = 4000
+    batch_words: int = 8000
 
     def __post_init__(self) -> None:
         """RAISES: AnnotationError that names an invalid option."""

@@ -3,12 +3,14 @@
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 from spacy.language import Language
 from spacy.tokens import Doc
 
 from spacy_bert_ner.ner.streaming import batch_documents
+from spacy_bert_ner.processors import trim_memory
 
 from .conversion import Annotated, RecordError, find_entities, get_text, keep_fields
 from .long_texts import split_text
@@ -18,15 +20,22 @@ from .parquet import OutputColumns
 from .records import AnnotatedShard, InputRecord
 from .run_fingerprint import identify
 
-# Makes the libraries below a pipeline compute in one thread; read when they are imported.
-ONE_THREAD = {
+# Read by the libraries below a pipeline when they are imported.
+WORKER_ENVIRONMENT = {
+    # Compute in one thread.
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "BLIS_NUM_THREADS": "1",
     # Of the library tokenizers.
     "TOKENIZERS_PARALLELISM": "false",
+    # oneDNN compiles a program for every shape of matrices, half a MiB each, and keeps 1,024: over days a worker meets
+    # as many shapes. The second is of torch's own store of their descriptions.
+    "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "96",
+    "LRU_CACHE_CAPACITY": "96",
 }
+# Words after which a worker gives freed memory back: the C library keeps it, and it grows by what cannot be used again.
+TRIM_AFTER = 200_000
 
 
 @dataclass(frozen=True)
@@ -65,6 +74,8 @@ class AnnotationWorker:
         self._nlp = load_worker_pipeline(settings)
         self.identity = identify(settings.model)
         self._max_characters = min(self._options.max_characters, self._nlp.max_length)
+        self._knows_words = False
+        self._words_since_trim = 0
 
     def annotate(
         self, number: int, records: Sequence[InputRecord], quarantined: Mapping[int, str], one_by_one: bool
@@ -77,8 +88,9 @@ class AnnotationWorker:
         RETURNS (AnnotatedShard): Its file, counts and failures.
         """
         shard = AnnotatedShard(number)
-        # Without a memory zone, the strings of all shards would accumulate in the vocabulary.
-        with self._nlp.memory_zone():
+        # Without a memory zone, the strings of all shards would accumulate in the vocabulary. Those of the first do, as
+        # most words of the others are among them, and making them anew for every shard takes a twentieth of the time.
+        with self._nlp.memory_zone() if self._knows_words else nullcontext():
             part = new_part(self._options, self._columns)
             texts: dict[int, _Text] = {}
             for i, record in enumerate(records):
@@ -90,6 +102,11 @@ class AnnotationWorker:
                 if error:
                     shard.failures.append({"place": record.place, "error": error, "record": record.fields})
             shard.content = part.to_bytes()
+        self._knows_words = True
+        self._words_since_trim += shard.words
+        if self._words_since_trim >= TRIM_AFTER:
+            trim_memory()
+            self._words_since_trim = 0
         return shard
 
     def probe(self, record: InputRecord) -> None:
@@ -168,7 +185,7 @@ class AnnotationWorker:
 
 def load_worker_pipeline(settings: WorkerSettings) -> Language:
     """Load a worker's pipeline, to compute in one thread."""
-    os.environ.update(ONE_THREAD)
+    os.environ.update(WORKER_ENVIRONMENT)
     import spacy
     from spacy.cli._util import import_code
 

@@ -40,7 +40,7 @@ def annotate_cli(
     text_files: Annotated[str, Opt("--text-files", help=".txt: lines for a document per line, or documents")] = "lines",
     stdin_format: Annotated[str, Opt("--stdin-format", help="What - holds: jsonl, csv, tsv or text")] = "jsonl",
     shard_size: Annotated[int, Opt("--shard-size", help="Maximum number of documents of a shard")] = 500,
-    batch_words: Annotated[int, Opt("--batch-words", help="Maximum number of tokens predicted together")] = 4000,
+    batch_words: Annotated[int, Opt("--batch-words", help="Maximum number of tokens predicted together")] = 8000,
     retry_failed: Annotated[bool, Opt("--retry-failed", help="Do the shards with texts that failed again")] = False,
     fresh: Annotated[bool, Opt("--fresh", help="Start over, even if the output holds a run")] = False,
     code: Code = None,

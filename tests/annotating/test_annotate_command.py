@@ -1,5 +1,7 @@
 """`python -m spacy bert-ner annotate`, and `spacy_bert_ner.annotate`."""
 
+import dataclasses
+import inspect
 import json
 import subprocess
 import sys
@@ -11,8 +13,10 @@ from typer.testing import CliRunner
 import spacy_bert_ner
 from spacy_bert_ner.annotating import annotate
 from spacy_bert_ner.annotating.journal import FinishedShard
+from spacy_bert_ner.annotating.output_options import OutputOptions
 from spacy_bert_ner.annotating.progress import ProgressLine, duration
 from spacy_bert_ner.cli import bert_ner_cli
+from spacy_bert_ner.commands.annotate import annotate_cli
 from tests.annotating.runs import TEXTS, InlinePool, numbered, read_lines, write_jsonl
 
 
@@ -21,6 +25,14 @@ def texts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     write_jsonl(Path("one.jsonl"), numbered(TEXTS))
     write_jsonl(Path("two.jsonl"), numbered(["IBM", "RAISES Paris"]))
+
+
+def test_defaults_are_those_from_python() -> None:
+    command = inspect.signature(annotate_cli).parameters
+    options = {field.name: field.default for field in dataclasses.fields(OutputOptions)}
+    same = sorted(set(options) & set(command) - {"format"})
+    assert {"batch_words", "max_characters", "min_confidence", "shard_size"} < set(same)
+    assert {name: command[name].default for name in same} == {name: options[name] for name in same}
 
 
 def call(*arguments: object) -> tuple[int, str]:

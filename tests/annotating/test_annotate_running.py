@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 import spacy
 
-from spacy_bert_ner.annotating import AnnotationError
+from spacy_bert_ner.annotating import AnnotationError, worker
+from spacy_bert_ner.annotating.output_options import OutputOptions
+from spacy_bert_ner.annotating.records import InputRecord
 from spacy_bert_ner.annotating.run_folder import locked
-from spacy_bert_ner.annotating.worker import AnnotationWorker
+from spacy_bert_ner.annotating.worker import AnnotationWorker, WorkerSettings
 from tests.annotating.runs import (
     TEXTS,
     InlinePool,
@@ -304,3 +306,19 @@ def test_long_texts_are_cut_and_offsets_put_back(ruler: Path, tmp_path: Path, po
     docs = list(spacy.tokens.DocBin().from_disk(tmp_path / "out.spacy").get_docs(spacy.blank("en").vocab))
     assert docs[1].text == long
     assert [(ent.text, ent.label_) for ent in docs[1].ents] == found
+
+
+def test_a_worker_keeps_the_words_of_its_first_shard_alone(ruler: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trimmed: list[int] = []
+    monkeypatch.setattr(worker, "TRIM_AFTER", 5)
+    monkeypatch.setattr(worker, "trim_memory", lambda: trimmed.append(len(done)))
+    annotator = AnnotationWorker(WorkerSettings(str(ruler), OutputOptions()))
+    strings = annotator._nlp.vocab.strings
+    done: list[str] = []
+    for number, word in enumerate(("Firstword", "Secondword", "Thirdword")):
+        record = InputRecord(f"texts.jsonl:{number}", {"text": f"{word} met IBM ."})
+        assert annotator.annotate(number, [record], {}, one_by_one=False).words == 4
+        done.append(word)
+    assert [word in strings for word in done] == [True, False, False]
+    # After eight words, and not after twelve.
+    assert trimmed == [1]
