@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from spacy_bert_ner.storage.files import replacing, sha256_of, write_atomically
+from spacy_bert_ner.storage.locking import locked
 
 from .annotation_error import AnnotationError
 from .engines import check_engine, make_pool
@@ -21,7 +22,7 @@ from .progress import ProgressLine
 from .readers import check_sources, read_sources
 from .records import AnnotatedShard, Shard, make_shards
 from .run_fingerprint import check_labels, find_model, fingerprint, identify
-from .run_folder import FAILED, JOURNAL, MANIFEST, SUMMARY, RunFolder, format_of, locked, open_manifest, write_json
+from .run_folder import FAILED, JOURNAL, MANIFEST, SUMMARY, RunFolder, format_of, open_manifest, write_json
 from .scheduling import Scheduler
 from .summary import AnnotationSummary, summarize
 from .worker import WorkerSettings
@@ -75,7 +76,7 @@ def annotate(
     identity = identify(settings.model)
     check_labels(find_model(settings.model), chosen.labels)
     run_folder.check()
-    with locked(run_folder.folder):
+    with locked(run_folder.folder, AnnotationError):
         if fresh:
             run_folder.clear()
         run_folder.remove_temporary_files()

@@ -10,19 +10,19 @@ OUTPUT.jsonl                all shards in one file, where OUTPUT ends in a forma
 """
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from spacy_bert_ner.storage.files import write_atomically
+from spacy_bert_ner.storage.locking import LOCK
 from spacy_bert_ner.storage.sources import list_names
 
 from .annotation_error import AnnotationError
 from .output_options import OUTPUT_FORMATS
 from .run_fingerprint import describe_differences
 
-MANIFEST, JOURNAL, FAILED, SUMMARY, LOCK = "manifest.json", "journal.jsonl", "failed.jsonl", "summary.json", ".lock"
+MANIFEST, JOURNAL, FAILED, SUMMARY = "manifest.json", "journal.jsonl", "failed.jsonl", "summary.json"
 VERSION = 1
 
 
@@ -92,30 +92,6 @@ class RunFolder:
 def _is_early(path: Path) -> bool:
     """RETURNS (bool): Whether a file can exist before a run's manifest: the process may have been killed there."""
     return path.name == LOCK or path.name.startswith(f".{MANIFEST}.")
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Lock a folder. RAISES: AnnotationError where another process holds the lock."""
-    try:
-        import fcntl
-    except ImportError:
-        # Windows: without a lock.
-        yield
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / LOCK
-    with path.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise AnnotationError(
-                f"{folder}: another process is writing there, expected one at a time: wait until it ends, or end it"
-            ) from error
-        try:
-            yield
-        finally:
-            path.unlink(missing_ok=True)
 
 
 def write_json(path: Path, content: Any) -> None:

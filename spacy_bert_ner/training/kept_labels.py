@@ -10,7 +10,7 @@ from spacy_bert_ner.storage.provenance import KEY, content_sha256
 from spacy_bert_ner.storage.sources import pipeline_folder
 
 from .distillation.taught_corpus import TaughtCorpus
-from .distillation.teachers import load_teacher, only_recognizer
+from .distillation.teachers import load_teacher, only_recognizer, require_pipeline
 from .fingerprint import Fingerprint
 from .run_place import RunPlace
 from .training_error import RunError
@@ -29,9 +29,7 @@ class KeptLabels:
     annotated: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        folder = pipeline_folder(self.model)
-        if folder is None or not (folder / "meta.json").is_file():
-            raise RunError(f"--keep {self.model}: there is no such pipeline, expected the folder or package of one")
+        require_pipeline("--keep", self.model)
 
     @property
     def learnt_from(self) -> list[tuple[str, str]]:

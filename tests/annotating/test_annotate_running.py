@@ -11,8 +11,8 @@ import spacy
 from spacy_bert_ner.annotating import AnnotationError, worker
 from spacy_bert_ner.annotating.output_options import OutputOptions
 from spacy_bert_ner.annotating.records import InputRecord
-from spacy_bert_ner.annotating.run_folder import locked
 from spacy_bert_ner.annotating.worker import AnnotationWorker, WorkerSettings
+from spacy_bert_ner.storage.locking import locked
 from tests.annotating.runs import (
     TEXTS,
     InlinePool,
@@ -179,7 +179,8 @@ def test_what_others_wrote_is_not_touched(ruler: Path, texts: Path, tmp_path: Pa
 
 
 def test_one_process_at_a_time(ruler: Path, texts: Path, tmp_path: Path) -> None:
-    with locked(tmp_path / "out"), pytest.raises(AnnotationError, match="another process is writing there"):
+    said = "another process is writing there"
+    with locked(tmp_path / "out", AnnotationError), pytest.raises(AnnotationError, match=said):
         run(ruler, texts, tmp_path / "out")
 
 

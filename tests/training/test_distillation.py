@@ -12,12 +12,12 @@ import spacy
 from spacy.tokens import Doc, DocBin
 from typer.testing import CliRunner
 
-from spacy_bert_ner.annotating.run_folder import locked
 from spacy_bert_ner.cli import bert_ner_cli
 from spacy_bert_ner.decoding import Lattice
 from spacy_bert_ner.ner.component import BertNER
 from spacy_bert_ner.ner.decoded import tag_logits
 from spacy_bert_ner.ner.teacher import translate_tags
+from spacy_bert_ner.storage.locking import locked
 from spacy_bert_ner.tags import get_scheme
 from spacy_bert_ner.training import running
 from spacy_bert_ner.training.distillation import targets as targets_module
@@ -254,7 +254,7 @@ def test_texts_are_read_in_every_format(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"teachers": ("nowhere",)}, "There is no pipeline nowhere"),
+        ({"teachers": ("nowhere",)}, "--teacher nowhere: there is no such pipeline"),
         ({"teachers": ()}, "--teacher MODEL"),
         ({"teachers": ("blank",)}, "The teacher blank has no bert_ner, expected one component"),
         ({"teachers": ("untrained",)}, "The teacher untrained has no entity types"),
@@ -265,7 +265,7 @@ def test_texts_are_read_in_every_format(folder: Path) -> None:
         ({"texts": ("torn.jsonl",)}, "--texts torn.jsonl:2: no JSON"),
         ({"texts": ("other.jsonl",)}, "--texts other.jsonl:1: .*--text-field"),
         ({"texts": ("blank.txt", "empty.jsonl")}, "--texts blank.txt, empty.jsonl: .* no text"),
-        ({"teachers": ("texts",)}, "texts is no pipeline"),
+        ({"teachers": ("texts",)}, "--teacher texts: there is no such pipeline"),
         ({"texts": ("-",)}, "standard input can be read once only"),
     ],
 )
@@ -328,7 +328,7 @@ def test_what_a_kill_leaves_beside_the_targets_is_removed(folder: Path) -> None:
 
 
 def test_targets_are_made_by_one_process_at_a_time(folder: Path) -> None:
-    with locked(Path("shared")), pytest.raises(RunError, match="shared: another process is writing there"):
+    with locked(Path("shared"), RunError), pytest.raises(RunError, match="shared: another process is writing there"):
         distill(folder, distillation_of(targets=Path("shared")))
     distill(folder, distillation_of(targets=Path("shared")))
     assert not Path("shared/.lock").exists()
@@ -353,7 +353,7 @@ def test_the_command(folder: Path) -> None:
     assert spacy.load("out/model-last").pipe_names == ["bert_ner"]
     code, said = run("--teacher", "nowhere")
     assert code == 1
-    assert "Distillation cannot begin There is no pipeline nowhere" in said
+    assert "Distillation cannot begin --teacher nowhere: there is no such pipeline" in said
     # As options are spelt, and before anything is read.
     assert run("--teacher", "teacher", "--temperature", "0")[1].endswith("--temperature 0.0: expected a number above 0")
     assert "'tags', 'sequences'" in run("--teacher", "teacher", "--match", "spans")[1]

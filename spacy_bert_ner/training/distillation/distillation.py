@@ -2,8 +2,6 @@
 
 import gc
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -16,10 +14,9 @@ from thinc.api import Config
 from tqdm import tqdm
 from wasabi import msg
 
-from spacy_bert_ner.annotating.annotation_error import AnnotationError
-from spacy_bert_ner.annotating.run_folder import locked
 from spacy_bert_ner.decoding import Lattice
 from spacy_bert_ner.ner.teaching import Distilling, Match, check_distilling
+from spacy_bert_ner.storage.locking import locked
 from spacy_bert_ner.storage.provenance import KEY, content_sha256
 from spacy_bert_ner.storage.sources import pipeline_folder
 from spacy_bert_ner.training.fingerprint import Fingerprint, take_fingerprint
@@ -28,7 +25,7 @@ from spacy_bert_ner.training.training_error import RunError
 
 from .targets import Targets, TargetState, find_targets, make_targets
 from .taught_corpus import TaughtCorpus, all_documents
-from .teachers import Teachers, load_teacher, only_recognizer
+from .teachers import Teachers, load_teacher, only_recognizer, require_pipeline
 from .texts import Texts
 
 FOLDER = "targets"
@@ -57,11 +54,7 @@ class Distillation:
         if not self.teachers:
             raise RunError("No teacher is named, expected at least one: --teacher MODEL")
         for name in self.teachers:
-            folder = pipeline_folder(name)
-            if folder is None:
-                raise RunError(f"There is no pipeline {name}, expected the folder or package of a trained one")
-            if not (folder / "meta.json").is_file():
-                raise RunError(f"{folder} is no pipeline, expected the folder of a trained one, such as model-best")
+            require_pipeline("--teacher", name)
 
     @property
     def learnt_from(self) -> list[tuple[str, str]]:
@@ -145,7 +138,7 @@ class Distillation:
         teachers = Teachers([load_teacher(name) for name in self.teachers])
         require_fitting(teachers.lattice, student)
         total = sum(len(example.predicted) for example in annotated) + self.texts.count_words(nlp.meta["lang"])
-        with made_here(folder):
+        with locked(folder, RunError):
             # Again, as another process may have made some in between.
             state = find_targets(folder, identity, replace=replace)
             if state is None:
@@ -165,17 +158,6 @@ class Distillation:
         # What follows needs the memory.
         del teachers
         gc.collect()
-
-
-@contextmanager
-def made_here(folder: Path) -> Iterator[None]:
-    """Let one process at a time make the targets in a folder. RAISES: RunError where another one does."""
-    with ExitStack() as stack:
-        try:
-            stack.enter_context(locked(folder))
-        except AnnotationError as error:
-            raise RunError(f"Targets in {error}") from error
-        yield
 
 
 def progress_bar(total: int, done: int) -> Any:

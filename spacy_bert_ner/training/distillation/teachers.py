@@ -11,7 +11,18 @@ from spacy.tokens import Doc
 from spacy_bert_ner.decoding import Lattice
 from spacy_bert_ner.ner.component import BertNER
 from spacy_bert_ner.ner.teacher import LogProbs, Teacher, translate_tags
+from spacy_bert_ner.storage.sources import pipeline_folder
 from spacy_bert_ner.training.training_error import RunError
+
+
+def require_pipeline(option: str, name: str) -> None:
+    """RAISES: RunError where what an option names is no saved pipeline. name (str): Folder or package."""
+    folder = pipeline_folder(name)
+    if folder is None or not (folder / "meta.json").is_file():
+        raise RunError(
+            f"{option} {name}: there is no such pipeline, expected the folder or package of a trained one, such as "
+            "training/model-best"
+        )
 
 
 def load_teacher(name: str) -> Teacher:
