@@ -61,7 +61,8 @@ def choose_recipe(width: int | None, words: int | None = None, *, gpu: bool = Fa
     """
     recipe = SMALL if width is not None and width < SMALL_WIDTH else BASE
     if words is not None and words <= SMALL_CORPUS:
-        return replace(recipe, batch_words=SMALL_BATCH_WORDS)
+        rate = recipe.learn_rate * (SMALL_BATCH_WORDS / recipe.batch_words) ** 0.5
+        return replace(recipe, learn_rate=float(f"{rate:.2g}"), batch_words=SMALL_BATCH_WORDS)
     return replace(recipe, batch_words=GPU_BATCH_WORDS) if gpu else recipe
 
 
