@@ -12,6 +12,7 @@ from spacy_bert_ner.encoder.pretrained_files import PretrainedFiles
 # The value of a setting that the recipe, or the size of the corpus, decides.
 AUTO = "auto"
 BATCH_WORDS = "training.batcher.size"
+HEAD_FACTOR = "training.optimizer.head_factor"
 # Narrower encoders are small, such as MiniLM (384); base-size ones have 768.
 SMALL_WIDTH = 512
 GPU_BATCH_WORDS = 2000
@@ -36,7 +37,7 @@ class Recipe:
         """RETURNS (dict[str, Any]): The recipe as overrides of a training config; epochs are steps there."""
         return {
             "training.optimizer.learn_rate.initial_rate": self.learn_rate,
-            "training.optimizer.head_factor": self.head_factor,
+            HEAD_FACTOR: self.head_factor,
             BATCH_WORDS: self.batch_words,
         }
 
