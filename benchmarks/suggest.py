@@ -1,13 +1,14 @@
 """How many words have to be annotated: texts chosen by `bert-ner suggest`, beside texts chosen at random.
 
     python benchmarks/suggest.py ENCODER CORPUS_DIR WORK --json FILE [--ways random,uncertainty,diversity,both]
-        [--draws 3] [--step 100] [--stop 1000] [--pool 6000] [--threads 2]
+        [--draws 0,1,2] [--step 100] [--stop 1000] [--pool 6000] [--until-reached] [--threads 2]
 
 The texts are sentences of train.spacy. Every draw begins with the same `--step` sentences for all ways, chosen at
 random; from then on a way chooses as many more from a pool by the model of the step before, which was trained by
-`init-config`'s defaults; random choice knows no model. Each model is scored on dev.spacy, exact entities on annotated
-tokens, but for every sixth document, by which training may stop. Words are counted, as these are what is annotated.
-Each step is written to WORK when it is done; the same command goes on where it was.
+`init-config`'s defaults. Random choice knows no model: its steps between the first and the last one are left out. Each
+model is scored on the sentences of dev.spacy, exact entities on annotated tokens, but for those of every sixth document,
+by which training may stop: whole documents are another kind of text than what it was trained on. Words are counted, as
+these are what is annotated. Each step is written to WORK when it is done; the same command goes on where it was.
 """
 
 import argparse
@@ -42,10 +43,13 @@ def main() -> None:
     parser.add_argument("corpus", type=Path, help="folder with train.spacy and dev.spacy")
     parser.add_argument("work", type=Path, help="folder of the steps")
     parser.add_argument("--ways", default=",".join((RANDOM, *WAYS)))
-    parser.add_argument("--draws", type=int, default=3)
+    parser.add_argument("--draws", default="0,1,2", help="which; each may have a process of its own")
     parser.add_argument("--step", type=int, default=100, help="sentences that are added at a time")
     parser.add_argument("--stop", type=int, default=1000, help="sentences of the last step")
     parser.add_argument("--pool", type=int, default=6000, help="sentences to choose from, drawn at random; 0 for all")
+    parser.add_argument(
+        "--until-reached", action="store_true", help="a way ends where it has reached what random choice ended with"
+    )
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--json", type=Path, help="where to write the figures")
     args = parser.parse_args()
@@ -54,10 +58,11 @@ def main() -> None:
         parser.error(f"--ways {', '.join(sorted(unknown))}: expected some of {', '.join((RANDOM, *WAYS))}")
     args.work.mkdir(parents=True, exist_ok=True)
     dev = read_docs(args.corpus / "dev.spacy")
-    DocBin(docs=dev[::STOPPING]).to_disk(args.work / "stop.spacy")
-    DocBin(docs=[doc for i, doc in enumerate(dev) if i % STOPPING]).to_disk(args.work / "dev.spacy")
+    DocBin(docs=split_sentences(dev[::STOPPING])).to_disk(args.work / "stop.spacy")
+    scored = split_sentences([doc for i, doc in enumerate(dev) if i % STOPPING])
+    DocBin(docs=scored).to_disk(args.work / "dev.spacy")
     sentences = split_sentences(read_docs(args.corpus / "train.spacy"))
-    for draw in range(args.draws):
+    for draw in map(int, args.draws.split(",")):
         for way in ways:
             run_way(args, sentences, way, draw)
     figures = summarize(read_steps(args.work))
@@ -83,11 +88,13 @@ def run_way(args: argparse.Namespace, sentences: Sequence[Doc], way: str, draw: 
     pool = order[: args.step + args.pool] if args.pool else order
     chosen: list[int] = []
     folder = args.work / f"{way}-{draw}.run"
-    for size in range(args.step, args.stop + 1, args.step):
+    for size in sizes_of(way, args.step, args.stop):
         # All ways have the first step in common.
         done = args.work / (f"{way}-{draw}-{size}.json" if size > args.step else f"start-{draw}-{size}.json")
         if done.exists():
             chosen = json.loads(done.read_text(encoding="utf8"))["chosen"]
+            if args.until_reached and has_reached(args, way, draw):
+                break
             continue
         if way == RANDOM or size == args.step:
             chosen = order[:size]
@@ -97,7 +104,23 @@ def run_way(args: argparse.Namespace, sentences: Sequence[Doc], way: str, draw: 
         figures = train(args, [sentences[i] for i in chosen], folder, draw)
         words = sum(len(sentences[i]) for i in chosen)
         write_json(done, {"way": way, "draw": draw, "size": size, "words": words, **figures, "chosen": chosen})
+        if args.until_reached and has_reached(args, way, draw):
+            break
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def sizes_of(way: str, step: int, stop: int) -> list[int]:
+    """RETURNS: The numbers of sentences that a way's models are trained on."""
+    sizes = list(range(step, stop + 1, step))
+    return sizes if way != RANDOM else sorted({sizes[0], sizes[-1]})
+
+
+def has_reached(args: argparse.Namespace, way: str, draw: int) -> bool:
+    """RETURNS: Whether a way has reached what random choice ended with, in a draw of which that is known."""
+    steps = read_steps(args.work)
+    base = curve_of(steps, RANDOM, draw)
+    known = way != RANDOM and bool(base) and max(step["size"] for step in steps if step["way"] == RANDOM) >= args.stop
+    return known and share_of_words(curve_of(steps, way, draw), base) is not None
 
 
 def choose_next(

@@ -136,8 +136,8 @@ def warn_of_open_steps(train: Path, output: Path, epochs: float | None) -> None:
     again = f"{output}{f' --epochs {epochs:g}' if epochs else ''}"
     typer.echo(
         f'! There is no {train}: the config leaves rate, batches and steps "auto", and `bert-ner train {again}` '
-        "lays them out when it begins. For spaCy's own commands, convert your data first (`python -m spacy bert-ner convert`) "
-        "and run this again",
+        "lays them out when it begins. For spaCy's own commands, convert your data first "
+        "(`python -m spacy bert-ner convert`) and run this again",
         err=True,
     )
 

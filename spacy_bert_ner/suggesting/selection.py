@@ -16,8 +16,6 @@ SAME = 0.95
 # No type counts more or less than so many times as much as another of average frequency.
 _LARGEST_WEIGHT = 4.0
 _ROUNDING = 1e-5
-# A text of twice the doubt is drawn so many times two as often.
-_SHARPNESS = 2.0
 
 
 def weigh_types(texts: Sequence[TextDoubts]) -> Floats:
@@ -42,13 +40,11 @@ def uncertainty(texts: Sequence[TextDoubts], weights: Floats) -> Floats:
 def choose_texts_to_annotate(
     texts: Sequence[TextDoubts], count: int, by: Way, known: Sequence[TextDoubts] = ()
 ) -> list[int]:
-    """Choose texts one after another, but for each that is nearly the same as one that is chosen or known.
+    """Choose texts one after another, each by how unsure the model is and how far it lies from all chosen before.
 
-    "uncertainty" takes the most uncertain ones. "diversity" takes the one that is farthest from all chosen before (the
-    greedy k-center of Sener & Savarese 2018). "both" draws them, by the square of their uncertainty, without
-    replacement: the most uncertain ones are much alike (among sentences of news they are headlines and lines of tables),
-    and what is drawn from all has them in proportion (Kirsch et al. 2021, Stochastic Batch Acquisition). The draw is
-    the same for the same texts and uncertainties, and the beginning of a larger one is a smaller one.
+    Its value is its uncertainty ("uncertainty"), its distance from the nearest one that is chosen ("diversity", the
+    greedy k-center of Sener & Savarese 2018), or their product ("both"); a text that is nearly the same as one that is
+    chosen or known has none.
 
     texts (Sequence[TextDoubts]): The texts.
     count (int): How many to choose.
@@ -60,8 +56,6 @@ def choose_texts_to_annotate(
     if not filled.any():
         return []
     unsure = np.ones(len(texts)) if by == "diversity" else uncertainty(texts, weigh_types(texts))
-    if by == "both":
-        unsure = _draw_keys(unsure**_SHARPNESS, len(known))
     directions, others = _directions([*texts, *known], len(texts))
     nearest = np.full(len(texts), -1.0)
     for other in others:
@@ -69,8 +63,8 @@ def choose_texts_to_annotate(
     chosen: list[int] = []
     free = filled.copy()
     while len(chosen) < count:
-        distance = 1.0 - nearest if by == "diversity" else 1.0
-        value = np.where(free & (nearest < SAME), unsure * distance, 0.0)
+        distance = 1.0 - nearest
+        value = np.where(free & (nearest < SAME), unsure * (1.0 if by == "uncertainty" else distance), 0.0)
         best = int(value.argmax())
         if value[best] <= 0:
             break
@@ -78,17 +72,6 @@ def choose_texts_to_annotate(
         free[best] = False
         nearest = np.maximum(nearest, directions @ directions[best])
     return chosen
-
-
-def _draw_keys(weights: Floats, known: int) -> Floats:
-    """Draw keys of which the largest ones are a sample without replacement, in its order (Efraimidis & Spirakis 2006).
-
-    weights (Floats): How often each is to be drawn first, in proportion; 0 for never. (texts,)
-    known (int): How many texts are annotated: a later round draws anew.
-    RETURNS (Floats): 0 where the weight is. (texts,)
-    """
-    keys: Floats = weights / np.random.default_rng([len(weights), known]).exponential(size=len(weights))
-    return keys
 
 
 def _directions(texts: Sequence[TextDoubts], first: int) -> tuple[Floats, Floats]:

@@ -46,7 +46,9 @@ def test_sentences_keep_their_entities() -> None:
 def args(tmp_path: Path) -> argparse.Namespace:
     work = tmp_path / "work"
     work.mkdir()
-    return argparse.Namespace(work=work, encoder="e", step=4, stop=12, pool=18, threads=1, model=save_model(tmp_path))
+    return argparse.Namespace(
+        work=work, encoder="e", step=4, stop=12, pool=18, until_reached=False, threads=1, model=save_model(tmp_path)
+    )
 
 
 @pytest.fixture
@@ -68,14 +70,13 @@ def test_ways_share_their_start_and_choose_from_the_pool(args: argparse.Namespac
     sentences = make_corpus()
     for way in ("random", "both"):
         benchmark.run_way(args, sentences, way, 0)
-    # `both` needs the model of the common start again.
-    assert trained == [4, 8, 12, 4, 8, 12]
+    # `both` needs the model of the common start again; random choice needs none between.
+    assert trained == [4, 12, 4, 8, 12]
     steps = {path.name: json.loads(path.read_text(encoding="utf8")) for path in args.work.glob("*.json")}
     assert sorted(steps) == [
         "both-0-12.json",
         "both-0-8.json",
         "random-0-12.json",
-        "random-0-8.json",
         "start-0-4.json",
     ]
     start = steps["start-0-4.json"]["chosen"]
@@ -85,11 +86,28 @@ def test_ways_share_their_start_and_choose_from_the_pool(args: argparse.Namespac
         assert step["words"] == sum(len(sentences[i]) for i in step["chosen"])
     for way in ("random", "both"):
         benchmark.run_way(args, sentences, way, 0)
-    assert len(trained) == 6
+    assert len(trained) == 5
     figures = benchmark.summarize(benchmark.read_steps(args.work))
     assert [(step["size"], step["draws"]) for step in figures["curves"]["both"]] == [(4, 1), (8, 1), (12, 1)]
     assert figures["share of the words"]["random"] == {"draws": {0: 1.0}, "mean": 1.0}
     assert figures["share of the words"]["both"]["mean"] is not None
+
+
+def test_a_way_ends_where_random_choice_ended(
+    args: argparse.Namespace, trained: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    args.until_reached = True
+    sentences = make_corpus()
+    benchmark.run_way(args, sentences, "both", 1)
+    assert trained == [4, 8, 12], "what random choice ends with is not known"
+    benchmark.run_way(args, sentences, "random", 0)
+    train = benchmark.train
+    monkeypatch.setattr(benchmark, "train", lambda *given: train(*given) | {"dev_f": 54.0 + 2 * len(given[1])})
+    trained.clear()
+    for _ in range(2):
+        benchmark.run_way(args, sentences, "both", 0)
+        assert trained == [4, 8]
+    assert benchmark.summarize(benchmark.read_steps(args.work))["share of the words"]["both"]["mean"] < 1
 
 
 def test_a_step_that_was_interrupted_is_the_same_again(args: argparse.Namespace, trained: list[int]) -> None:
