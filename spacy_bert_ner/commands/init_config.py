@@ -86,7 +86,7 @@ def init_config_cli(
     else:
         warn_of_open_steps(train, output, epochs)
         # What the command line says comes first.
-        overrides = encoder_settings(width) | overrides
+        overrides = encoder_rates(width) | overrides
     write(filled_config(overrides, trained, shared), output, gpu)
 
 
@@ -123,21 +123,21 @@ def decide(
         ).overrides
 
 
-def encoder_settings(width: int | None) -> dict[str, Any]:
+def encoder_rates(width: int | None) -> dict[str, Any]:
     """RETURNS (dict[str, Any]): What the encoder's size decides, whatever the corpus's."""
     from spacy_bert_ner.training import choose_recipe
-    from spacy_bert_ner.training.recipes import HEAD_FACTOR
+    from spacy_bert_ner.training.recipes import BATCH_WORDS
 
-    return {HEAD_FACTOR: choose_recipe(width).head_factor}
+    return {name: value for name, value in choose_recipe(width).overrides().items() if name != BATCH_WORDS}
 
 
 def warn_of_open_steps(train: Path, output: Path, epochs: float | None) -> None:
     """Warn that steps cannot be computed without a corpus; on standard error, as standard output may be the config."""
     again = f"{output}{f' --epochs {epochs:g}' if epochs else ''}"
     typer.echo(
-        f'! There is no {train}: the config leaves rate, batches and steps "auto", and `bert-ner train {again}` '
-        "lays them out when it begins. For spaCy's own commands, convert your data first "
-        "(`python -m spacy bert-ner convert`) and run this again",
+        f'! There is no {train}: the config leaves batches and steps "auto", and `bert-ner train {again}` lays them '
+        "out when it begins. For spaCy's own commands, convert your data first (`python -m spacy bert-ner convert`) "
+        "and run this again",
         err=True,
     )
 

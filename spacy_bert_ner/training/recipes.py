@@ -12,7 +12,6 @@ from spacy_bert_ner.encoder.pretrained_files import PretrainedFiles
 # The value of a setting that the recipe, or the size of the corpus, decides.
 AUTO = "auto"
 BATCH_WORDS = "training.batcher.size"
-HEAD_FACTOR = "training.optimizer.head_factor"
 # Narrower encoders are small, such as MiniLM (384); base-size ones have 768.
 SMALL_WIDTH = 512
 GPU_BATCH_WORDS = 2000
@@ -37,7 +36,7 @@ class Recipe:
         """RETURNS (dict[str, Any]): The recipe as overrides of a training config; epochs are steps there."""
         return {
             "training.optimizer.learn_rate.initial_rate": self.learn_rate,
-            HEAD_FACTOR: self.head_factor,
+            "training.optimizer.head_factor": self.head_factor,
             BATCH_WORDS: self.batch_words,
         }
 
@@ -62,8 +61,7 @@ def choose_recipe(width: int | None, words: int | None = None, *, gpu: bool = Fa
     """
     recipe = SMALL if width is not None and width < SMALL_WIDTH else BASE
     if words is not None and words <= SMALL_CORPUS:
-        rate = recipe.learn_rate * (SMALL_BATCH_WORDS / recipe.batch_words) ** 0.5
-        return replace(recipe, learn_rate=float(f"{rate:.2g}"), batch_words=SMALL_BATCH_WORDS)
+        return replace(recipe, batch_words=SMALL_BATCH_WORDS)
     return replace(recipe, batch_words=GPU_BATCH_WORDS) if gpu else recipe
 
 

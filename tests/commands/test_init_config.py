@@ -12,7 +12,7 @@ from thinc.api import Config
 from typer.testing import CliRunner
 
 from spacy_bert_ner.cli import bert_ner_cli
-from spacy_bert_ner.training.recipes import BASE, SMALL, choose_recipe
+from spacy_bert_ner.training.recipes import BASE, SMALL
 
 SAMPLE = Path(__file__).parents[2] / "corpus" / "sample"
 
@@ -29,7 +29,7 @@ def test_from_column_files_to_a_trained_pipeline(tmp_path: Path, tiny_bert: Path
     steps = config["training"]["max_steps"]
     assert steps == config["training"]["optimizer"]["learn_rate"]["total_steps"]
     assert steps % config["training"]["eval_frequency"] == 0
-    assert config["training"]["optimizer"]["learn_rate"]["initial_rate"] == choose_recipe(16, 3_000).learn_rate
+    assert config["training"]["optimizer"]["learn_rate"]["initial_rate"] == SMALL.learn_rate
     assert config["training"]["optimizer"]["head_factor"] == SMALL.head_factor
     assert '# "auto" is bf16' in path.read_text(encoding="utf8")
     debug_config(path)
@@ -91,8 +91,7 @@ def test_an_encoder_whose_size_is_not_known_is_taken_for_a_base_size_one(
     assert "The size of org/name is not known" in result.stderr
     assert "the Hub cannot be reached" in result.stderr
     rates = load_config(tmp_path / "my.cfg", interpolate=False)["training"]["optimizer"]
-    # The rate is the corpus's matter, too, which is not there.
-    assert (rates["learn_rate"]["initial_rate"], rates["head_factor"]) == ("auto", BASE.head_factor)
+    assert (rates["learn_rate"]["initial_rate"], rates["head_factor"]) == (BASE.learn_rate, BASE.head_factor)
 
 
 def test_what_is_no_encoder_is_refused(tmp_path: Path) -> None:
