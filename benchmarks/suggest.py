@@ -6,10 +6,10 @@
 The texts are sentences of train.spacy. Every draw begins with the same `--step` sentences for all ways, chosen at
 random; from then on a way chooses as many more from a pool by the model of the step before, which was trained by
 `init-config`'s defaults. Random choice knows no model: its steps between the first and the last one are left out. Each
-model is scored on the sentences of dev.spacy, exact entities on annotated tokens, those of every
-sixth document excepted, by which training may stop: whole documents are another kind of text than what it was trained
-on. Words are counted, as these are what is annotated. Each step is written to WORK when it is done; the same command
-goes on where it was.
+model is scored on the sentences of dev.spacy, exact entities on annotated tokens, but for those of every sixth
+document, by which training may stop: whole documents are another kind of text than what it was trained on. Words are
+counted, as these are what is annotated. Each step is written to WORK when it is done; the same command goes on where it
+was.
 """
 
 import argparse
