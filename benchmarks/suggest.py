@@ -94,17 +94,15 @@ def run_way(args: argparse.Namespace, sentences: Sequence[Doc], way: str, draw: 
         done = args.work / (f"{way}-{draw}-{size}.json" if size > args.step else f"start-{draw}-{size}.json")
         if done.exists():
             chosen = json.loads(done.read_text(encoding="utf8"))["chosen"]
-            if args.until_reached and has_reached(args, way, draw):
-                break
-            continue
-        if way == RANDOM or size == args.step:
-            chosen = order[:size]
         else:
-            chosen = [*chosen, *choose_next(args, sentences, pool, chosen, way, folder)]
-        print(f"{way}, {size} sentences, draw {draw} ...", file=sys.stderr, flush=True)
-        figures = train(args, [sentences[i] for i in chosen], folder, draw)
-        words = sum(len(sentences[i]) for i in chosen)
-        write_json(done, {"way": way, "draw": draw, "size": size, "words": words, **figures, "chosen": chosen})
+            if way == RANDOM or size == args.step:
+                chosen = order[:size]
+            else:
+                chosen = [*chosen, *choose_next(args, sentences, pool, chosen, way, folder)]
+            print(f"{way}, {size} sentences, draw {draw} ...", file=sys.stderr, flush=True)
+            figures = train(args, [sentences[i] for i in chosen], folder, draw)
+            words = sum(len(sentences[i]) for i in chosen)
+            write_json(done, {"way": way, "draw": draw, "size": size, "words": words, **figures, "chosen": chosen})
         if args.until_reached and has_reached(args, way, draw):
             break
     shutil.rmtree(folder, ignore_errors=True)
@@ -118,10 +116,11 @@ def sizes_of(way: str, step: int, stop: int) -> list[int]:
 
 def has_reached(args: argparse.Namespace, way: str, draw: int) -> bool:
     """RETURNS: Whether a way has reached what random choice ended with, in a draw of which that is known."""
+    last = sizes_of(RANDOM, args.step, args.stop)[-1]
+    if way == RANDOM or not (args.work / f"{RANDOM}-{draw}-{last}.json").exists():
+        return False
     steps = read_steps(args.work)
-    base = curve_of(steps, RANDOM, draw)
-    known = way != RANDOM and bool(base) and max(step["size"] for step in steps if step["way"] == RANDOM) >= args.stop
-    return known and share_of_words(curve_of(steps, way, draw), base) is not None
+    return share_of_words(curve_of(steps, way, draw), curve_of(steps, RANDOM, draw)) is not None
 
 
 def choose_next(
