@@ -20,7 +20,7 @@ MAX_DIFFERENCES = 5
 def find_model(name: str) -> Path:
     """RETURNS (Path): The folder of a pipeline. RAISES: AnnotationError where there is none."""
     folder = pipeline_folder(name)
-    if folder is None or not (folder / "meta.json").is_file():
+    if folder is None:
         raise AnnotationError(f"{name}: expected the folder of a spaCy pipeline, or an installed package")
     return folder
 

@@ -21,7 +21,7 @@ def export_cli(
 
     source = pipeline_folder(model)
     if source is None:
-        raise CommandError(f"{model} is neither a folder nor an installed package")
+        raise CommandError(f"{model}: expected the folder of a spaCy pipeline, or an installed package")
     check_target(output, force)
     with explained(f"{model} was not exported"):
         nlp, differences = export_pipeline(source)

@@ -23,7 +23,7 @@ def upgrade_cli(
 
     source = pipeline_folder(old)
     if source is None:
-        raise CommandError(f"{old} is neither a folder nor an installed package")
+        raise CommandError(f"{old}: expected the folder of a spaCy pipeline, or an installed package")
     check_target(new, force)
     with explained(f"{old} was not upgraded"):
         nlp, notes = upgrade(source)

@@ -38,12 +38,12 @@ def pipeline_folder(name: str) -> Path | None:
 
     name (str): An installed package or a folder.
     RETURNS (Path | None): The folder that holds the pipeline, within its package where it is one; None where there is
-        neither.
+        neither, or no pipeline in the folder.
     """
     from spacy.util import get_model_meta, get_package_path, is_package
 
     if not is_package(name):
-        return Path(name) if Path(name).is_dir() else None
+        return Path(name) if (Path(name) / "meta.json").is_file() else None
     folder = get_package_path(name)
     meta = get_model_meta(folder)
     return folder / f"{meta['lang']}_{meta['name']}-{meta['version']}"

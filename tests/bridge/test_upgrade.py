@@ -166,5 +166,8 @@ def test_refused(config: Config, message: str) -> None:
 
 
 def test_no_pipeline(tmp_path: Path) -> None:
-    assert "neither a folder nor an installed package" in run("nowhere", str(tmp_path / "new")).output
+    for name in ("nowhere", str(tmp_path)):
+        said = " ".join(run(name, str(tmp_path / "new")).output.split())
+        assert f"{name}: expected the folder of a spaCy pipeline, or an installed package" in said
+    (tmp_path / "meta.json").write_text("{}", encoding="utf8")
     assert "holds no config.cfg" in run(str(tmp_path), str(tmp_path / "new")).output

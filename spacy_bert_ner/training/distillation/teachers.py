@@ -17,8 +17,7 @@ from spacy_bert_ner.training.training_error import RunError
 
 def require_pipeline(option: str, name: str) -> None:
     """RAISES: RunError where what an option names is no saved pipeline. name (str): Folder or package."""
-    folder = pipeline_folder(name)
-    if folder is None or not (folder / "meta.json").is_file():
+    if pipeline_folder(name) is None:
         raise RunError(
             f"{option} {name}: there is no such pipeline, expected the folder or package of a trained one, such as "
             "training/model-best"
