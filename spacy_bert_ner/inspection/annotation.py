@@ -10,7 +10,7 @@ from spacy.tokens import Doc, Span
 from spacy.training import Example
 
 from spacy_bert_ner.rawtext.retokenizing import first_forms, number_documents
-from spacy_bert_ner.training.supervision import NO_ANNOTATION, NO_TOKENS
+from spacy_bert_ner.training.supervision import NO_ANNOTATION, NO_DEV_ENTITIES, NO_TOKENS
 
 # As `spacy debug data` warns.
 FEW_EXAMPLES = 50
@@ -108,6 +108,11 @@ def _of_labels(counts: Mapping[str, dict[str, Any]], labels: Collection[str]) ->
         yield Finding("error", "no_entities", "train holds no entities: check that doc.ents was set")
     for label in sorted(dev.keys() - train.keys()):
         yield Finding("warning", "label_not_in_train", f"{label} is in dev ({dev[label]}) but never in train")
+    if not dev and counts["dev"]["missing"] < counts["dev"]["tokens"]:
+        yield Finding("warning", "no_dev_entities", NO_DEV_ENTITIES)
+    for label in sorted(train.keys() - dev.keys()) if dev else ():
+        message = f"{label} is in train ({train[label]}) but never in dev: no score says how well it is learnt"
+        yield Finding("warning", "label_not_in_dev", message)
     for label in sorted(set(labels) - train.keys() - dev.keys()):
         message = (
             f"{label} is among the component's labels but never in train: it is not learnt, or is forgotten, unless "

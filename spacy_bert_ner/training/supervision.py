@@ -6,6 +6,7 @@ from itertools import islice
 from spacy.language import Language
 from spacy.training import Example
 from spacy.util import resolve_dot_names
+from wasabi import msg
 
 from spacy_bert_ner.ner.component import BertNER
 from spacy_bert_ner.ner.sourced import STREAMED
@@ -15,10 +16,14 @@ from .training_error import RunError
 # The messages of `debug`, too.
 NO_TOKENS = "{split} holds no tokens: check [paths] and [corpora]"
 NO_ANNOTATION = "no token of {split} is annotated: was doc.ents set before it was saved?"
+NO_DEV_ENTITIES = (
+    "dev holds no entities: every F1 on it is 0, and no weights are better than others; give it some, or the scores of "
+    "training say nothing"
+)
 
 
 def require_annotation(nlp: Language) -> None:
-    """Refuse corpora of which no token is annotated, where there is a `bert_ner` to train.
+    """Refuse corpora of which no token is annotated, where there is a `bert_ner` to train; warn of a dev set of O alone.
 
     nlp (Language): The initialized pipeline, with its whole config.
     RAISES: RunError that names the corpus.
@@ -33,6 +38,8 @@ def require_annotation(nlp: Language) -> None:
         fault = find_fault(islice(corpus(nlp), most))
         if fault:
             raise RunError(fault.format(split=split))
+    if not any(example.reference.ents for example in corpora[1](nlp)):
+        msg.warn(NO_DEV_ENTITIES)
 
 
 def find_fault(examples: Iterable[Example]) -> str:

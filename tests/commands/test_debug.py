@@ -60,6 +60,7 @@ def test_each_fault_is_named_with_its_place(tmp_path: Path, tiny_bert: Path) -> 
     where = {kind: [(p["split"], p["document"], p.get("tokens")) for p in listed] for kind, listed in places.items()}
     assert where == {
         "label_not_in_train": [],
+        "label_not_in_dev": [],
         "few_examples": [],
         "missing": [],
         "misaligned": [("train", 3, [0, 1])],
@@ -84,7 +85,7 @@ def test_the_second_form_of_a_document_counts_only_where_tokens_are_compared(tmp
     cut.set_ents([Span(cut, 0, 1, "ORG")], default="outside")
     code, found = debug(tmp_path, tiny_bert, [lost, cut], [doc("Ann", (0, 1, "PER"))], "--no-timing")
     assert code == 0
-    assert kinds(found) == {"few_examples", "misaligned"}
+    assert kinds(found) == {"few_examples", "label_not_in_dev", "misaligned"}
     (places,) = (finding["places"] for finding in found["findings"] if finding["kind"] == "misaligned")
     assert [(p["split"], p["document"], p["tokens"], p["text"]) for p in places] == [("train", 1, [0, 1], "IB")]
     assert found["counts"]["train"] == {"documents": 2, "tokens": 7, "missing": 0, "labels": {"ORG": 2, "PER": 1}}

@@ -145,7 +145,9 @@ def test_a_dev_set_without_entities_is_one(folder: Path) -> None:
     doc = Doc(spacy.blank("en").vocab, words=["Nobody"])
     doc.set_ents([])
     DocBin(docs=[doc]).to_disk(folder / "dev.spacy")
-    assert train("--training.max_steps", 1)[0] == 0
+    code, said = train("--training.max_steps", 1)
+    assert (code, "dev holds no entities: every F1 on it is 0" in said) == (0, True), said
+    assert "dev holds no entities: every F1 on it is 0" in invoke("debug")[1]
 
 
 @pytest.mark.parametrize(
