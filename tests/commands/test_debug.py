@@ -77,6 +77,16 @@ def test_each_fault_is_named_with_its_place(tmp_path: Path, tiny_bert: Path) -> 
     assert found["timing"] == {}
 
 
+@pytest.mark.parametrize(("dev", "warned"), [("Jane met IBM " * 3, False), ("Jane met IBM " * 4, True)])
+def test_single_sentences_beside_a_dev_set_of_documents_are_warned_of(
+    dev: str, warned: bool, tmp_path: Path, tiny_bert: Path
+) -> None:
+    train = [doc(f"Jane met {i}", (0, 1, "PER")) for i in range(60)]
+    code, found = debug(tmp_path, tiny_bert, train, [doc(dev.strip(), (0, 1, "PER"))], "--no-timing")
+    assert code == 0
+    assert kinds(found) == ({"shorter_in_train"} if warned else set())
+
+
 def test_the_second_form_of_a_document_counts_only_where_tokens_are_compared(tmp_path: Path, tiny_bert: Path) -> None:
     # Spaces unknown: the tokenizer's tokens are in the second form alone.
     lost = Doc(NLP.vocab, words=["Jane", "met", "IBM", "'", "ers"])
