@@ -1,13 +1,13 @@
 """How good a model is after few annotated sentences: ours by `init-config`'s defaults, beside what people use today.
 
     python benchmarks/small_data.py ENCODER CORPUS_DIR WORK --bridge BRIDGE_PYTHON [--sizes 50,100,300,1000,3000]
-        [--draws 3] [--systems ours,trainer,stock] [--minutes 10] [--threads 2] [--json FILE]
+        [--draws 3] [--systems ours,trainer,stock] [--minutes 10] [--threads 2] [--json FILE] [--svg FILE]
 
 draws whole documents of train.spacy until they hold so many sentences, several times for each size, trains each system
 on them with the same encoder, and scores it on dev.spacy and test.spacy: exact entities on annotated tokens. Every
 sixth document of dev.spacy is what training may stop by, as few have a large dev set beside little training data; it is
 not scored. Each cell is a process of its own and is written to WORK when it is done; the same command goes on where it
-was.
+was. --svg draws F1 by sentences.
 
     ours     `init-config` with its defaults, `bert-ner train`
     stock    spaCy's `transformer` and `ner` by its quickstart config (`spacy init config --gpu`), which needs
@@ -32,7 +32,18 @@ from typing import Any
 import spacy
 from spacy.tokens import Doc, DocBin
 
+from spacy_bert_ner.report.svg import ACCENT, MUTED, SECOND, canvas
+
 SYSTEMS = ("ours", "trainer", "stock")
+NAMES = ("bert_ner", "Trainer", "spaCy's ner")
+# A picture of its own has no page whose colours it could take.
+SVG_STYLE = """<style>
+svg { --muted: #57606a; --line: #d5dbe1; --accent: #0a5fbd; --second: #a84c00; --font: system-ui, sans-serif;
+  color: #1c2128; background: #ffffff }
+@media (prefers-color-scheme: dark) {
+  svg { --muted: #9ba6b2; --line: #303943; --accent: #6db0ff; --second: #ffae5c; color: #e4e8ed; background: #0f141a }
+}
+</style>"""
 SIZES = (50, 100, 300, 1000, 3000)
 # Of the dev set's documents, one in so many is what training may stop by.
 STOPPING = 6
@@ -53,6 +64,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=10.0, help="after which stock is stopped")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--json", type=Path, help="where to write the figures")
+    parser.add_argument("--svg", type=Path, help="where to draw F1 on dev, means and ranges of the draws")
     args = parser.parse_args()
     sizes, systems = [int(size) for size in args.sizes.split(",")], args.systems.split(",")
     if unknown := set(systems) - set(SYSTEMS):
@@ -70,6 +82,8 @@ def main() -> None:
     figures = summarize(read_cells(args.work))
     if args.json:
         args.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf8")
+    if args.svg:
+        args.svg.write_text(draw_curves(figures["cells"]), encoding="utf8")
     print(json.dumps(figures["sizes"], indent=2))
 
 
@@ -153,6 +167,32 @@ def summarize(cells: Sequence[dict[str, Any]]) -> dict[str, Any]:
             }
         sizes[str(size)] = row
     return {"sizes": sizes, "cells": list(cells)}
+
+
+def draw_curves(cells: Sequence[dict[str, Any]]) -> str:
+    """RETURNS: A picture of each system's F1 on dev by sentences: the mean of the draws, and their range. (SVG)"""
+    sizes = sorted({cell["size"] for cell in cells})
+    told = []
+    with canvas("small-data", "", 3.2, 6.0) as drawing:
+        ax = drawing.ax
+        for system, name, colour in zip(SYSTEMS, NAMES, (ACCENT, SECOND, MUTED), strict=True):
+            found = [[cell["dev_f"] for cell in cells if (cell["system"], cell["size"]) == (system, s)] for s in sizes]
+            known = [(size, each) for size, each in zip(sizes, found, strict=True) if each]
+            if not known:
+                continue
+            xs, means = [size for size, _ in known], [statistics.mean(each) for _, each in known]
+            ax.fill_between(xs, [min(e) for _, e in known], [max(e) for _, e in known], color=colour, alpha=0.15, lw=0)
+            ax.plot(xs, means, color=colour, marker="o", markersize=4)
+            ax.annotate(name, (xs[-1], means[-1]), (6, 0), textcoords="offset points", color=colour, va="center")
+            told.append(f"{name} " + ", ".join(f"{mean:.1f} at {size:,}" for size, mean in zip(xs, means, strict=True)))
+        ax.set_xscale("log")
+        ax.set_xticks(sizes, [f"{size:,}" for size in sizes])
+        ax.minorticks_off()
+        ax.set(xlabel="sentences", ylabel="F1 on dev", ylim=(0, 100), xlim=(sizes[0] * 0.8, sizes[-1] * 2.2))
+    opening, _, rest = drawing.svg.partition(">")
+    opening = opening.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1)
+    opening = opening.replace('aria-label=""', f'aria-label="F1 by sentences: {"; ".join(told)}"')
+    return f"{opening}>\n{SVG_STYLE}{rest}"
 
 
 if __name__ == "__main__":

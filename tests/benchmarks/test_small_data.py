@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 import spacy
@@ -83,6 +84,16 @@ def test_ours_is_compared_with_the_better_of_the_others_of_the_same_draw() -> No
     row = benchmark.summarize([*cells, cell("trainer", 1, 20)])["sizes"]["50"]
     assert row["ours_less_the_better_dev"] == {"mean": 16.0, "draws": [2, 30]}
     assert row["ours"] == {"draws": 2, "dev_f": 55, "test_f": 54, "train_seconds": 2.0}
+
+
+def test_the_curves_are_a_picture_that_says_its_figures() -> None:
+    cells = [cell("ours", 0, 60), cell("ours", 1, 50), cell("trainer", 0, 40), cell("ours", 0, 80) | {"size": 3000}]
+    root = ElementTree.fromstring(benchmark.draw_curves(cells))
+    said = "F1 by sentences: bert_ner 55.0 at 50, 80.0 at 3,000; Trainer 40.0 at 50"
+    assert root.get("aria-label") == said
+    texts = {text.text for text in root.iter("{http://www.w3.org/2000/svg}text")}
+    assert {"bert_ner", "Trainer", "50", "3,000"} <= texts
+    assert "spaCy's ner" not in texts
 
 
 def test_a_cell_that_is_there_is_not_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
