@@ -1,6 +1,8 @@
 """`init-config`: a filled training config, with the release config's settings and comments."""
 
 import re
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,6 +19,8 @@ from .wrapping import explained
 
 if TYPE_CHECKING:
     from thinc.api import Config
+
+    from spacy_bert_ner.training.recipes import Recipe
 
 RELEASE_CONFIG = Path(__file__).parent.parent / "bert.cfg"
 STANDARD_OUTPUT = "-"
@@ -49,7 +53,8 @@ def init_config_cli(
         int | None, Opt("--evaluations", help="Evaluations in the whole run; by default 6", min=1)
     ] = None,
     learn_rate: Annotated[
-        float | None, Opt("--learn-rate", help="Peak rate; by default from the encoder's size")
+        float | None,
+        Opt("--learn-rate", help="Peak rate; by default from the encoder's size, a third of it with --source"),
     ] = None,
     gpu: Annotated[bool, Opt("--gpu/--cpu", "-G/-C", help="What the config is for")] = False,
     force: Force = False,
@@ -64,6 +69,8 @@ def init_config_cli(
         msg.fail(f"Expected --encoder, or --source for a pipeline to be trained further, found {found}", exits=1)
     if share and source is not None:
         msg.fail("--share is for a new encoder: a --source shares its own, or does not, as it was trained", exits=1)
+    from spacy_bert_ner.training import choose_recipe
+
     trained = read_source(source) if source is not None else None
     width = trained.width if trained else width_of(str(encoder), needed=share)
     shared = width if share else None
@@ -81,12 +88,13 @@ def init_config_cli(
         if gpu:
             overrides[f"{SHARED if share else OWN}.max_batch_pieces"] = 16384
     base = base_config(overrides, trained, shared)
+    choose = partial(choose_recipe, width, gpu=gpu, further=trained is not None)
     if train.exists():
-        overrides |= decide(base, train, width, gpu, epochs, evaluations)
+        overrides |= decide(base, train, choose, epochs, evaluations)
     else:
         warn_of_open_steps(train, output, epochs)
         # What the command line says comes first.
-        overrides = encoder_rates(width) | overrides
+        overrides = encoder_rates(choose()) | overrides
     write(filled_config(overrides, trained, shared), output, gpu)
 
 
@@ -111,24 +119,25 @@ def write(text: str, output: Path, gpu: bool) -> None:
 
 
 def decide(
-    base: "Config", train: Path, width: int | None, gpu: bool, epochs: float | None, evaluations: int | None
+    base: "Config",
+    train: Path,
+    choose: "Callable[[int | None], Recipe]",
+    epochs: float | None,
+    evaluations: int | None,
 ) -> dict[str, Any]:
     """Decide what the release config leaves open. RETURNS (dict[str, Any]): Overrides of a config."""
-    from spacy_bert_ner.training import choose_recipe, complete
+    from spacy_bert_ner.training import complete
 
     check_corpus(train)
     with explained(f"{train} cannot be read"):
-        return complete(
-            base, choose=lambda words: choose_recipe(width, words, gpu=gpu), epochs=epochs, evaluations=evaluations
-        ).overrides
+        return complete(base, choose=choose, epochs=epochs, evaluations=evaluations).overrides
 
 
-def encoder_rates(width: int | None) -> dict[str, Any]:
+def encoder_rates(recipe: "Recipe") -> dict[str, Any]:
     """RETURNS (dict[str, Any]): What the encoder's size decides, whatever the corpus's."""
-    from spacy_bert_ner.training import choose_recipe
     from spacy_bert_ner.training.recipes import BATCH_WORDS
 
-    return {name: value for name, value in choose_recipe(width).overrides().items() if name != BATCH_WORDS}
+    return {name: value for name, value in recipe.overrides().items() if name != BATCH_WORDS}
 
 
 def warn_of_open_steps(train: Path, output: Path, epochs: float | None) -> None:

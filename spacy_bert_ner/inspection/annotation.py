@@ -217,8 +217,8 @@ def _of_lengths(splits: Mapping[str, Sequence[Example]]) -> Iterator[Finding]:
     train, dev = (statistics.median(lengths[split]) for split in ("train", "dev"))
     if dev >= LONGER * train:
         message = (
-            f"train's documents have {train:g} tokens, dev's {dev:g} (medians): what is trained on single sentences reads "
-            "whole documents worse; keep documents whole in train, or score, and predict, sentence by sentence"
+            f"train's documents have {train:g} tokens, dev's {dev:g} (medians): what is trained on single sentences "
+            "reads whole documents worse; keep documents whole in train, or score, and predict, sentence by sentence"
         )
         yield Finding("warning", "shorter_in_train", message)
 

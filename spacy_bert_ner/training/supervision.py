@@ -23,7 +23,7 @@ NO_DEV_ENTITIES = (
 
 
 def require_annotation(nlp: Language) -> None:
-    """Refuse corpora of which no token is annotated, where there is a `bert_ner` to train; warn of a dev set of O alone.
+    """Refuse corpora without any annotated token, where there is a `bert_ner` to train; warn of a dev set of O alone.
 
     nlp (Language): The initialized pipeline, with its whole config.
     RAISES: RunError that names the corpus.

@@ -165,6 +165,8 @@ def test_init_config_writes_a_config_that_trains_a_pipeline_further(
     assert list(config["components"]) == config["nlp"]["pipeline"]
     assert {component["source"] for component in config["components"].values()} == {"trained"}
     assert "encoder" not in text.partition("[system]")[0]
+    # A third of what training begins with.
+    assert config["training"]["optimizer"]["learn_rate"]["initial_rate"] == 1e-4
     assert invoke("debug", "config.cfg", "--no-timing")[0] == 0
     for run, output in ((by_spacy, "a"), (by_us, "b")):
         run(tmp_path / "config.cfg", tmp_path / output)

@@ -1,6 +1,7 @@
 """What a config leaves open is decided in one way, whoever asks: by the sizes of encoder and corpus."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,12 @@ def test_the_release_config_leaves_open_what_sizes_decide_and_nothing_else() -> 
 def test_the_recipe_follows_the_width(width: int | None, gpu: bool, recipe: Recipe) -> None:
     assert choose_recipe(width, gpu=gpu) == recipe
     assert choose_recipe(width, CONLL_WORDS, gpu=gpu) == recipe
+
+
+@pytest.mark.parametrize(("width", "rate"), [(384, 1e-4), (768, 1.7e-5)])
+def test_what_is_trained_already_moves_at_a_third_of_the_rate(width: int, rate: float) -> None:
+    recipe = choose_recipe(width, CONLL_WORDS)
+    assert choose_recipe(width, CONLL_WORDS, further=True) == replace(recipe, learn_rate=rate)
 
 
 @pytest.mark.parametrize("width", [384, 768])
