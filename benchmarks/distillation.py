@@ -171,7 +171,7 @@ def call(arguments: Sequence[str], log: Path) -> dict[str, Any]:
 
 
 def score(model: Path, corpus: Path, figures: Path) -> dict[str, Any]:
-    """RETURNS: F1 in per cent on gold tokens, from raw text, and by label on gold tokens."""
+    """RETURNS: F1 in per cent on gold tokens, from raw text, and by label on gold tokens; the counts of these."""
     call(
         ["evaluate", str(model), str(corpus), "--json", str(figures), "--resamples", "100"], figures.with_suffix(".log")
     )
@@ -182,6 +182,7 @@ def score(model: Path, corpus: Path, figures: Path) -> dict[str, Any]:
         "f1": round(100 * found["f1"], 2),
         "raw_f1": round(100 * found["raw_text"]["f1"], 2),
         "by_label": by_label,
+        "counts": {label: each["counts"] for label, each in found["types"].items()},
     }
 
 
@@ -212,7 +213,7 @@ def summarize_students(cells: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def summarize_labels(cells: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """RETURNS: By new label and seed: what each old label loses, and F1 of the new one beside its bar."""
+    """RETURNS: By new label and seed: what old labels lose, each and together, and F1 of the new one beside its bar."""
     summary: dict[str, Any] = {}
     for cell in cells:
         scores = {name: each["by_label"] for name, each in cell["scores"].items()}
@@ -222,11 +223,23 @@ def summarize_labels(cells: Sequence[dict[str, Any]]) -> dict[str, Any]:
             lost = {label: round(scores["old"][label] - scores[name].get(label, 0.0), 2) for label in others}
             row[name] = {
                 "old_labels_lose": lost,
-                "old_labels_lose_on_average": mean(lost.values()),
+                "old_labels_lose_together": round(
+                    f1_together(cell["scores"]["old"]["counts"], others)
+                    - f1_together(cell["scores"][name]["counts"], others),
+                    2,
+                ),
                 "new_label": scores[name].get(cell["label"], 0.0),
             }
         summary[f"{cell['label']}, seed {cell['seed']}"] = row
     return {"summary": summary, "cells": list(cells)}
+
+
+def f1_together(counts: dict[str, dict[str, int]], labels: Sequence[str]) -> float:
+    """RETURNS: F1 of some labels' entities, in per cent."""
+    gold, predicted, correct = (
+        sum(counts[label][kind] for label in labels if label in counts) for kind in ("gold", "predicted", "correct")
+    )
+    return 200 * correct / (gold + predicted) if gold + predicted else 0.0
 
 
 def mean(values: Iterable[float]) -> float:

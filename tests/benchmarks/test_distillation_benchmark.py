@@ -52,11 +52,23 @@ def test_what_labels_lose_is_by_label() -> None:
         "kept": {"PER": 94.8, "LOC": 90.2, "ORG": 79.0},
         "forgotten": {"ORG": 81.0, "LOC": 1.0},
     }
-    cells = [{"label": "ORG", "seed": 0, "scores": {name: {"by_label": each} for name, each in scores.items()}}]
+    # Of 10 entities each, as many are predicted, and so many right.
+    found = {"old": {"PER": 9, "LOC": 8}, "kept": {"PER": 9, "LOC": 7, "ORG": 1}, "forgotten": {"LOC": 1}}
+    counts = {
+        name: {label: {"gold": 10, "predicted": 10, "correct": found.get(name, {}).get(label, 0)} for label in each}
+        for name, each in scores.items()
+    }
+    cells = [
+        {
+            "label": "ORG",
+            "seed": 0,
+            "scores": {name: {"by_label": each, "counts": counts[name]} for name, each in scores.items()},
+        }
+    ]
     row = benchmark.summarize_labels(cells)["summary"]["ORG, seed 0"]
     assert row["kept"] == {
         "old_labels_lose": {"PER": 0.2, "LOC": -0.2},
-        "old_labels_lose_on_average": 0.0,
+        "old_labels_lose_together": 5.0,
         "new_label": 79.0,
     }
     assert row["forgotten"]["old_labels_lose"] == {"PER": 95.0, "LOC": 89.0}
