@@ -172,8 +172,8 @@ def summarize(cells: Sequence[dict[str, Any]]) -> dict[str, Any]:
 def draw_curves(cells: Sequence[dict[str, Any]]) -> str:
     """RETURNS: A picture of each system's F1 on dev by sentences: the mean of the draws, and their range. (SVG)"""
     sizes = sorted({cell["size"] for cell in cells})
-    told = []
-    with canvas("small-data", "", 3.2, 6.0) as drawing:
+    told = [f"{name}: {f1_by_size(cells, system)}" for system, name in zip(SYSTEMS, NAMES, strict=True)]
+    with canvas("small-data", f"F1 on dev by sentences. {'; '.join(told)}", 3.2, 6.0) as drawing:
         ax = drawing.ax
         for system, name, colour in zip(SYSTEMS, NAMES, (ACCENT, SECOND, MUTED), strict=True):
             found = [[cell["dev_f"] for cell in cells if (cell["system"], cell["size"]) == (system, s)] for s in sizes]
@@ -184,15 +184,22 @@ def draw_curves(cells: Sequence[dict[str, Any]]) -> str:
             ax.fill_between(xs, [min(e) for _, e in known], [max(e) for _, e in known], color=colour, alpha=0.15, lw=0)
             ax.plot(xs, means, color=colour, marker="o", markersize=4)
             ax.annotate(name, (xs[-1], means[-1]), (6, 0), textcoords="offset points", color=colour, va="center")
-            told.append(f"{name} " + ", ".join(f"{mean:.1f} at {size:,}" for size, mean in zip(xs, means, strict=True)))
         ax.set_xscale("log")
         ax.set_xticks(sizes, [f"{size:,}" for size in sizes])
         ax.minorticks_off()
         ax.set(xlabel="sentences", ylabel="F1 on dev", ylim=(0, 100), xlim=(sizes[0] * 0.8, sizes[-1] * 2.2))
     opening, _, rest = drawing.svg.partition(">")
     opening = opening.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1)
-    opening = opening.replace('aria-label=""', f'aria-label="F1 by sentences: {"; ".join(told)}"')
     return f"{opening}>\n{SVG_STYLE}{rest}"
+
+
+def f1_by_size(cells: Sequence[dict[str, Any]], system: str) -> str:
+    """RETURNS: A system's mean F1 on dev at each size, in words."""
+    found: dict[int, list[float]] = {}
+    for cell in sorted(cells, key=lambda cell: cell["size"]):
+        if cell["system"] == system:
+            found.setdefault(cell["size"], []).append(cell["dev_f"])
+    return ", ".join(f"{statistics.mean(each):.1f} at {size:,}" for size, each in found.items()) or "not measured"
 
 
 if __name__ == "__main__":

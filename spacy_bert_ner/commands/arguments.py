@@ -25,6 +25,17 @@ def set_up(code: Path | None, gpu_id: int) -> None:
     setup_gpu(gpu_id, silent=True)
 
 
+def find_pipeline(name: str) -> Path:
+    """RETURNS (Path): The folder of a saved pipeline. RAISES: CommandError where a folder or package is none."""
+    from spacy_bert_ner.storage.sources import pipeline_folder
+
+    folder = pipeline_folder(name)
+    if folder is None:
+        what = "a folder without a pipeline" if Path(name).is_dir() else "neither a folder nor a pipeline's package"
+        raise CommandError(f"{name} is {what}", "Expected a trained pipeline, such as training/model-best")
+    return folder
+
+
 def check_corpus(path: Path | None) -> None:
     """End the command where a corpus is no .spacy file that can be read, nor a folder with one.
 

@@ -5,9 +5,9 @@ from typing import Annotated
 
 from wasabi import msg
 
-from .arguments import check_target, write_pipeline
+from .arguments import check_target, find_pipeline, write_pipeline
 from .options import Arg, Force
-from .wrapping import CommandError, explained
+from .wrapping import explained
 
 
 def export_cli(
@@ -17,11 +17,8 @@ def export_cli(
 ) -> None:
     """Export a trained pipeline: spaCy loads and runs it by ONNX Runtime, without torch, and so can other languages."""
     from spacy_bert_ner.exporting.pipeline_export import export_pipeline
-    from spacy_bert_ner.storage.sources import pipeline_folder
 
-    source = pipeline_folder(model)
-    if source is None:
-        raise CommandError(f"{model}: expected the folder of a spaCy pipeline, or an installed package")
+    source = find_pipeline(model)
     check_target(output, force)
     with explained(f"{model} was not exported"):
         nlp, differences = export_pipeline(source)

@@ -40,6 +40,7 @@ def read_source(name: str) -> Source:
     RETURNS (Source): What the config needs.
     """
     from spacy_bert_ner.ner.component import BertNER
+    from spacy_bert_ner.ner.sourced import vector_width
 
     nlp = load_pipeline(name)
     heads = [head for head, pipe in nlp.pipeline if isinstance(pipe, BertNER)]
@@ -47,10 +48,8 @@ def read_source(name: str) -> Source:
         msg.fail(f"{name} holds no bert_ner, but {', '.join(nlp.pipe_names) or 'nothing'}", exits=1)
     pipe = nlp.get_pipe(heads[0])
     assert isinstance(pipe, BertNER)
-    # A listener is told its width only when it is initialized.
-    width = next(node.get_dim("nI") for node in pipe.model.get_ref("scorer").walk() if node.has_param("W"))
     tells_raw_text = all(nlp.get_pipe_config(head)["scorer"] == SCORER for head in heads)
-    return Source(name, nlp.meta["lang"], belonging(nlp, heads), width, tells_raw_text)
+    return Source(name, nlp.meta["lang"], belonging(nlp, heads), vector_width(pipe), tells_raw_text)
 
 
 def belonging(nlp: "Language", heads: list[str]) -> list[str]:

@@ -5,9 +5,9 @@ from typing import Annotated
 
 from wasabi import msg
 
-from .arguments import check_target, write_pipeline
+from .arguments import check_target, find_pipeline, write_pipeline
 from .options import Arg, Force
-from .wrapping import CommandError, explained
+from .wrapping import explained
 
 
 def upgrade_cli(
@@ -19,11 +19,8 @@ def upgrade_cli(
     spacy-transformers, before or afterwards.
     """
     from spacy_bert_ner.bridge.upgrading import upgrade
-    from spacy_bert_ner.storage.sources import pipeline_folder
 
-    source = pipeline_folder(old)
-    if source is None:
-        raise CommandError(f"{old}: expected the folder of a spaCy pipeline, or an installed package")
+    source = find_pipeline(old)
     check_target(new, force)
     with explained(f"{old} was not upgraded"):
         nlp, notes = upgrade(source)

@@ -16,8 +16,9 @@ from spacy_bert_ner.training.supervision import NO_ANNOTATION, NO_DEV_ENTITIES, 
 # As `spacy debug data` warns.
 FEW_EXAMPLES = 50
 # Where dev's documents have so many times the tokens of train's. Measured on CoNLL-2003: sentences have 15 tokens,
-# documents 215, and a model that knows single sentences loses 1 to 8 points of F1 on documents.
-LONGER = 4
+# documents 215, and a model that knows single sentences loses 1 to 8 points of F1 on documents. Below so many tokens
+# dev's are no documents either.
+LONGER, DOCUMENT_TOKENS = 4, 60
 
 _TAG = re.compile(r"[BILUESMW][-_](.+)|(.+)[-_][BILUESMW]", re.DOTALL)
 
@@ -116,7 +117,10 @@ def _of_labels(counts: Mapping[str, dict[str, Any]], labels: Collection[str]) ->
     if not dev and counts["dev"]["missing"] < counts["dev"]["tokens"]:
         yield Finding("warning", "no_dev_entities", NO_DEV_ENTITIES)
     for label in sorted(train.keys() - dev.keys()) if dev else ():
-        message = f"{label} is in train ({train[label]}) but never in dev: no score says how well it is learnt"
+        message = (
+            f"{label} is in train ({train[label]}) but never in dev: no score says how well it is learnt; move "
+            "documents that have it to dev"
+        )
         yield Finding("warning", "label_not_in_dev", message)
     for label in sorted(set(labels) - train.keys() - dev.keys()):
         message = (
@@ -215,10 +219,11 @@ def _of_lengths(splits: Mapping[str, Sequence[Example]]) -> Iterator[Finding]:
     if not all(lengths.values()):
         return
     train, dev = (statistics.median(lengths[split]) for split in ("train", "dev"))
-    if dev >= LONGER * train:
+    if dev >= max(LONGER * train, DOCUMENT_TOKENS):
         message = (
             f"train's documents have {train:g} tokens, dev's {dev:g} (medians): what is trained on single sentences "
-            "reads whole documents worse; keep documents whole in train, or score, and predict, sentence by sentence"
+            "reads whole documents worse; keep them whole in train (convert them so; max_length = 0 and gold_preproc = "
+            "false in [corpora.train]), or score, and predict, sentence by sentence"
         )
         yield Finding("warning", "shorter_in_train", message)
 

@@ -58,6 +58,13 @@ def build_label_keeper(annotated: Sequence[str] | None = None) -> Callable[[Lang
     return keep
 
 
+def vector_width(pipe: BertNER) -> int:
+    """RETURNS (int): The width of the vectors that a trained component reads its tags from."""
+    # A listener is told its width only when it is initialized.
+    scorer = pipe.model.get_ref("scorer")
+    return next(node.get_dim("nI") for node in scorer.walk() if node.has_param("W"))
+
+
 def add_labels(nlp: Language, names: Iterable[str], labels: Sequence[str] | None = None) -> dict[str, list[str]]:
     """Add labels to components that know others already, and keep what those have learnt.
 

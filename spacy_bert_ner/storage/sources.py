@@ -42,11 +42,16 @@ def pipeline_folder(name: str) -> Path | None:
     """
     from spacy.util import get_model_meta, get_package_path, is_package
 
-    if not is_package(name):
-        return Path(name) if (Path(name) / "meta.json").is_file() else None
-    folder = get_package_path(name)
-    meta = get_model_meta(folder)
-    return folder / f"{meta['lang']}_{meta['name']}-{meta['version']}"
+    folder = Path(name)
+    if is_package(name):
+        package = get_package_path(name)
+        try:
+            meta = get_model_meta(package)
+        except (OSError, ValueError):
+            # Another kind of package.
+            return None
+        folder = package / f"{meta['lang']}_{meta['name']}-{meta['version']}"
+    return folder if (folder / "meta.json").is_file() else None
 
 
 def list_names(names: Collection[str], limit: int = 8) -> str:

@@ -6,9 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import spacy
 from spacy.util import dict_to_dot, load_config
 from thinc.api import Config
 from wasabi import msg
+
+from spacy_bert_ner.ner.component import BertNER
+from spacy_bert_ner.ner.sourced import vector_width
 
 from .distillation.texts import Texts
 from .plan import (
@@ -101,7 +105,7 @@ def complete(
     words = annotated + more or None
     recipe, plan = None, None
     if has_recipe:
-        recipe = choose(words) if choose else choose_recipe(config_width(config), words, gpu=gpu)
+        recipe = choose(words) if choose else config_recipe(config, words, gpu=gpu)
     values = recipe.overrides() if recipe else {}
     if lays_out:
         known = override(config, {name: value for name, value in values.items() if name in wanted})
@@ -155,18 +159,25 @@ def override(config: Config, values: dict[str, Any]) -> Config:
     return Config().from_str(config.to_str(interpolate=False), overrides=values, interpolate=False)
 
 
-def config_width(config: Config) -> int:
-    """Look up the width of a config's encoder, the largest where there are several.
+def config_recipe(config: Config, words: int | None, *, gpu: bool) -> Recipe:
+    """Choose the recipe by a config's encoder, the widest where there are several, or by what it trains further.
 
     config (Config): Training config.
-    RETURNS (int): The width.
-    RAISES: RunError where the config names no pretrained encoder; OSError and ValueError where there is none.
+    words (int | None): As in `choose_recipe`, as is `gpu`.
+    RETURNS (Recipe): The recipe.
+    RAISES: RunError where the config has neither a pretrained encoder nor a trained `bert_ner`; OSError and ValueError
+        where the one that it names is not there.
     """
-    names = list(named_encoders(config.interpolate().get("components", {})))
-    if not names:
+    components = config.interpolate().get("components", {})
+    widths = [encoder_width(name) for name in named_encoders(components)]
+    sources = {(each["source"], each.get("component", name)) for name, each in components.items() if "source" in each}
+    sourced = [] if widths else [dict(spacy.load(source).pipeline).get(name) for source, name in sorted(sources)]
+    further = [vector_width(pipe) for pipe in sourced if isinstance(pipe, BertNER)]
+    if not widths and not further:
         missing = ", ".join(f"--{name}" for name in BASE.overrides())
         raise RunError(
-            "The config names no pretrained encoder whose size could decide what it leaves open: say it with "
+            "The config has no pretrained encoder, and no trained bert_ner, whose size could decide what it leaves "
+            "open: say it with "
             f"{missing} and --{MAX_STEPS}, or have a config written by `init-config`"
         )
-    return max(encoder_width(name) for name in names)
+    return choose_recipe(max(widths or further), words, gpu=gpu, further=not widths)

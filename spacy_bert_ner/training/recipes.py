@@ -49,8 +49,8 @@ SMALL, BASE = Recipe(3e-4, 5.0, 4.5, 1000), Recipe(5e-5, 20.0, 3.0, 1000)
 SMALL_CORPUS, SMALL_BATCH_WORDS = 20_000, 200
 # The minimum where nobody says how many epochs; large corpora have more.
 MIN_STEPS = 300
-# By this the rates are divided for what is trained already. Chosen on CoNLL-2003's dev set with MiniLM, which knew
-# three entity types and learnt the fourth: it forgets less.
+# By this the rates are divided for what is trained already. Chosen on CoNLL-2003's dev set with MiniLM alone, which
+# knew three entity types and learnt the fourth by `train --keep`: it forgets less.
 FURTHER = 3
 
 

@@ -1,4 +1,4 @@
-"""A check before a run that its corpora are annotated."""
+"""A check before a run that its corpora are annotated, and that dev holds entities."""
 
 from collections.abc import Iterable
 from itertools import islice
@@ -17,13 +17,13 @@ from .training_error import RunError
 NO_TOKENS = "{split} holds no tokens: check [paths] and [corpora]"
 NO_ANNOTATION = "no token of {split} is annotated: was doc.ents set before it was saved?"
 NO_DEV_ENTITIES = (
-    "dev holds no entities: every F1 on it is 0, and no weights are better than others; give it some, or the scores of "
-    "training say nothing"
+    "dev holds no entities: no F1 on it can rise above 0, so it does not tell which weights are best; name a dev set "
+    "with entities by --paths.dev, or let `convert --dev-share 0.1` take one from the training data"
 )
 
 
 def require_annotation(nlp: Language) -> None:
-    """Refuse corpora without any annotated token, where there is a `bert_ner` to train; warn of a dev set of O alone.
+    """Refuse corpora without any annotation where there is a `bert_ner` to train; warn of a dev set without entities.
 
     nlp (Language): The initialized pipeline, with its whole config.
     RAISES: RunError that names the corpus.

@@ -89,7 +89,7 @@ def test_ours_is_compared_with_the_better_of_the_others_of_the_same_draw() -> No
 def test_the_curves_are_a_picture_that_says_its_figures() -> None:
     cells = [cell("ours", 0, 60), cell("ours", 1, 50), cell("trainer", 0, 40), cell("ours", 0, 80) | {"size": 3000}]
     root = ElementTree.fromstring(benchmark.draw_curves(cells))
-    said = "F1 by sentences: bert_ner 55.0 at 50, 80.0 at 3,000; Trainer 40.0 at 50"
+    said = "F1 on dev by sentences. bert_ner: 55.0 at 50, 80.0 at 3,000; Trainer: 40.0 at 50; spaCy's ner: not measured"
     assert root.get("aria-label") == said
     texts = {text.text for text in root.iter("{http://www.w3.org/2000/svg}text")}
     assert {"bert_ner", "Trainer", "50", "3,000"} <= texts

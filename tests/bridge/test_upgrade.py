@@ -166,8 +166,8 @@ def test_refused(config: Config, message: str) -> None:
 
 
 def test_no_pipeline(tmp_path: Path) -> None:
-    for name in ("nowhere", str(tmp_path)):
+    for name, what in (("nowhere", "neither a folder nor a pipeline's package"), (str(tmp_path), "without a pipeline")):
         said = " ".join(run(name, str(tmp_path / "new")).output.split())
-        assert f"{name}: expected the folder of a spaCy pipeline, or an installed package" in said
+        assert f"{what} Expected a trained pipeline, such as training/model-best" in said
     (tmp_path / "meta.json").write_text("{}", encoding="utf8")
     assert "holds no config.cfg" in run(str(tmp_path), str(tmp_path / "new")).output

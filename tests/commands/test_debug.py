@@ -77,12 +77,25 @@ def test_each_fault_is_named_with_its_place(tmp_path: Path, tiny_bert: Path) -> 
     assert found["timing"] == {}
 
 
-@pytest.mark.parametrize(("dev", "warned"), [("Jane met IBM " * 3, False), ("Jane met IBM " * 4, True)])
+def test_a_dev_set_without_entities_is_warned_of_once(tmp_path: Path, tiny_bert: Path) -> None:
+    code, found = debug(tmp_path, tiny_bert, [doc("a b", (0, 1, "X"))], [doc("c")], "--no-timing")
+    assert code == 0
+    assert kinds(found) == {"few_examples", "no_dev_entities"}
+
+
+@pytest.mark.parametrize(
+    ("train", "dev", "warned"),
+    [
+        ("Jane met IBM", "Jane met IBM " * 19, False),
+        ("Jane met IBM", "Jane met IBM " * 20, True),
+        ("Jane met IBM " * 6, "Jane met IBM " * 20, False),
+    ],
+)
 def test_single_sentences_beside_a_dev_set_of_documents_are_warned_of(
-    dev: str, warned: bool, tmp_path: Path, tiny_bert: Path
+    train: str, dev: str, warned: bool, tmp_path: Path, tiny_bert: Path
 ) -> None:
-    train = [doc(f"Jane met {i}", (0, 1, "PER")) for i in range(60)]
-    code, found = debug(tmp_path, tiny_bert, train, [doc(dev.strip(), (0, 1, "PER"))], "--no-timing")
+    docs = [doc(f"{train} {i}", (0, 1, "PER")) for i in range(60)]
+    code, found = debug(tmp_path, tiny_bert, docs, [doc(dev.strip(), (0, 1, "PER"))], "--no-timing")
     assert code == 0
     assert kinds(found) == ({"shorter_in_train"} if warned else set())
 

@@ -11,12 +11,14 @@ from spacy.cli.train import train as spacy_train
 from spacy.language import Language
 from spacy.tokens import Doc, DocBin, Span
 from spacy.training.initialize import init_nlp
-from spacy.util import load_config
+from spacy.util import dot_to_object, load_config
 from thinc.api import Config
 from typer.testing import CliRunner
 
 from spacy_bert_ner.cli import bert_ner_cli
 from spacy_bert_ner.ner.component import BertNER
+from spacy_bert_ner.training.completion import load_completed
+from spacy_bert_ner.training.recipes import choose_recipe
 from spacy_bert_ner.training.running import train
 from tests.scenarios import CNN, LINES, examples_of, make_pipeline
 from tests.training.training_runs import make_config
@@ -174,6 +176,22 @@ def test_init_config_writes_a_config_that_trains_a_pipeline_further(
     assert (tmp_path / "a/model-last/bert_ner/model").read_bytes() == (
         tmp_path / "b/model-last/bert_ner/model"
     ).read_bytes()
+
+
+def test_what_is_left_open_without_a_corpus_is_decided_in_training(folder: Path) -> None:
+    assert (
+        invoke("init-config", "config.cfg", "--source", "trained", "--train", "later.spacy", "--dev", "dev.spacy")[0]
+        == 0
+    )
+    assert load_config("config.cfg")["training"]["max_steps"] == "auto"
+    (folder / "train.spacy").rename(folder / "later.spacy")
+    setting = "training.optimizer.learn_rate.initial_rate"
+    completed = load_completed(Path("config.cfg"), {setting: "auto"}, gpu=False)
+    recipe = choose_recipe(16, 1_000, further=True)
+    assert dot_to_object(completed, setting) == recipe.learn_rate
+    assert dot_to_object(completed, "training.batcher.size") == recipe.batch_words
+    code, said = invoke("train", "config.cfg", "--output", "out", "--epochs", "1")
+    assert code == 0, said
 
 
 @pytest.mark.parametrize("scorer", ["spacy.ner_scorer.v1", "spacy-bert-ner.scorer.v1"])

@@ -155,8 +155,11 @@ def test_no_size_is_guessed(corpus: Path, tmp_path: Path) -> None:
     with pytest.raises(OSError, match=r"nowhere"):
         complete(load(corpus, tmp_path / "nowhere"))
     sourced = load(corpus, "")
-    sourced["components"] = {"bert_ner": {"source": "trained"}}
-    with pytest.raises(RunError, match=r"names no pretrained encoder.*--training\.batcher\.size"):
+    nlp = spacy.blank("en")
+    nlp.add_pipe("sentencizer")
+    nlp.to_disk(tmp_path / "trained")
+    sourced["components"] = {name: {"source": str(tmp_path / "trained")} for name in ("sentencizer", "missing")}
+    with pytest.raises(RunError, match=r"has no pretrained encoder.*--training\.batcher\.size"):
         complete(sourced)
     assert set(complete(sourced, choose=lambda _: BASE).overrides) == OPEN_SETTINGS
     with pytest.raises(RunError, match="max_epochs = -1"):
