@@ -172,16 +172,19 @@ def summarize(cells: Sequence[dict[str, Any]]) -> dict[str, Any]:
 def draw_curves(cells: Sequence[dict[str, Any]]) -> str:
     """RETURNS: A picture of each system's F1 on dev by sentences: the mean of the draws, and their range. (SVG)"""
     sizes = sorted({cell["size"] for cell in cells})
-    told = [f"{name}: {f1_by_size(cells, system)}" for system, name in zip(SYSTEMS, NAMES, strict=True)]
+    curves = {name: f1_by_size(cells, system) for system, name in zip(SYSTEMS, NAMES, strict=True)}
+    told = [
+        f"{name}: {', '.join(f'{statistics.mean(f1):.1f} at {size:,}' for size, f1 in curve.items()) or 'not measured'}"
+        for name, curve in curves.items()
+    ]
     with canvas("small-data", f"F1 on dev by sentences. {'; '.join(told)}", 3.2, 6.0) as drawing:
         ax = drawing.ax
-        for system, name, colour in zip(SYSTEMS, NAMES, (ACCENT, SECOND, MUTED), strict=True):
-            found = [[cell["dev_f"] for cell in cells if (cell["system"], cell["size"]) == (system, s)] for s in sizes]
-            known = [(size, each) for size, each in zip(sizes, found, strict=True) if each]
-            if not known:
+        for (name, curve), colour in zip(curves.items(), (ACCENT, SECOND, MUTED), strict=True):
+            if not curve:
                 continue
-            xs, means = [size for size, _ in known], [statistics.mean(each) for _, each in known]
-            ax.fill_between(xs, [min(e) for _, e in known], [max(e) for _, e in known], color=colour, alpha=0.15, lw=0)
+            xs, draws = list(curve), list(curve.values())
+            means = list(map(statistics.mean, draws))
+            ax.fill_between(xs, list(map(min, draws)), list(map(max, draws)), color=colour, alpha=0.15, lw=0)
             ax.plot(xs, means, color=colour, marker="o", markersize=4)
             ax.annotate(name, (xs[-1], means[-1]), (6, 0), textcoords="offset points", color=colour, va="center")
         ax.set_xscale("log")
@@ -193,13 +196,13 @@ def draw_curves(cells: Sequence[dict[str, Any]]) -> str:
     return f"{opening}>\n{SVG_STYLE}{rest}"
 
 
-def f1_by_size(cells: Sequence[dict[str, Any]], system: str) -> str:
-    """RETURNS: A system's mean F1 on dev at each size, in words."""
+def f1_by_size(cells: Sequence[dict[str, Any]], system: str) -> dict[int, list[float]]:
+    """RETURNS: By size, in ascending order, a system's F1 on dev in each draw."""
     found: dict[int, list[float]] = {}
     for cell in sorted(cells, key=lambda cell: cell["size"]):
         if cell["system"] == system:
             found.setdefault(cell["size"], []).append(cell["dev_f"])
-    return ", ".join(f"{statistics.mean(each):.1f} at {size:,}" for size, each in found.items()) or "not measured"
+    return found
 
 
 if __name__ == "__main__":

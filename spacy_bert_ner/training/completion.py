@@ -1,7 +1,7 @@
 """Values for a config's "auto" settings, which follow from the sizes of its encoder and of its training corpus."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -170,14 +170,20 @@ def config_recipe(config: Config, words: int | None, *, gpu: bool) -> Recipe:
     """
     components = config.interpolate().get("components", {})
     widths = [encoder_width(name) for name in named_encoders(components)]
-    sources = {(each["source"], each.get("component", name)) for name, each in components.items() if "source" in each}
-    sourced = [] if widths else [dict(spacy.load(source).pipeline).get(name) for source, name in sorted(sources)]
-    further = [vector_width(pipe) for pipe in sourced if isinstance(pipe, BertNER)]
+    further = [] if widths else sourced_widths(components)
     if not widths and not further:
         missing = ", ".join(f"--{name}" for name in BASE.overrides())
         raise RunError(
             "The config has no pretrained encoder, and no trained bert_ner, whose size could decide what it leaves "
-            "open: say it with "
-            f"{missing} and --{MAX_STEPS}, or have a config written by `init-config`"
+            f"open: say it with {missing} and --{MAX_STEPS}, or have a config written by `init-config`"
         )
     return choose_recipe(max(widths or further), words, gpu=gpu, further=not widths)
+
+
+def sourced_widths(components: Mapping[str, dict[str, Any]]) -> list[int]:
+    """RETURNS (list[int]): The widths of the encoders of sourced `bert_ner`. components: A config's, filled in."""
+    sourced = {name: each for name, each in components.items() if "source" in each}
+    # Each is loaded once, however many of its components are sourced.
+    pipelines = {source: dict(spacy.load(source).pipeline) for source in {each["source"] for each in sourced.values()}}
+    pipes = [pipelines[each["source"]].get(each.get("component", name)) for name, each in sourced.items()]
+    return [vector_width(pipe) for pipe in pipes if isinstance(pipe, BertNER)]
