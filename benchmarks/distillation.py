@@ -2,7 +2,7 @@
 
     python benchmarks/distillation.py students ENCODER CORPUS WORK --teacher MODEL --texts FILE.jsonl
         [--conditions plain,corpus,part,all] [--seeds 0,1,2] [--part-words 250000] [--score news=FILE.spacy]
-        [--epochs 3] [--option "--match sequences"] [--name NAME] [--json FILE]
+        [--epochs 3] [--option "--match tags"] [--name NAME] [--json FILE]
     python benchmarks/distillation.py labels ENCODER CORPUS WORK [--labels PER,ORG,LOC,MISC] [--seeds 0] [--json FILE]
 
 CORPUS is a folder with train.spacy, dev.spacy and test.spacy. Every cell is trained by `bert-ner train` or `distill`
@@ -51,7 +51,7 @@ def main() -> None:
     parser.add_argument("--conditions", default=",".join(CONDITIONS))
     parser.add_argument("--part-words", type=int, default=250_000)
     parser.add_argument("--score", action="append", default=[], help="NAME=FILE.spacy, beside dev and test")
-    parser.add_argument("--option", default="", help="more of `distill`, such as '--match sequences'")
+    parser.add_argument("--option", default="", help="more of `distill`, such as '--match tags'")
     parser.add_argument("--name", default="", help="what tells cells with such an option apart")
     parser.add_argument("--labels", default="PER,ORG,LOC,MISC")
     parser.add_argument("--seeds", default="0,1,2")

@@ -28,7 +28,7 @@ def distill_cli(
     temperature: Annotated[float, Opt("--temperature", help="What the logits of both are divided by")] = 2.0,
     match: Annotated[
         Literal["tags", "sequences"], Opt("--match", help="Distributions over tags, or over sequences")
-    ] = "tags",
+    ] = "sequences",
     targets: Annotated[
         Path | None, Opt("--targets", help="Folder of the targets, for several students", file_okay=False)
     ] = None,

@@ -101,7 +101,7 @@ class Distilling:
     look_up: LookUp
     weight: float = 0.7
     temperature: float = 2.0
-    match: Match = "tags"
+    match: Match = "sequences"
 
     def __post_init__(self) -> None:
         check_distilling("distillation", self.weight, self.temperature, self.match)

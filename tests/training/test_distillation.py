@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from spacy_bert_ner.cli import bert_ner_cli
 from spacy_bert_ner.decoding import Lattice
+from spacy_bert_ner.decoding.tag_marginals import tag_marginals
 from spacy_bert_ner.ner.component import BertNER
 from spacy_bert_ner.ner.decoded import tag_logits
 from spacy_bert_ner.ner.teacher import translate_tags
@@ -136,9 +137,10 @@ def test_a_stream_is_shuffled_within_its_buffer(folder: Path) -> None:
     assert most <= 20 + longest
 
 
-def test_the_student_is_an_ordinary_model_that_predicts_as_its_teacher(folder: Path) -> None:
+@pytest.mark.parametrize("match", ["tags", "sequences"])
+def test_the_student_is_an_ordinary_model_that_predicts_as_its_teacher(folder: Path, match: Any) -> None:
     student_config(max_steps=150, eval_frequency=75).to_disk(folder / "config.cfg")
-    distill(folder, distillation_of(weight=1.0))
+    distill(folder, distillation_of(weight=1.0, match=match))
     nlp, teacher = spacy.load(OUTPUT / "model-last"), spacy.load("teacher")
     docs = all_docs(folder, nlp)
     student_pipe, teacher_pipe = nlp.get_pipe("bert_ner"), teacher.get_pipe("bert_ner")
@@ -146,15 +148,19 @@ def test_the_student_is_an_ordinary_model_that_predicts_as_its_teacher(folder: P
     assert isinstance(teacher_pipe, BertNER)
     theirs = np.log(probabilities(teacher, docs)).astype("f")
     wanted = translate_tags(theirs, teacher_pipe.lattice, student_pipe.lattice)
-    agreed = (probabilities(nlp, docs).argmax(axis=1) == wanted.argmax(axis=1)).mean()
-    assert agreed > 0.9
+    found = np.log(probabilities(nlp, docs))
+    if match == "sequences":
+        # Tags by themselves are then free, as long as the legal sequences have their probabilities.
+        sizes = np.array([len(doc) for doc in docs if len(doc)])
+        found, wanted = (tag_marginals(student_pipe.lattice, each, sizes)[1] for each in (found, wanted))
+    assert (found.argmax(axis=1) == wanted.argmax(axis=1)).mean() > 0.9
     assert student_pipe.labels == ("LOC", "ORG", "PER")
     assert student_pipe.teaching is None
     assert nlp.config["corpora"]["train"]["@readers"] == "spacy.Corpus.v1"
     assert nlp.meta["spacy_bert_ner"]["distillation"]["weight"] == 1.0
 
 
-@pytest.mark.parametrize("settings", [{"match": "sequences"}, {"texts": ()}])
+@pytest.mark.parametrize("settings", [{"match": "tags"}, {"texts": ()}])
 def test_ends_the_same_however_often_it_is_interrupted(folder: Path, settings: dict[str, Any]) -> None:
     expected = distill(folder, distillation_of(**settings))
     shutil.rmtree(OUTPUT)

@@ -46,7 +46,7 @@ class Distillation:
     texts: Texts = Texts()  # noqa: RUF009
     weight: float = 0.7
     temperature: float = 2.0
-    match: Match = "tags"
+    match: Match = "sequences"
     targets: Path | None = None
 
     def __post_init__(self) -> None:
