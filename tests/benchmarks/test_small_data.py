@@ -129,3 +129,16 @@ def test_stock_is_stopped_by_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(TimeoutError):
         deadline(None, {"step": 2})
     assert deadline.step == 2
+
+
+@pytest.mark.parametrize(("before", "kept"), [(None, "now"), (0.4, "now"), (0.6, "before")])
+def test_what_the_clock_stops_is_kept_where_it_is_the_better(tmp_path: Path, before: float | None, kept: str) -> None:
+    DocBin(docs=[doc_of(3)]).to_disk(tmp_path / "stop.spacy")
+    nlp = spacy.blank("en")
+    nlp.meta["name"] = "before"
+    nlp.meta["performance"] = {"ents_f": before}
+    nlp.to_disk(tmp_path / "best")
+    nlp.meta["name"] = "now"
+    nlp.evaluate = lambda examples: {"ents_f": 0.5} if len(list(examples)) == 1 else {}  # type: ignore[assignment, method-assign]
+    systems.keep_the_better(nlp, tmp_path / "stop.spacy", tmp_path / "best")
+    assert spacy.load(tmp_path / "best").meta["name"] == kept
