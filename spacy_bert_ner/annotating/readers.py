@@ -183,12 +183,13 @@ def _decode(place: str, content: bytes, name: str) -> InputRecord:
 
 
 def _check_header(source: InputFile, header: list[str], options: OutputOptions) -> None:
-    wanted = [name for name in (options.text_field, options.id_field, *(options.fields or ())) if name is not None]
-    if missing := [name for name in wanted if name not in header]:
-        found = ", ".join(header) or "nothing"
+    asked = {"--text-field": [options.text_field], "--id-field": [options.id_field], "--fields": options.fields or ()}
+    wanted = [(option, name) for option, names in asked.items() for name in names if name is not None]
+    if missing := [(option, name) for option, name in wanted if name not in header]:
+        found, names = ", ".join(header) or "nothing", ", ".join(name for _, name in missing)
         raise AnnotationError(
-            f"{source.name}: no column {', '.join(missing)} in its first line ({found}), expected the columns' names "
-            "there, and --text-field, --id-field and --fields to be among them"
+            f"{source.name}: no column {names} in its first line ({found}), expected the columns' names there, and "
+            f"{', '.join(dict(missing))} to be among them"
         )
     if len(set(header)) < len(header):
         raise AnnotationError(f"{source.name}: columns {', '.join(header)}, expected every name once")

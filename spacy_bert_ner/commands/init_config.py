@@ -95,7 +95,7 @@ def init_config_cli(
         warn_of_open_steps(train, output, epochs)
         # What the command line says comes first.
         overrides = encoder_rates(choose()) | overrides
-    write(filled_config(overrides, trained, shared), output, gpu)
+    write(filled_config(overrides, trained, shared), output, gpu, source)
 
 
 def check_output(output: Path, force: bool) -> None:
@@ -108,14 +108,17 @@ def check_output(output: Path, force: bool) -> None:
         msg.fail(f"{output} is there already", "Add --force to replace it", exits=1)
 
 
-def write(text: str, output: Path, gpu: bool) -> None:
-    """Write a config to its file, or to standard output, which then holds nothing else."""
+def write(text: str, output: Path, gpu: bool, source: str | None) -> None:
+    """Write a config to its file, or to standard output, which then holds nothing else; say how to train by it."""
     if str(output) == STANDARD_OUTPUT:
         typer.echo(text, nl=False)
         return
     write_text(output, text)
     device = " --gpu-id 0" if gpu else ""
-    msg.good(f"Wrote {output}", f"You can now run: python -m spacy bert-ner train {output} --output training{device}")
+    # What is trained further must not be replaced.
+    inside = source is not None and Path(source).resolve().is_relative_to(Path("training").resolve())
+    folder = "further" if inside else "training"
+    msg.good(f"Wrote {output}", f"You can now run: python -m spacy bert-ner train {output} --output {folder}{device}")
 
 
 def decide(

@@ -18,9 +18,6 @@ from .wrapping import CommandError
 if TYPE_CHECKING:
     from spacy_bert_ner.training.data_curve import DataPoint
 
-# A gain below so many points of the score is not worth annotating for.
-LEAST_GAIN = 0.5
-
 
 def learning_curve_cli(
     ctx: typer.Context,
@@ -65,12 +62,13 @@ def train_parts(request: TrainingRequest, output: Path) -> "list[DataPoint]":
     request (TrainingRequest): The training on all of the data.
     output (Path): Where the curve and the runs go.
     RETURNS (list[DataPoint]): All points, from the smallest part on.
-    RAISES: RunError where the folder holds the curve of something else.
+    RAISES: RunError where the folder holds the curve of something else, or the documents are too few.
     """
     from spacy_bert_ner.training import data_curve
 
     setting, path = data_curve.locate_corpus(request.load_config())
     docs = data_curve.read_documents(path)
+    data_curve.require_parts(docs, path)
     if request.fresh and (output / data_curve.POINTS).exists():
         (output / data_curve.POINTS).unlink()
     store = data_curve.PointStore(output)
@@ -94,7 +92,7 @@ def train_parts(request: TrainingRequest, output: Path) -> "list[DataPoint]":
 
 def show_points(points: "Sequence[DataPoint]") -> None:
     """Print the curve, and what twice the data is expected to give."""
-    from spacy_bert_ner.training.data_curve import expected_gain
+    from spacy_bert_ner.training.data_curve import foretell
 
     divider("Learning curve")
     names = [name for name in points[-1].scores if name != "speed"]
@@ -104,9 +102,5 @@ def show_points(points: "Sequence[DataPoint]") -> None:
         for p in points
     ]
     msg.table(rows, header=header, divider=True, aligns=["l", *"r" * (len(header) - 1)])
-    gain = expected_gain(points)
-    if gain < LEAST_GAIN:
-        msg.info("Twice as much annotation of this kind would hardly help: the score does not rise with it any more")
-    else:
-        msg.info(f"Twice as much annotation would give about {gain:+.1f} points of the score")
+    msg.info(foretell(points))
     msg.text("By one run on each part: small differences mean nothing")

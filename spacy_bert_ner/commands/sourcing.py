@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 # Components that delete what other components listen to.
 CLEANERS = ("doc_cleaner", "tensor_cleaner")
 SCORER = {"@scorers": "spacy-bert-ner.scorer.v1"}
-ADD_LABELS = {"@callbacks": "spacy-bert-ner.add_labels.v1", "labels": None}
+ADD_LABELS = {"@callbacks": "spacy-bert-ner.add_labels.v1"}
 
 
 class Source(NamedTuple):

@@ -104,22 +104,23 @@ def train_or_exit(request: TrainingRequest, output: Path, teaching: "Distillatio
         else:
             train_as_started(request.config, output, **options)
     except LostError as error:
-        raise CommandError("Training was broken off", f"{error}\n{how_to_go_on(output)}") from error
+        raise CommandError("Training was broken off", f"{error}\n{how_to_go_on(output, teaching)}") from error
     except RunError as error:
         raise CommandError("Training cannot go on", str(error)) from error
     except KeyboardInterrupt:
-        msg.warn("Interrupted", how_to_go_on(output))
+        msg.warn("Interrupted", how_to_go_on(output, teaching))
         raise typer.Exit(INTERRUPTED) from None
     except Exception as error:
-        again = f"{how_to_go_on(output)} {PLACE}."
+        again = f"{how_to_go_on(output, teaching)} {PLACE}."
         raise CommandError("Training failed", f"{type(error).__name__}: {error}\n{again}") from error
 
 
-def how_to_go_on(output: Path) -> str:
+def how_to_go_on(output: Path, teaching: "Distillation | KeptLabels | None") -> str:
     """RETURNS (str): Where the run in a folder will resume, as a sentence."""
     from spacy_bert_ner.training.checkpoints import Checkpoints
 
     steps = Checkpoints(output).steps()
     if not steps:
-        return "There is no checkpoint yet: the same command begins anew."
+        made = teaching.tell_progress(output) if teaching is not None else None
+        return made or "There is no checkpoint yet: the same command begins anew."
     return f"The checkpoint after step {steps[0]} stands: the same command goes on from there."

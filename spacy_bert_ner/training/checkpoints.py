@@ -25,6 +25,7 @@ from spacy_bert_ner.storage.files import replacing_folder
 from .parameters import Tensors
 from .training_error import RunError
 
+CHECKPOINTS = "checkpoints"
 STATE, TENSORS = "state.json", "tensors.safetensors"
 KEPT = 2
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -59,7 +60,7 @@ class Checkpoints:
 
     def __init__(self, output: Path) -> None:
         self.output = output
-        self.folder = output / "checkpoints"
+        self.folder = output / CHECKPOINTS
 
     def steps(self) -> list[int]:
         """RETURNS (list[int]): Steps of the checkpoints, the newest first; damaged ones included."""

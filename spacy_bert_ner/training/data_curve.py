@@ -31,6 +31,8 @@ POINTS = "learning-curve.json"
 CURVE_PARTS = {"quarter": 0.25, "half": 0.5, "three-quarters": 0.75, "all": 1.0}
 # An error below this is taken for it: nobody's annotation is better.
 LEAST_ERROR = 0.1
+# A gain below so many points of the score is not worth annotating for.
+LEAST_GAIN = 0.5
 _SEED = 0
 
 
@@ -76,12 +78,25 @@ def locate_corpus(config: Config) -> tuple[str, Path]:
 
 
 def read_documents(path: Path) -> list[Doc]:
-    """RETURNS (list[Doc]): The documents of a `.spacy` file, or of a folder with some."""
-    return list(Corpus(path).read_docbin(spacy.blank("xx").vocab, walk_corpus(path, FILE_TYPE)))
+    """RETURNS (list[Doc]): The documents of a `.spacy` file, or of a folder with some, but for empty ones."""
+    docs = Corpus(path).read_docbin(spacy.blank("xx").vocab, walk_corpus(path, FILE_TYPE))
+    # spaCy's corpora pass them over as well.
+    return [doc for doc in docs if len(doc)]
+
+
+def require_parts(docs: Sequence[Doc], path: Path) -> None:
+    """RAISES: RunError where no part could have more documents than the one before. path (Path): Where they are."""
+    if len(docs) < len(CURVE_PARTS):
+        raise RunError(
+            f"{path} holds {len(docs)} documents with tokens, expected at least {len(CURVE_PARTS)}, so that each part "
+            "has more than the one before: annotate more, or convert the texts in smaller documents"
+        )
 
 
 def choose_documents(docs: Sequence[Doc], share: float) -> list[Doc]:
     """Take a share of the documents at random, always the same ones; those of a smaller share are among them.
+
+    Where any document holds entities, one with some is taken: nothing could be trained without.
 
     docs (Sequence[Doc]): The documents.
     share (float): How many of them, from 0 to 1; at least one is taken.
@@ -89,6 +104,9 @@ def choose_documents(docs: Sequence[Doc], share: float) -> list[Doc]:
     """
     order = list(range(len(docs)))
     random.Random(_SEED).shuffle(order)
+    # Stable: but for the first one, the order stays as it was drawn.
+    first = next((i for i in order if docs[i].ents), None)
+    order.sort(key=lambda i: i != first)
     return [docs[i] for i in sorted(order[: max(1, round(share * len(docs)))])]
 
 
@@ -116,6 +134,26 @@ def expected_gain(points: Sequence[DataPoint]) -> float:
     errors = np.log([max(100 - point.score, LEAST_ERROR) for point in points])
     slope = np.polyfit(words, errors, 1)[0]
     return float(max(100 - points[-1].score, LEAST_ERROR) * (1 - 2**slope))
+
+
+def foretell(points: Sequence[DataPoint]) -> str:
+    """Say what twice as much data would give.
+
+    points (Sequence[DataPoint]): Of all parts.
+    RETURNS (str): A sentence; where the scores tell nothing, the reason.
+    """
+    score = points[-1].score
+    if score <= LEAST_ERROR:
+        return (
+            "Nothing was learnt from all of the data, so that the curve does not tell what more would give: "
+            "`debug` says what is wrong with data or config"
+        )
+    if score >= 100 - LEAST_ERROR:
+        return "Nothing is left to gain on this dev set: only a larger or harder one can tell what more would give"
+    gain = expected_gain(points)
+    if gain < LEAST_GAIN:
+        return f"Twice as much annotation of this kind would hardly help: by less than {LEAST_GAIN} points of the score"
+    return f"Twice as much annotation would give about {gain:+.1f} points of the score"
 
 
 class PointStore:

@@ -7,7 +7,7 @@ from thinc.api import Config
 
 from spacy_bert_ner.storage.sources import pipeline_folder
 
-from .checkpoints import Checkpoint, Checkpoints
+from .checkpoints import CHECKPOINTS, Checkpoint, Checkpoints
 from .parallel.group import Group
 from .training_curve import CURVE
 from .training_error import RunError
@@ -20,20 +20,23 @@ def log_file(config: Config) -> Path | None:
 
 
 def require_elsewhere(output: Path, option: str, name: str) -> None:
-    """Refuse to learn from a pipeline that the run would replace: it would be lost, and the run could not be resumed.
+    """Refuse to read what the run would replace or write into: it would be lost, and the run could not be resumed.
 
     output (Path): The run's folder.
-    option (str): What names the pipeline, for the error.
-    name (str): Folder or package of the pipeline.
+    option (str): What names the file or folder, for the error.
+    name (str): A path, or a pipeline's package.
     RAISES: RunError.
     """
-    folder = pipeline_folder(name)
-    own = [(output / pipeline).resolve() for pipeline in (DIR_MODEL_BEST, DIR_MODEL_LAST)]
-    if folder is not None and any(folder.resolve().is_relative_to(each) for each in own):
+    pipeline = pipeline_folder(name)
+    place = (pipeline or Path(name)).resolve()
+    own = [(output / folder).resolve() for folder in (DIR_MODEL_BEST, DIR_MODEL_LAST, CHECKPOINTS)]
+    if any(place.is_relative_to(each) for each in own):
         raise RunError(
             f"{option} {name}: this run writes its own pipelines there, and would delete it: name another folder with "
             "--output"
         )
+    if pipeline is not None and output.resolve().is_relative_to(place):
+        raise RunError(f"--output {output}: it lies in the pipeline {name} ({option}): name another folder")
 
 
 def make_room(checkpoints: Checkpoints, log: Path | None, saved: Checkpoint | None, group: Group) -> bool:

@@ -27,16 +27,23 @@ def take_fingerprint(config: Config, code: Path | None, use_gpu: int) -> Fingerp
     RETURNS (Fingerprint): For JSON.
     """
     settings = {key: value for key, value in dict_to_dot(config).items() if not key.startswith(IGNORED)}
-    texts = {key: value for key, value in settings.items() if isinstance(value, str) and value}
-    read = {key: Path(text) for key, text in texts.items() if may_be_read(key)}
-    if code is not None:
-        read["--code"] = code
+    read = files_read(config) | ({"--code": code} if code is not None else {})
     return {
         "setting": json.loads(json.dumps(settings)),
-        "content of": {f"{path} ({key})": content_sha256(path) for key, path in read.items() if path.exists()},
+        "content of": {f"{path} ({key})": content_sha256(path) for key, path in read.items()},
         "device": {"kind": "cpu" if use_gpu < 0 else "gpu"},
         "version of": versions(),
     }
+
+
+def files_read(config: Config) -> dict[str, Path]:
+    """Find the files and folders that training reads.
+
+    config (Config): Its config, interpolated.
+    RETURNS (dict[str, Path]): By setting, what is there.
+    """
+    texts = {key: value for key, value in dict_to_dot(config).items() if isinstance(value, str) and value}
+    return {key: Path(text) for key, text in texts.items() if may_be_read(key) and Path(text).exists()}
 
 
 def may_be_read(key: str) -> bool:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from spacy.language import Language
 
@@ -11,6 +12,7 @@ from spacy_bert_ner.storage.sources import pipeline_folder
 
 from .distillation.taught_corpus import TaughtCorpus
 from .distillation.teachers import load_teacher, only_recognizer, require_pipeline
+from .earlier_output import require_elsewhere
 from .fingerprint import Fingerprint
 from .run_place import RunPlace
 from .training_error import RunError
@@ -31,10 +33,13 @@ class KeptLabels:
     def __post_init__(self) -> None:
         require_pipeline("--keep", self.model)
 
-    @property
-    def learnt_from(self) -> list[tuple[str, str]]:
-        """RETURNS (list[tuple[str, str]]): Options and the pipelines that they name."""
-        return [("--keep", self.model)]
+    def require_elsewhere(self, output: Path) -> None:
+        """RAISES: RunError where a run would replace the old model. output (Path): The run's folder."""
+        require_elsewhere(output, "--keep", self.model)
+
+    def tell_progress(self, output: Path) -> str | None:
+        """RETURNS (None): There is nothing to make before training. output (Path): The run's folder."""
+        return None
 
     def extend(self, fingerprint: Fingerprint) -> Fingerprint:
         """RETURNS (Fingerprint): A run's identity, with this. fingerprint (Fingerprint): Without."""

@@ -27,7 +27,7 @@ from .completion import load_completed
 from .distillation.distillation import Distillation
 from .distillation.taught_corpus import TaughtCorpus
 from .earlier_output import log_file, make_room, require_elsewhere
-from .fingerprint import Fingerprint, differences, take_fingerprint
+from .fingerprint import Fingerprint, differences, files_read, take_fingerprint
 from .interruption import Interruption
 from .kept_labels import KeptLabels
 from .loop import Progress, Run
@@ -76,8 +76,8 @@ def train(
     """
     group = group or Group()
     checkpoints = Checkpoints(output)
-    for option, name in teaching.learnt_from if teaching is not None else ():
-        require_elsewhere(output, option, name)
+    if teaching is not None:
+        teaching.require_elsewhere(output)
     if group.is_first:
         checkpoints.prepare()
     import_code(code)
@@ -86,7 +86,10 @@ def train(
     with show_validation_error(config_path):
         asked = {"epochs": epochs, "evaluations": evaluations, "texts": getattr(teaching, "texts", None)}
         config = load_completed(config_path, overrides or {}, gpu=use_gpu >= 0, **asked)
-        fingerprint = take_fingerprint(config.interpolate(), code, use_gpu)
+        interpolated = config.interpolate()
+        for setting, path in files_read(interpolated).items():
+            require_elsewhere(output, setting, str(path))
+        fingerprint = take_fingerprint(interpolated, code, use_gpu)
         if teaching is not None:
             fingerprint = teaching.extend(fingerprint)
     found = find_unfinished(checkpoints, fingerprint) if group.is_first and not fresh else None
@@ -98,7 +101,7 @@ def train(
     msg.good("Initialized pipeline")
     require_annotation(nlp)
     corpus = teaching.prepare(nlp, RunPlace(output, code, use_gpu, group, fresh)) if teaching is not None else None
-    # Not before: components may be sourced from an earlier run's output, which an invalid config must not delete.
+    # Not before: an invalid config must not delete an earlier run's output.
     group.wait()
     state = {"fingerprint": fingerprint, "logged": make_room(checkpoints, log_file(config), saved, group)}
     divider("Training pipeline")

@@ -14,6 +14,7 @@ from spacy_bert_ner.training.data_curve import (
     DataPoint,
     choose_documents,
     expected_gain,
+    foretell,
     read_documents,
 )
 from spacy_bert_ner.training.training_error import RunError
@@ -46,7 +47,8 @@ def curve(*args: Any) -> str:
 def test_each_part_is_trained_once(folder: Path, trained: list[str]) -> None:
     printed = curve()
     assert trained == list(CURVE_PARTS)
-    assert "Twice as much annotation" in printed
+    # The corpus of the tests is all learnt.
+    assert "on this dev set" in printed
     points = json.loads((folder / "curve" / "learning-curve.json").read_text(encoding="utf8"))["points"]
     assert [point["part"] for point in points] == list(CURVE_PARTS)
     counts = [point["documents"] for point in points]
@@ -121,6 +123,42 @@ def test_parts_are_nested_and_in_order(count: int) -> None:
         assert smaller
         assert set(smaller) <= set(larger)
         assert larger == sorted(larger, key=int)
+
+
+@pytest.mark.parametrize("place", range(8))
+def test_the_smallest_part_has_entities_where_any_document_has(place: int) -> None:
+    docs = [spacy.blank("en").make_doc("Anna left") for _ in range(8)]
+    without = choose_documents(docs, 0.25)
+    docs[place].set_ents([docs[place].char_span(0, 4, label="PER")])
+    chosen = choose_documents(docs, 0.25)
+    assert docs[place] in chosen
+    assert len(chosen) == len(without) == 2
+    assert next(doc for doc in chosen if doc is not docs[place]) in without
+
+
+def test_too_few_documents_are_refused(folder: Path, trained: list[str]) -> None:
+    docs = read_documents(folder / "train.spacy")
+    empty = spacy.blank("en").make_doc("")
+    DocBin(docs=[*docs[:3], empty, empty]).to_disk(folder / "few.spacy")
+    result = invoke("learning-curve", "config.cfg", "--output", "curve", "--corpora.train.path", "few.spacy")
+    assert result.exit_code == 1
+    assert "few.spacy holds 3 documents with tokens, expected at least 4" in said(result)
+    assert trained == []
+
+
+@pytest.mark.parametrize(
+    ("scores", "said"),
+    [
+        ([0, 0, 0, 0], "Nothing was learnt"),
+        ([60, 70, 80, 0], "Nothing was learnt"),
+        ([66.7, 66.7, 85.7, 100], "Nothing is left to gain on this dev set"),
+        ([60, 70, 75, 78], "would give about +5.7 points"),
+        ([70, 70, 70, 70], "would hardly help: by less than 0.5 points"),
+        ([80, 79, 78, 77], "would hardly help"),
+    ],
+)
+def test_what_more_would_give(scores: list[float], said: str) -> None:
+    assert said in foretell(points_of(dict(zip((25, 50, 75, 100), scores, strict=True))))
 
 
 def test_documents_of_a_folder_keep_what_they_carry(tmp_path: Path) -> None:

@@ -19,7 +19,8 @@ from spacy_bert_ner.ner.teaching import Distilling, Match, check_distilling
 from spacy_bert_ner.storage.locking import locked
 from spacy_bert_ner.storage.provenance import KEY, content_sha256
 from spacy_bert_ner.storage.sources import pipeline_folder
-from spacy_bert_ner.training.fingerprint import Fingerprint, take_fingerprint
+from spacy_bert_ner.training.earlier_output import require_elsewhere
+from spacy_bert_ner.training.fingerprint import Fingerprint, files_read, take_fingerprint
 from spacy_bert_ner.training.run_place import RunPlace
 from spacy_bert_ner.training.training_error import RunError
 
@@ -56,18 +57,50 @@ class Distillation:
         for name in self.teachers:
             require_pipeline("--teacher", name)
 
-    @property
-    def learnt_from(self) -> list[tuple[str, str]]:
-        """RETURNS (list[tuple[str, str]]): Options and the pipelines that they name."""
-        return [("--teacher", name) for name in self.teachers]
+    def require_elsewhere(self, output: Path) -> None:
+        """Refuse what a run would replace: its teachers, and its own targets; and targets inside a teacher.
+
+        output (Path): The run's folder.
+        RAISES: RunError.
+        """
+        for name in self.teachers:
+            require_elsewhere(output, "--teacher", name)
+        if self.targets is None:
+            return
+        require_elsewhere(output, "--targets", str(self.targets))
+        for name in self.teachers:
+            teacher = pipeline_folder(name)
+            if teacher is not None and self.targets.resolve().is_relative_to(teacher.resolve()):
+                raise RunError(
+                    f"--targets {self.targets}: it lies in the teacher {name}, which stays as it is: name another "
+                    "folder with --targets"
+                )
+
+    def targets_folder(self, output: Path) -> Path:
+        """RETURNS (Path): Where the targets are. output (Path): The run's folder."""
+        return self.targets or output / FOLDER
+
+    def tell_progress(self, output: Path) -> str | None:
+        """RETURNS (str | None): What is there of unfinished targets, as a sentence. output (Path): The run's folder."""
+        folder = self.targets_folder(output)
+        state = TargetState.read(folder)
+        if state is None or state.complete:
+            return None
+        return f"Of the targets in {folder} {state.documents} documents are done: the same command goes on from there."
 
     def extend(self, fingerprint: Fingerprint) -> Fingerprint:
         """RETURNS (Fingerprint): A run's identity, with this. fingerprint (Fingerprint): Without."""
+        named = {"--teacher": list(self.teachers), "--texts": list(self.texts.names), "--text-field": self.texts.field}
         own = {"--weight": self.weight, "--temperature": self.temperature, "--match": self.match}
-        return self._with_sources(fingerprint, own)
+        return fingerprint | {
+            "setting": fingerprint["setting"] | own | named,
+            "content of": fingerprint["content of"] | self._contents(),
+        }
 
     def identify_targets(self, config: Config, place: RunPlace) -> Fingerprint:
         """Describe what the targets depend on: teachers and texts, the corpus, and how it is tokenized.
+
+        By content: names and places of files may change.
 
         config (Config): Training config, interpolated.
         place (RunPlace): The run.
@@ -79,19 +112,28 @@ class Distillation:
             root: {rest[0]: config[root][rest[0]]} if rest else config[root],
             "initialize": {key: config.get("initialize", {}).get(key) for key in ("before_init", "tokenizer")},
         }
-        return self._with_sources(take_fingerprint(Config(sections), place.code, place.use_gpu), {})
+        found = take_fingerprint(Config(sections), place.code, place.use_gpu)
+        read = files_read(Config(sections)) | ({"--code": place.code} if place.code is not None else {})
+        contents = {key: found["content of"][f"{path} ({key})"] for key, path in read.items()}
+        for option, each in (("--teacher", self._teachers_read), ("--texts", self._texts_read)):
+            contents |= {f"{option}, the {n}.": content_sha256(path) for n, path in enumerate(each.values(), 1)}
+        settings = {key: value for key, value in found["setting"].items() if key not in read}
+        # By which a file is read: the names are not there.
+        kinds = [source.kind for source in self.texts.found.sources]
+        settings |= {"--text-field": self.texts.field, "kinds of --texts": kinds}
+        return found | {"setting": settings, "content of": contents}
 
-    def _with_sources(self, fingerprint: Fingerprint, settings: dict[str, Any]) -> Fingerprint:
-        named = {"--teacher": list(self.teachers), "--texts": list(self.texts.names), "--text-field": self.texts.field}
-        return fingerprint | {
-            "setting": fingerprint["setting"] | settings | named,
-            "content of": fingerprint["content of"] | self._contents(),
-        }
+    @property
+    def _teachers_read(self) -> dict[str, Path]:
+        folders = {name: pipeline_folder(name) for name in self.teachers}
+        return {f"{name} (--teacher)": folder for name, folder in folders.items() if folder is not None}
+
+    @property
+    def _texts_read(self) -> dict[str, Path]:
+        return {f"{source.name} (--texts)": source.path for source in self.texts.found.sources}
 
     def _contents(self) -> dict[str, str]:
-        read = {f"{name} (--teacher)": pipeline_folder(name) for name in self.teachers}
-        read |= {f"{source.name} (--texts)": source.path for source in self.texts.found.sources}
-        return {name: content_sha256(path) for name, path in read.items() if path is not None}
+        return {name: content_sha256(path) for name, path in (self._teachers_read | self._texts_read).items()}
 
     def prepare(self, nlp: Language, place: RunPlace) -> TaughtCorpus:
         """Make the targets, where they are not there yet, and let a pipeline's `bert_ner` learn from them.
@@ -108,7 +150,7 @@ class Distillation:
             raise RunError("The corpus is streamed (max_epochs = -1), and would want targets without end: set it to 0")
         (corpus,) = resolve_dot_names(config, [training["train_corpus"]])
         annotated: list[Example] = list(corpus(nlp))
-        folder = self.targets or place.output / FOLDER
+        folder = self.targets_folder(place.output)
         if place.group.is_first:
             self._require_targets(nlp, annotated, folder, place, pipe.lattice)
             place.group.share(True)

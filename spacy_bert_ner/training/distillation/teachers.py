@@ -49,7 +49,7 @@ def only_recognizer(nlp: Language, what: str, frozen: Sequence[str] = ()) -> Ber
     what (str): What errors call it.
     frozen (Sequence[str]): Components that do not count.
     RETURNS (BertNER): The component.
-    RAISES: RunError where there is none, or several.
+    RAISES: RunError where there is none, or several; or where it learns from another model already.
     """
     found = {name: pipe for name, pipe in nlp.pipeline if isinstance(pipe, BertNER) and name not in frozen}
     if len(found) != 1:
@@ -57,7 +57,13 @@ def only_recognizer(nlp: Language, what: str, frozen: Sequence[str] = ()) -> Ber
             f"{what} has {' and '.join(found) or 'no bert_ner'}, expected one component of the factory bert_ner among "
             f"{', '.join(nlp.pipe_names) or 'nothing'}"
         )
-    return next(iter(found.values()))
+    (pipe,) = found.values()
+    if pipe.teaching is not None:
+        raise RunError(
+            f"{what} is to keep its labels already, by the config's spacy-bert-ner.keep_labels.v1, and can learn from "
+            "one thing alone: remove that callback from [initialize.after_init], or use `train` without --keep"
+        )
+    return pipe
 
 
 class Teachers:
