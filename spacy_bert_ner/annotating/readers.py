@@ -183,7 +183,11 @@ def _decode(place: str, content: bytes, name: str) -> InputRecord:
 
 
 def _check_header(source: InputFile, header: list[str], options: OutputOptions) -> None:
-    asked = {"--text-field": [options.text_field], "--id-field": [options.id_field], "--fields": options.fields or ()}
+    asked: dict[str, Sequence[str | None]] = {
+        "--text-field": [options.text_field],
+        "--id-field": [options.id_field],
+        "--fields": options.fields or (),
+    }
     wanted = [(option, name) for option, names in asked.items() for name in names if name is not None]
     if missing := [(option, name) for option, name in wanted if name not in header]:
         found, names = ", ".join(header) or "nothing", ", ".join(name for _, name in missing)

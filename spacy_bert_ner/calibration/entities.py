@@ -11,10 +11,13 @@ from spacy.util import minibatch
 from tqdm import tqdm
 
 from spacy_bert_ner.arrays import Array, Bools, Ints
+from spacy_bert_ner.ner.annotations import trim_whitespace
 from spacy_bert_ner.ner.component import BertNER
 from spacy_bert_ner.ner.decoded import DecodedBatch
+from spacy_bert_ner.rawtext.offsets import locate_in
 from spacy_bert_ner.rawtext.retokenizing import is_raw
 from spacy_bert_ner.rawtext.scorer import unannotated_characters
+from spacy_bert_ner.tags import Entity
 
 from .fitting import TEMPERATURES, ScoreTable
 
@@ -91,7 +94,7 @@ def tabulate_entities(decoded: Iterable[Decoded]) -> JudgedEntities:
         label.append(batch.spans.label[known])
         document.append(numbers[batch.doc[known]])
         raw.append(forms[batch.doc[known]])
-        text += [examples[i].predicted[start:end].text for i, start, end, _ in _entities(batch, known)]
+        text += [examples[i].predicted[start:end].text.strip() for i, start, end, _ in _entities(batch, known)]
     none = [np.zeros(0, dtype=bool)]
     return JudgedEntities(
         ScoreTable(TEMPERATURES, np.concatenate(tables, axis=1)),
@@ -104,17 +107,20 @@ def tabulate_entities(decoded: Iterable[Decoded]) -> JudgedEntities:
 
 
 def judge_batch(examples: Sequence[Example], batch: DecodedBatch) -> tuple[Bools, Bools]:
-    """Compare the entities of a batch with the gold ones.
+    """Compare the entities of a batch with the gold ones, as they are put out: without white space at their ends.
 
-    RETURNS (tuple[Bools, Bools]): Is all text that an entity touches annotated? Is there a gold entity with exactly
-        this span and label? (entities,) each
+    RETURNS (tuple[Bools, Bools]): Is it put out at all, and all text that it touches annotated? Is there a gold entity
+        with exactly this span and label? (entities,) each
     """
     gold = [_gold(eg, batch.lattice.labels) for eg in examples]
     unknown = [unannotated_characters(eg.reference) for eg in examples]
+    locate = [locate_in(eg.reference.text, eg.predicted.text) for eg in examples]
     known, right = [], []
-    for i, start, end, label in _entities(batch):
+    for i, first_token, last_token, label in _entities(batch):
+        start, end, _ = trim_whitespace(examples[i].predicted, Entity(first_token, last_token, ""))
         span = examples[i].predicted[start:end]
-        known.append(not unknown[i][span.start_char : span.end_char].any())
+        first, last = locate[i](span.start_char, span.end_char)
+        known.append(start < end and not unknown[i][first:last].any())
         right.append((start, end, label) in gold[i])
     return np.array(known, dtype=bool), np.array(right, dtype=bool)
 

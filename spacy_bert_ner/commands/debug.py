@@ -189,9 +189,11 @@ def show_findings(result: dict[str, Any]) -> None:
     for finding in result["findings"]:
         (msg.fail if finding["level"] == "error" else msg.warn)(finding["message"])
         for where in finding["places"][:PLACES_SHOWN]:
-            detail = where.get("label") or f"same as train document {where['same_as']}"
+            detail = where.get("label") or (f"same as train document {where['same_as']}" if "same_as" in where else "")
             at = f", tokens {where['tokens']}, characters {where['characters']}" if "tokens" in where else ""
-            msg.text(f"  {where['split']} document {where['document']}{at}: {where['text']!r} ({detail})")
+            msg.text(
+                f"  {where['split']} document {where['document']}{at}: {where['text']!r}{detail and f' ({detail})'}"
+            )
         if len(finding["places"]) > PLACES_SHOWN:
             msg.text(f"  ... and {len(finding['places']) - PLACES_SHOWN} more (--json writes all)")
     if not result["findings"]:

@@ -194,6 +194,8 @@ def filled_config(overrides: dict[str, Any], source: Source | None = None, width
     if source:
         # spaCy has put their whole configs in their places.
         config["components"] = base["components"]
+        # And settings of this callback, which others that may take its place do not know.
+        config["initialize"]["after_init"] = base["initialize"]["after_init"]
     commented = RELEASE_CONFIG.read_text(encoding="utf8")
     if width:
         commented = commented.replace(f"[{OWN}]", f"[{SHARED}]")

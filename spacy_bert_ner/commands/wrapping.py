@@ -1,14 +1,16 @@
 """The wrapper of every command: it prints errors in one line, with what to do, and with a traceback on request."""
 
 import logging
+import sys
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from inspect import Parameter, signature
-from typing import Any
+from typing import Any, NoReturn
 
-from wasabi import msg
+import typer
+from wasabi import msg, wrap
 
 from .options import Verbose
 
@@ -68,7 +70,7 @@ def wrap_command(command: Callable[..., None]) -> Callable[..., None]:
         except CommandError as error:
             if verbose and error.__cause__ is not None:
                 raise error.__cause__ from None
-            msg.fail(error.title, error.text, exits=1)
+            fail(error.title, error.text)
         except UNREADABLE as error:
             if verbose:
                 raise
@@ -80,6 +82,16 @@ def wrap_command(command: Callable[..., None]) -> Callable[..., None]:
     run.__signature__ = known.replace(parameters=[*own, option])  # type: ignore[attr-defined]
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in [*own, option]}
     return run
+
+
+def fail(title: str, text: str) -> NoReturn:
+    """Print an error and end the process. text (str): In lines, which wasabi alone would join to one."""
+    typer.echo()
+    msg.fail(title)
+    for line in text.splitlines():
+        typer.echo(wrap(line.strip(), indent=len(line) - len(line.lstrip())))
+    typer.echo()
+    sys.exit(1)
 
 
 @contextmanager

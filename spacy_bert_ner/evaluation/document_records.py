@@ -11,6 +11,7 @@ import numpy as np
 from spacy.tokens import Doc, Span, SpanGroup
 
 from spacy_bert_ner.ner.annotations import MISSING, look_up
+from spacy_bert_ner.rawtext.offsets import locate_in
 from spacy_bert_ner.rawtext.spaces import join_words, known_or_usual_spaces, to_characters
 from spacy_bert_ner.tags import Entity
 
@@ -140,13 +141,17 @@ def judge_raw_text(
     RETURNS (RawRecord): Gold and predicted entities, in characters.
     """
     words = [token.text for token in reference]
-    _, starts = join_words(words, known_or_usual_spaces(reference))
+    text, starts = join_words(words, known_or_usual_spaces(reference))
+    locate = locate_in(text, predicted.text)
     gold = to_characters(token_entities(reference), words, starts)
-    found = {Entity(e.start_char, e.end_char, rename.get(e.label_, e.label_)): place_of(e) for e in predicted.ents}
+    found = {
+        Entity(*locate(ent.start_char, ent.end_char), rename.get(ent.label_, ent.label_)): place_of(ent)
+        for ent in predicted.ents
+    }
     unknown = [(starts[token.i], starts[token.i] + len(token)) for token in reference if token.ent_iob == MISSING]
     ignored = [ent for ent in found if any(ent.start < end and start < ent.end for start, end in unknown)]
-    begins, ends = {start for start, _ in tokens}, {end for _, end in tokens}
-    own = set(tokens)
+    own = {locate(*token) for token in tokens}
+    begins, ends = {start for start, _ in own}, {end for _, end in own}
     cut_otherwise = frozenset(
         entity
         for entity, span in zip(gold, reference.ents, strict=True)
@@ -158,7 +163,7 @@ def judge_raw_text(
         found=[ent for ent in found if ent not in ignored],
         ignored=ignored,
         scores={ent: scores[key] for ent, key in found.items() if key in scores},
-        blank=frozenset(i for ent in gold for i in range(ent.start, ent.end) if predicted.text[i].isspace()),
+        blank=frozenset(i for ent in gold for i in range(ent.start, ent.end) if text[i].isspace()),
         cut_otherwise=cut_otherwise,
         unreachable=sum(ent.start not in begins or ent.end not in ends for ent in gold),
     )

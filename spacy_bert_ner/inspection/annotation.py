@@ -10,6 +10,7 @@ from typing import Any
 from spacy.tokens import Doc, Span
 from spacy.training import Example
 
+from spacy_bert_ner.rawtext.offsets import locate_in
 from spacy_bert_ner.rawtext.retokenizing import first_forms, number_documents
 from spacy_bert_ner.training.supervision import NO_ANNOTATION, NO_DEV_ENTITIES, NO_TOKENS
 
@@ -30,7 +31,8 @@ class Finding:
     level (str): "error" where training fails or learns nothing, else "warning".
     kind (str): Its name in the JSON output.
     message (str): What was found and what to do.
-    places (list[dict]): Where: split, document (from 0), tokens (end exclusive), characters, text and label.
+    places (list[dict]): Where: split, document (from 0, of those with tokens, as spaCy passes over the others), tokens
+        (end exclusive), characters, text and label.
     """
 
     level: str
@@ -156,13 +158,25 @@ def tag_like(labels: Iterable[str]) -> list[str]:
 
 
 def _of_alignment(splits: Mapping[str, Sequence[Example]]) -> Iterator[Finding]:
-    places = []
+    places, changed = [], []
     for split, examples in splits.items():
         for number, example in number_documents(examples):
-            if [t.text for t in example.predicted] != [t.text for t in example.reference]:
-                ents = example.reference.ents
-                lost = (ent for ent in ents if example.predicted.char_span(ent.start_char, ent.end_char) is None)
-                places += [describe_place(split, number, ent) for ent in lost]
+            predicted, reference = example.predicted, example.reference
+            if [t.text for t in predicted] == [t.text for t in reference]:
+                continue
+            locate = locate_in(reference.text, predicted.text)
+            tokens = [locate(token.idx, token.idx + len(token)) for token in predicted]
+            begins, ends = {start for start, _ in tokens}, {end for _, end in tokens}
+            lost = (ent for ent in reference.ents if ent.start_char not in begins or ent.end_char not in ends)
+            places += [describe_place(split, number, ent) for ent in lost]
+            if predicted.text != reference.text:
+                changed.append({"split": split, "document": number, "text": predicted.text[:80]})
+    if changed:
+        message = (
+            f"The pipeline's tokenizer changes the text of {len(changed)} documents, as one does that loses white "
+            "space: the characters of entities are then those of doc.text, not of the text that was given"
+        )
+        yield Finding("warning", "text_changed", message, changed)
     if places:
         message = (
             f"{len(places)} entities begin or end within a token of this pipeline's tokenizer: they cannot be found in "

@@ -10,6 +10,7 @@ from spacy.training import Example
 
 from spacy_bert_ner.arrays import Bools
 
+from .offsets import locate_in
 from .retokenizing import first_forms, is_raw
 
 # token.ent_iob of an unannotated token.
@@ -55,15 +56,14 @@ def unannotated_characters(reference: Doc) -> Bools:
 
 
 def score_raw_text(examples: Iterable[Example]) -> dict[str, float | None]:
-    """Compare entities by their characters. examples: Their texts are the same on both sides. RETURNS: As above."""
+    """Compare entities by the characters of the raw text. RETURNS: As above."""
     score = PRFScore()
     for example in examples:
         if not example.reference.has_annotation("ENT_IOB"):
             continue
-        gold, found = (
-            {(ent.start_char, ent.end_char, ent.label_) for ent in doc.ents}
-            for doc in (example.reference, example.predicted)
-        )
+        locate = locate_in(example.reference.text, example.predicted.text)
+        gold = {(ent.start_char, ent.end_char, ent.label_) for ent in example.reference.ents}
+        found = {(*locate(ent.start_char, ent.end_char), ent.label_) for ent in example.predicted.ents}
         unknown = unannotated_characters(example.reference)
         score.score_set({ent for ent in found if not unknown[ent[0] : ent[1]].any()}, gold)
     has_any = len(score) > 0

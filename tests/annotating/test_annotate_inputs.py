@@ -137,8 +137,12 @@ def test_csv_and_tsv(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("header", "options", "message"),
     [
-        ("id,body", {}, r"no column text in its first line \(id, body\)"),
-        ("id,text", {"id_field": "no", "fields": ("id", "date")}, "no column no, date"),
+        ("id,body", {}, r"no column text in its first line \(id, body\), .* and --text-field to be among them"),
+        (
+            "id,text",
+            {"id_field": "no", "fields": ("id", "date", "place")},
+            "no column no, date, place .* and --id-field, --fields to be",
+        ),
         ("text,text", {}, "columns text, text, expected every name once"),
         ("", {}, r"no column text in its first line \(nothing\)"),
     ],

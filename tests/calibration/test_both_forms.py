@@ -53,6 +53,28 @@ def load(folder: Path) -> tuple[Language, list[Example], list[Doc]]:
     return nlp, list(Corpus(folder / "dev.spacy")(nlp)), train
 
 
+def test_entities_are_judged_as_they_are_put_out() -> None:
+    """White space at their ends is taken off, which gold entities that have some cannot match."""
+    nlp = spacy.blank("en")
+    nlp.add_pipe("bert_ner", config={"model": {"@architectures": "spacy-bert-ner.TokenClassifier.v1", "tok2vec": CNN}})
+    gold = Doc(nlp.vocab, words=["the", "\n", "Ann", "said", "\n\n", "of"])
+    gold.set_ents([Span(gold, 1, 3, "PER"), Span(gold, 4, 5, "LOC")], default="outside")
+
+    def examples() -> list[Example]:
+        return [Example(Doc(nlp.vocab, words=[token.text for token in gold]), gold)]
+
+    optimizer = nlp.initialize(examples)
+    optimizer.learn_rate = 0.01
+    for _ in range(40):
+        nlp.update(examples(), sgd=optimizer)
+    batch = nlp.get_pipe("bert_ner").decode([examples()[0].predicted])  # type: ignore[attr-defined]
+    assert list(zip(batch.start, batch.end, strict=True)) == [(1, 3), (4, 5)]
+    (found,) = nlp.pipe([examples()[0].predicted])
+    judged = judge_entities(nlp, "bert_ner", examples())
+    assert judged.text == [ent.text for ent in found.ents] == ["Ann"]
+    assert judged.right.tolist() == [False]
+
+
 def test_both_forms_of_a_document_are_one_document(folder: Path) -> None:
     nlp, dev, _ = load(folder)
     entities = judge_entities(nlp, "bert_ner", [form for eg in dev for form in both_forms(nlp, eg)])

@@ -178,6 +178,20 @@ def test_init_config_writes_a_config_that_trains_a_pipeline_further(
     ).read_bytes()
 
 
+def test_the_pipeline_that_is_trained_further_is_not_replaced(folder: Path) -> None:
+    (folder / "training").mkdir()
+    (folder / "trained").rename(folder / "training" / "model-best")
+    paths = ["--train", "train.spacy", "--dev", "dev.spacy"]
+    code, said = invoke("init-config", "config.cfg", "--source", "training/model-best", *paths)
+    assert (code, "train config.cfg --output further" in said) == (0, True)
+    # The other callback takes no labels: what is written fits both.
+    assert dict(load_config("config.cfg")["initialize"]["after_init"]) == ADD_LABELS
+    for output, why in (("training", "would delete it"), ("training/model-best/x", "lies in the pipeline")):
+        code, said = invoke("train", "config.cfg", "--output", output, "--epochs", "1")
+        assert (code, why in said, "components.bert_ner.source" in said) == (1, True, True), said
+    assert (folder / "training" / "model-best" / "meta.json").exists()
+
+
 def test_what_is_left_open_without_a_corpus_is_decided_in_training(folder: Path) -> None:
     assert (
         invoke("init-config", "config.cfg", "--source", "trained", "--train", "later.spacy", "--dev", "dev.spacy")[0]

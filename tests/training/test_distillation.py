@@ -218,9 +218,18 @@ def test_targets_are_shared_by_students(folder: Path, monkeypatch: pytest.Monkey
     same(distill(folder, distillation_of(targets=shared)), first)
     # Whatever is the student's own does not change them.
     distill(folder, distillation_of(targets=shared, weight=0.2), overrides={"training.seed": 9})
-    with pytest.raises(RunError, match="shared holds the targets of something else") as error:
-        distill(folder, distillation_of(targets=shared, texts=()))
-    assert "--texts" in str(error.value)
+    # Nor do the places of the files.
+    shutil.copytree("teacher", "moved")
+    shutil.move("texts.jsonl", "others.jsonl")
+    shutil.move("train.spacy", "other.spacy")
+    elsewhere = {"teachers": (str(folder / "moved"),), "texts": ("./others.jsonl",)}
+    moved = {"corpora.train.path": str(folder / "other.spacy")}
+    distill(folder, distillation_of(targets=shared, **elsewhere), overrides=moved, fresh=False)
+    for changed in ({"texts": ()}, {"texts": ("other.txt",)}):
+        shutil.copy("others.jsonl", "other.txt")
+        with pytest.raises(RunError, match="shared holds the targets of something else") as error:
+            distill(folder, distillation_of(targets=shared, **elsewhere | changed), overrides=moved)
+        assert "--texts" in str(error.value)
 
 
 @pytest.mark.parametrize("damage", ["targets.f16", "documents.i64", "targets.json"])
@@ -300,6 +309,48 @@ def test_a_run_does_not_replace_the_pipeline_that_it_learns_from(folder: Path, n
     with pytest.raises(RunError, match=rf"out/{name}: this run writes its own pipelines there.*--output"):
         running.train(Path("config.cfg"), OUTPUT, teaching=teaching(f"out/{name}"))
     assert (OUTPUT / name / "bert_ner" / "model").read_bytes() == before
+
+
+@pytest.mark.parametrize("place", ["teacher", "teacher/inside", "out/model-best", "out/checkpoints/inside"])
+def test_targets_are_neither_in_a_teacher_nor_where_the_run_deletes(folder: Path, place: str) -> None:
+    before = {path: path.stat().st_mtime_ns for path in Path("teacher").rglob("*")}
+    with pytest.raises(RunError, match=rf"--targets {place}: .*name another folder"):
+        distill(folder, distillation_of(targets=Path(place)))
+    assert {path: path.stat().st_mtime_ns for path in Path("teacher").rglob("*")} == before
+
+
+def test_a_run_writes_into_no_pipeline_that_it_learns_from(folder: Path) -> None:
+    with pytest.raises(RunError, match=r"--output teacher/out: it lies in the pipeline teacher \(--teacher\)"):
+        running.train(Path("config.cfg"), Path("teacher/out"), teaching=distillation_of())
+    assert not Path("teacher/out").exists()
+
+
+def test_a_student_that_is_to_keep_labels_is_refused(folder: Path) -> None:
+    config = student_config()
+    config["components"]["bert_ner"] = {"source": "teacher"}
+    config["initialize"] = {"after_init": {"@callbacks": "spacy-bert-ner.keep_labels.v1"}}
+    config.to_disk("config.cfg")
+    with pytest.raises(RunError, match=r"keep its labels already, by the config's spacy-bert-ner\.keep_labels\.v1"):
+        distill(folder)
+
+
+def test_unfinished_targets_are_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(targets_module, "BLOCK_DOCUMENTS", 7)
+
+    def interrupted() -> None:
+        raise Interrupted
+
+    assert distillation_of().tell_progress(OUTPUT) is None
+    with monkeypatch.context() as patch:
+        # After the first block.
+        patch.setattr(Group, "share", lambda self, value: interrupted() if value is False else value)
+        with pytest.raises(Interrupted):
+            distill(folder)
+    assert distillation_of().tell_progress(OUTPUT) == (
+        "Of the targets in out/targets 7 documents are done: the same command goes on from there."
+    )
+    distill(folder)
+    assert distillation_of().tell_progress(OUTPUT) is None
 
 
 def test_texts_that_end_too_early_are_named(folder: Path) -> None:
