@@ -33,6 +33,7 @@ CURVE_PARTS = {"quarter": 0.25, "half": 0.5, "three-quarters": 0.75, "all": 1.0}
 LEAST_ERROR = 0.1
 # A gain below so many points of the score is not worth annotating for.
 LEAST_GAIN = 0.5
+LEAST_DOCUMENTS = 2
 _SEED = 0
 
 
@@ -85,11 +86,11 @@ def read_documents(path: Path) -> list[Doc]:
 
 
 def require_parts(docs: Sequence[Doc], path: Path) -> None:
-    """RAISES: RunError where no part could have more documents than the one before. path (Path): Where they are."""
-    if len(docs) < len(CURVE_PARTS):
+    """RAISES: RunError where all parts would be the same. docs (Sequence[Doc]): All of them, from `path`."""
+    if len(docs) < LEAST_DOCUMENTS:
         raise RunError(
-            f"{path} holds {len(docs)} documents with tokens, expected at least {len(CURVE_PARTS)}, so that each part "
-            "has more than the one before: annotate more, or convert the texts in smaller documents"
+            f"{path} holds {len(docs)} document with tokens, expected at least {LEAST_DOCUMENTS}, as parts hold whole "
+            "ones: annotate more, or convert the texts in smaller documents"
         )
 
 
