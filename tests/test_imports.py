@@ -36,7 +36,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "encoder": {"arrays", "checks", "storage"},
     "ner": {"arrays", "checks", "decoding", "encoder", "storage", "tags"},
     "bridge": {"arrays", "checks", "encoder", "ner", "storage"},
-    "calibration": {"arrays", "checks", "ner", "rawtext"},
+    "calibration": {"arrays", "checks", "ner", "rawtext", "tags"},
     "data": {"storage", "tags"},
     "evaluation": {"arrays", "calibration", "ner", "rawtext", "tags"},
     "quantization": {"arrays", "calibration", "encoder", "ner"},

@@ -14,7 +14,7 @@ from spacy_bert_ner.arrays import Array, Bools, Ints
 from spacy_bert_ner.ner.annotations import trim_whitespace
 from spacy_bert_ner.ner.component import BertNER
 from spacy_bert_ner.ner.decoded import DecodedBatch
-from spacy_bert_ner.rawtext.offsets import locate_in
+from spacy_bert_ner.rawtext.changed_text import locate_in
 from spacy_bert_ner.rawtext.retokenizing import is_raw
 from spacy_bert_ner.rawtext.scorer import unannotated_characters
 from spacy_bert_ner.tags import Entity

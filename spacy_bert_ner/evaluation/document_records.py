@@ -11,7 +11,7 @@ import numpy as np
 from spacy.tokens import Doc, Span, SpanGroup
 
 from spacy_bert_ner.ner.annotations import MISSING, look_up
-from spacy_bert_ner.rawtext.offsets import locate_in
+from spacy_bert_ner.rawtext.changed_text import locate_in
 from spacy_bert_ner.rawtext.spaces import join_words, known_or_usual_spaces, to_characters
 from spacy_bert_ner.tags import Entity
 

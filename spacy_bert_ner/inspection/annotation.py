@@ -10,7 +10,7 @@ from typing import Any
 from spacy.tokens import Doc, Span
 from spacy.training import Example
 
-from spacy_bert_ner.rawtext.offsets import locate_in
+from spacy_bert_ner.rawtext.changed_text import locate_in
 from spacy_bert_ner.rawtext.retokenizing import first_forms, number_documents
 from spacy_bert_ner.training.supervision import NO_ANNOTATION, NO_DEV_ENTITIES, NO_TOKENS
 

@@ -10,7 +10,7 @@ from spacy.training import Example
 
 from spacy_bert_ner.arrays import Bools
 
-from .offsets import locate_in
+from .changed_text import locate_in
 from .retokenizing import first_forms, is_raw
 
 # token.ent_iob of an unannotated token.

@@ -11,7 +11,7 @@ from spacy.training import Example
 
 from spacy_bert_ner.evaluation.document_records import judge_raw_text
 from spacy_bert_ner.inspection import inspect_annotation
-from spacy_bert_ner.rawtext.offsets import locate_in
+from spacy_bert_ner.rawtext.changed_text import locate_in
 from spacy_bert_ner.rawtext.retokenizing import both_forms
 from spacy_bert_ner.rawtext.scorer import score_both_forms
 
