@@ -83,7 +83,11 @@ class Distillation:
     def tell_progress(self, output: Path) -> str | None:
         """RETURNS (str | None): What is there of unfinished targets, as a sentence. output (Path): The run's folder."""
         folder = self.targets_folder(output)
-        state = TargetState.read(folder)
+        try:
+            state = TargetState.read(folder)
+        except RunError:
+            # Damaged ones are told where they are read.
+            return None
         if state is None or state.complete:
             return None
         return f"Of the targets in {folder} {state.documents} documents are done: the same command goes on from there."
