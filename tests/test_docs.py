@@ -1,12 +1,14 @@
 """README and docs/: every block of code runs, every message that they quote is there, every link leads somewhere."""
 
 import gc
+import re
 import runpy
 import shutil
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 import spacy
@@ -34,6 +36,8 @@ from tests.documents import (
 from tests.guides import CLOSED, Reader, check_config, run_command
 from tests.scenarios import make_pipeline
 
+# Drawn by benchmarks/small_data.py.
+FEW_SENTENCES = "small-data.svg"
 # Text, and first token, token after the last and label of its entities.
 ANNOTATED = [
     (
@@ -203,7 +207,21 @@ def test_readme_leads_to_every_guide() -> None:
 def test_pictures_are_what_the_sources_compute() -> None:
     script = runpy.run_path(str(PROJECT / "scripts" / "draw_pictures.py"))
     written = {path.name: path.read_text(encoding="utf8") for path in (PROJECT / "docs").glob("*.svg")}
+    # That one is measured.
+    del written[FEW_SENTENCES]
     assert written == {name: draw() for name, draw in script["PICTURES"].items()}, "run python scripts/draw_pictures.py"
+
+
+def test_the_curves_of_few_sentences_are_those_of_their_table() -> None:
+    label = ElementTree.parse(PROJECT / "docs" / FEW_SENTENCES).getroot().attrib["aria-label"]
+    text = (PROJECT / "docs" / "own-data.md").read_text(encoding="utf8")
+    # Sentences, and of each system the mean before its range.
+    mean = r" ([\d.]+) \([^|]*\|"
+    rows = re.findall(rf"^\| ([\d,]+) \|{mean}{mean}{mean}", text, re.MULTILINE)
+    assert len(rows) == 5
+    told = [{row[0]: row[system] for row in rows} for system in (1, 2, 3)]
+    curves = [re.findall(r"([\d.]+) at (\d+(?:,\d+)?)", system) for system in label.split(";")]
+    assert [{size: f1 for f1, size in curve} for curve in curves] == told
 
 
 def test_settings_are_what_the_sources_say() -> None:

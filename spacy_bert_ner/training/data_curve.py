@@ -89,8 +89,8 @@ def require_parts(docs: Sequence[Doc], path: Path) -> None:
     """RAISES: RunError where all parts would be the same. docs (Sequence[Doc]): All of them, from `path`."""
     if len(docs) < LEAST_DOCUMENTS:
         raise RunError(
-            f"{path} holds {len(docs) or 'no'} document with tokens, expected at least {LEAST_DOCUMENTS}, as parts hold "
-            "whole ones: annotate more, or convert the texts in smaller documents"
+            f"{path} holds {len(docs) or 'no'} document with tokens, expected at least {LEAST_DOCUMENTS}, as parts "
+            "hold whole ones: annotate more, or convert the texts in smaller documents"
         )
 
 
