@@ -27,7 +27,7 @@ def take_fingerprint(config: Config, code: Path | None, use_gpu: int) -> Fingerp
     RETURNS (Fingerprint): For JSON.
     """
     settings = {key: value for key, value in dict_to_dot(config).items() if not key.startswith(IGNORED)}
-    read = files_read(config) | ({"--code": code} if code is not None else {})
+    read = files_read(config, code)
     return {
         "setting": json.loads(json.dumps(settings)),
         "content of": {f"{path} ({key})": content_sha256(path) for key, path in read.items()},
@@ -36,14 +36,16 @@ def take_fingerprint(config: Config, code: Path | None, use_gpu: int) -> Fingerp
     }
 
 
-def files_read(config: Config) -> dict[str, Path]:
+def files_read(config: Config, code: Path | None = None) -> dict[str, Path]:
     """Find the files and folders that training reads.
 
     config (Config): Its config, interpolated.
+    code (Path | None): Python file that is imported before.
     RETURNS (dict[str, Path]): By setting, what is there.
     """
     texts = {key: value for key, value in dict_to_dot(config).items() if isinstance(value, str) and value}
-    return {key: Path(text) for key, text in texts.items() if may_be_read(key) and Path(text).exists()}
+    read = {key: Path(text) for key, text in texts.items() if may_be_read(key) and Path(text).exists()}
+    return read if code is None else read | {"--code": code}
 
 
 def may_be_read(key: str) -> bool:

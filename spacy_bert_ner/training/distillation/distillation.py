@@ -117,7 +117,7 @@ class Distillation:
             "initialize": {key: config.get("initialize", {}).get(key) for key in ("before_init", "tokenizer")},
         }
         found = take_fingerprint(Config(sections), place.code, place.use_gpu)
-        read = files_read(Config(sections)) | ({"--code": place.code} if place.code is not None else {})
+        read = files_read(Config(sections), place.code)
         contents = {key: found["content of"][f"{path} ({key})"] for key, path in read.items()}
         for option, each in (("--teacher", self._teachers_read), ("--texts", self._texts_read)):
             contents |= {f"{option}, the {n}.": content_sha256(path) for n, path in enumerate(each.values(), 1)}
